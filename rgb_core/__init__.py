@@ -1,0 +1,1 @@
+"""Relightable Gaussian blendshapes: everything but the command line."""

@@ -1,0 +1,15 @@
+"""What every kernel package shares: argument checks with readable errors, numba settings, device dispatch."""
+
+from .arguments import ArgumentError, UnsupportedDevice, as_numpy, check_tensor, require_cpu
+from .jit import chunk_bounds, jit, parallel_jit
+
+__all__ = [
+    "ArgumentError",
+    "UnsupportedDevice",
+    "as_numpy",
+    "check_tensor",
+    "chunk_bounds",
+    "jit",
+    "parallel_jit",
+    "require_cpu",
+]

@@ -1,0 +1,50 @@
+"""Argument checks: a wrong shape, dtype or device is reported once, by name, before a kernel runs."""
+
+import numpy as np
+import torch
+
+
+class ArgumentError(ValueError):
+    """A kernel argument has the wrong shape, dtype, device or range."""
+
+
+class UnsupportedDevice(ArgumentError):
+    """The operation has no kernel for the device of its tensors."""
+
+
+def check_tensor(
+    name: str,
+    tensor: torch.Tensor,
+    shape: tuple[int | None, ...],
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Return `tensor` contiguous if it has `shape` (None matches any size) and `dtype`.
+
+    Raises:
+        ArgumentError: naming the argument, what it is and what was expected.
+    """
+    if not isinstance(tensor, torch.Tensor):
+        raise ArgumentError(f"{name}: expected a tensor, got {type(tensor).__name__}")
+    expected = "[" + ", ".join("*" if size is None else str(size) for size in shape) + "]"
+    fits = tensor.ndim == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, tensor.shape)
+    )
+    if not fits:
+        raise ArgumentError(f"{name}: expected shape {expected}, got {list(tensor.shape)}")
+    if tensor.dtype != dtype:
+        raise ArgumentError(f"{name}: expected {dtype}, got {tensor.dtype}")
+    return tensor.contiguous()
+
+
+def require_cpu(operation: str, *tensors: torch.Tensor | None) -> None:
+    """Raise UnsupportedDevice unless every tensor given is on the CPU."""
+    for tensor in tensors:
+        if tensor is not None and tensor.device.type != "cpu":
+            raise UnsupportedDevice(
+                f"{operation} has no {tensor.device.type} kernel in this version: move its tensors to the CPU"
+            )
+
+
+def as_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """The tensor's memory as a contiguous numpy array, without autograd."""
+    return tensor.detach().contiguous().numpy()
