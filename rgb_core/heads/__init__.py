@@ -1,0 +1,22 @@
+"""Head models: loading, saving, posing, subdivision, and what one model's expressions mean to another."""
+
+from .builtin import builtin_head
+from .model import HeadModel, PosedHead
+from .normals import vertex_normals
+from .rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from .storage import load_head, save_head
+from .subdivision import subdivide
+from .transfer import expression_transfer
+
+__all__ = [
+    "HeadModel",
+    "PosedHead",
+    "axis_angle_to_matrix",
+    "builtin_head",
+    "expression_transfer",
+    "load_head",
+    "matrix_to_axis_angle",
+    "save_head",
+    "subdivide",
+    "vertex_normals",
+]
