@@ -1,0 +1,20 @@
+"""Datasets: cameras, frames, the native format and its ground truth."""
+
+from .camera import Camera
+from .dataset import Dataset, load_dataset
+from .frame import Frame
+from .ground_truth import Coefficients, GroundTruth
+from .ply import read_ply, write_ply
+from .writer import DatasetWriter
+
+__all__ = [
+    "Camera",
+    "Coefficients",
+    "Dataset",
+    "DatasetWriter",
+    "Frame",
+    "GroundTruth",
+    "load_dataset",
+    "read_ply",
+    "write_ply",
+]

@@ -1,0 +1,57 @@
+"""The pinhole camera: OpenCV axes (x right, y down, z forward), pixel centres at integer + 0.5."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """Intrinsics in pixels and the rigid motion from world to camera: x_camera = R x + t, in metres."""
+
+    intrinsics: tuple[float, float, float, float]
+    """fx, fy, cx, cy."""
+    world_to_camera: Tensor
+    """[3, 4] float32, R and t."""
+    width: int
+    height: int
+
+    @property
+    def center(self) -> Tensor:
+        """[3] position of the pinhole in the world."""
+        rotation, translation = self.world_to_camera[:, :3], self.world_to_camera[:, 3]
+        return -rotation.T @ translation
+
+    def resized(self, width: int, height: int) -> "Camera":
+        """The same view in another number of pixels."""
+        across, down = width / self.width, height / self.height
+        fx, fy, cx, cy = self.intrinsics
+        scaled = (fx * across, fy * down, cx * across, cy * down)
+        return dataclasses.replace(self, intrinsics=scaled, width=width, height=height)
+
+    def to(self, device: torch.device | str) -> "Camera":
+        """The same camera with its matrix on `device`."""
+        return dataclasses.replace(self, world_to_camera=self.world_to_camera.to(device))
+
+    def to_camera(self, points: Tensor) -> Tensor:
+        """World points [..., 3] in camera axes."""
+        matrix = self.world_to_camera.to(points)
+        return points @ matrix[:, :3].T + matrix[:, 3]
+
+    def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels [..., 2] (x, y) and depths [...] of world points [..., 3]; behind the camera depths are negative."""
+        x, y, depth = self.to_camera(points).unbind(-1)
+        fx, fy, cx, cy = self.intrinsics
+        return torch.stack([fx * x / depth + cx, fy * y / depth + cy], -1), depth
+
+    def ray_directions(self) -> Tensor:
+        """[height, width, 3] unit world directions from the pinhole through the pixel centres."""
+        matrix = self.world_to_camera
+        fx, fy, cx, cy = self.intrinsics
+        x = (torch.arange(self.width, dtype=matrix.dtype, device=matrix.device) + 0.5 - cx) / fx
+        y = (torch.arange(self.height, dtype=matrix.dtype, device=matrix.device) + 0.5 - cy) / fy
+        rows, columns = torch.meshgrid(y, x, indexing="ij")
+        in_camera = torch.stack([columns, rows, torch.ones_like(rows)], -1)
+        return torch.nn.functional.normalize(in_camera @ matrix[:, :3], dim=-1)

@@ -1,0 +1,44 @@
+"""Pixels of dataset images, at their own size or reduced in linear premultiplied light."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..images import downsample, downsample_labels, linear_to_rgba, read_png, rgba_to_linear
+
+
+def check_reduction(stored: tuple[int, int], size: tuple[int, int]) -> None:
+    """Refuse a (width, height) that images of the `stored` size cannot be reduced to.
+
+    Raises:
+        InputError: when it is empty or larger.
+    """
+    if not (0 < size[0] <= stored[0] and 0 < size[1] <= stored[1]):
+        raise InputError(f"images of {stored[0]} x {stored[1]} pixels cannot be reduced to {size[0]} x {size[1]}")
+
+
+def load_linear(path: Path, stored: tuple[int, int], size: tuple[int, int] | None) -> Tensor:
+    """float32 [H, W, 4] linear premultiplied."""
+    image = rgba_to_linear(read_png(path, 4, stored, torch.uint8))
+    if size is None or size == stored:
+        return image
+    check_reduction(stored, size)
+    return downsample(image, *size)
+
+
+def load_rgba(path: Path, stored: tuple[int, int], size: tuple[int, int] | None) -> Tensor:
+    """uint8 [H, W, 4] straight-alpha sRGB: the file's own bytes unless it is reduced."""
+    if size is None or size == stored:
+        return read_png(path, 4, stored, torch.uint8)
+    return linear_to_rgba(load_linear(path, stored, size))
+
+
+def load_labels(path: Path, stored: tuple[int, int], size: tuple[int, int] | None) -> Tensor:
+    """uint8 [H, W] labels; reduced by majority."""
+    labels = read_png(path, 1, stored, torch.uint8)[..., 0]
+    if size is None or size == stored:
+        return labels
+    check_reduction(stored, size)
+    return downsample_labels(labels, *size)

@@ -1,0 +1,100 @@
+"""Reading JSON records: every wrong value becomes one sentence that names the file, the place and the key."""
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..errors import InputError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        InputError: when the file is missing, no JSON, holds NaN or infinity, or is no object.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object, not a {type(value).__name__}")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number; every number must be finite")
+
+
+class Record:
+    """A JSON object and where it stands; `context` begins every error message."""
+
+    def __init__(self, values: Any, context: str) -> None:
+        if not isinstance(values, dict):
+            raise InputError(f"{context} must be a JSON object")
+        self.values = values
+        self.context = context
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        """Raise the InputError for `key`."""
+        raise InputError(f"{self.context}: {key} {problem}")
+
+    def get(self, key: str) -> Any:
+        """The value of a key that must be there."""
+        if key not in self.values:
+            self.fail(key, "is missing")
+        return self.values[key]
+
+    def text(self, key: str) -> str:
+        """A string that is not empty."""
+        value = self.get(key)
+        if not isinstance(value, str) or not value:
+            self.fail(key, f"must be a non-empty string, not {value!r}")
+        return value
+
+    def number(self, key: str) -> float:
+        """A finite positive number."""
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            self.fail(key, f"must be a positive number, not {value!r}")
+        return float(value)
+
+    def count(self, key: str) -> int:
+        """A positive integer."""
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            self.fail(key, f"must be a positive integer, not {value!r}")
+        return value
+
+    def items(self, key: str) -> list[Any]:
+        """A list."""
+        value = self.get(key)
+        if not isinstance(value, list):
+            self.fail(key, "must be a list")
+        return value
+
+    def array(self, key: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Finite numbers of exactly `shape`, float64."""
+        value = self.get(key)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            array = np.empty(0, object)
+        if not isinstance(value, list) or (array.size and array.dtype.kind not in "iuf"):
+            self.fail(key, f"must be numbers of shape {list(shape)}")
+        if array.shape != shape and not (array.size == 0 and 0 in shape):
+            self.fail(key, f"has shape {list(array.shape)}, expected {list(shape)}")
+        array = array.astype(np.float64).reshape(shape)
+        if not np.isfinite(array).all():
+            self.fail(key, "has a number that is not finite")
+        return array
+
+    def unknown(self, known: frozenset[str]) -> dict[str, Any]:
+        """The keys that this version does not read."""
+        return {key: value for key, value in self.values.items() if key not in known}
