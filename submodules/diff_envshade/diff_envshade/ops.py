@@ -1,0 +1,96 @@
+"""Shading of points by an environment map: the contract, argument checks, dispatch by device and autograd."""
+
+from typing import Any, NamedTuple
+
+import torch
+from kernel_runtime import check_tensor, require_cpu
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from . import cpu
+from .visibility import PointVisibility
+
+
+class Shading(NamedTuple):
+    """Light leaving P points towards the viewer; radiance = albedo * irradiance + specular_albedo * specular."""
+
+    radiance: Tensor  # [P, 3]
+    irradiance: Tensor  # [P, 3] E, the radiance of a white diffuse surface (irradiance over pi)
+    specular: Tensor  # [P, 3] S, the radiance of the specular lobe for a specular albedo of 1
+
+
+def shade(
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None = None,
+    light_to_world: Tensor | None = None,
+    enable_specular: bool = True,
+) -> Shading:
+    """Shade P points with every texel of an environment map, weighted by what each point sees of it.
+
+    The material is Lambertian plus a GGX lobe (Disney: alpha = roughness^2, k = (roughness + 1)^2 / 8, Schlick's
+    Fresnel with F0 = 0.04) that `specular_albedo` multiplies. Surfaces that face away still reflect; `reference.py` has
+    the formulas. Gradients reach the six tensors from normal to envmap, treating normal and view_dir as free vectors;
+    visibility and light_to_world have none.
+
+    Args:
+        normal: [P, 3] unit surface normals.
+        view_dir: [P, 3] unit directions from the points towards the camera.
+        albedo, specular_albedo: [P, 3].
+        roughness: [P, 1] in (0, 1]; below about 0.08 the lobe's peak is cut off.
+        envmap: [3, H, W] linear radiance, laid out as `envmap.py` says.
+        visibility: what the points see; None means everything.
+        light_to_world: [3, 3] rotation of the map's directions into the space of the normals; None means identity.
+        enable_specular: False leaves S zero at a third of the cost; view_dir and roughness then have zero gradients.
+
+    Raises:
+        ArgumentError: an argument has the wrong shape, dtype (all are float32), device or index range.
+    """
+    points = len(normal) if isinstance(normal, Tensor) and normal.ndim else 0
+    albedo = check_tensor("albedo", albedo, (points, 3))
+    specular_albedo = check_tensor("specular_albedo", specular_albedo, (points, 3))
+    irradiance, specular = integrate(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
+    return Shading(albedo * irradiance + specular_albedo * specular, irradiance, specular)
+
+
+def integrate(
+    normal: Tensor,
+    view_dir: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None = None,
+    light_to_world: Tensor | None = None,
+    enable_specular: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """The two integrals over the map that `shade` combines: irradiance over pi E and reflection S, [P, 3] each."""
+    normal = check_tensor("normal", normal, (None, 3))
+    points = len(normal)
+    view_dir = check_tensor("view_dir", view_dir, (points, 3))
+    roughness = check_tensor("roughness", roughness, (points, 1))
+    envmap = check_tensor("envmap", envmap, (3, None, None))
+    if light_to_world is None:
+        light_to_world = torch.eye(3, device=normal.device)
+    light_to_world = check_tensor("light_to_world", light_to_world.detach(), (3, 3))
+    require_cpu("diff_envshade", normal, view_dir, roughness, envmap, light_to_world)
+    if visibility is not None:
+        visibility = visibility.checked(points, envmap.shape[1] * envmap.shape[2])
+    return _Integrate.apply(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
+
+
+class _Integrate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular):
+        ctx.save_for_backward(normal, view_dir, roughness, envmap)
+        ctx.constants = visibility, light_to_world, enable_specular
+        return cpu.forward(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_irradiance, grad_specular):
+        envmap_needs_grad = ctx.needs_input_grad[3]
+        grads = cpu.backward(grad_irradiance, grad_specular, *ctx.saved_tensors, *ctx.constants, envmap_needs_grad)
+        return *grads, None, None, None
