@@ -1,0 +1,44 @@
+"""What `rgb synth` can be told about the clip it makes."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class SyntheticConfig(BaseModel):
+    """A clip of the built-in subject. The defaults make a clip like a short selfie video."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frames: Annotated[int, Field(ge=2, le=100_000)] = 192
+    """Frames of the whole clip."""
+
+    test_frames: Annotated[int, Field(ge=1)] = 32
+    """Frames at the end of the clip that form the test split; fewer than `frames`."""
+
+    size: Annotated[int, Field(ge=16, le=4096)] = 512
+    """Width and height of the pictures in pixels."""
+
+    samples: Annotated[int, Field(ge=1, le=256)] = 4
+    """Camera rays per pixel, one in each cell of a Latin square."""
+
+    shadow_rays: Annotated[int, Field(ge=2, le=4096)] = 20
+    """Rays per camera ray that look for what hides the light. Fewer make shadows noisier; lit skin stays clean."""
+
+    ground_truth_every: Annotated[int, Field(ge=1)] = 4
+    """Every how many test frames the relit pictures, albedo, normals and mesh are written."""
+
+    tracking_noise: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Error of the training frames' coefficients: 1 is sigma 0.02 in expression, 0.25 degrees, 0.5 mm."""
+
+    light: str = "studio"
+    """The built-in light of the clip; the seed turns it about the vertical."""
+
+    relight: tuple[str, ...] = ("window", "sunset", "ring", "sun")
+    """Built-in lights under which the ground-truth frames are rendered once more."""
+
+    @model_validator(mode="after")
+    def _splits_are_not_empty(self) -> "SyntheticConfig":
+        if self.test_frames >= self.frames:
+            raise ValueError(f"test_frames ({self.test_frames}) must be smaller than frames ({self.frames})")
+        return self

@@ -1,0 +1,176 @@
+"""Pictures of a mesh by casting rays: supersampled visibility, shading under an environment map, shadow rays.
+
+The shading without shadows has no noise. It is multiplied by the share of it that the mesh lets through, estimated
+for each pixel from drawn directions as visible over drawn light (Heitz, Hill and McGuire 2018, analytic illumination
+with stochastic shadows). So neither a lit nor a fully shadowed pixel is noisy. Within a texel of the light the
+reflection is evaluated at the texel's centre and the occlusion at the drawn direction, as the shading does.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diff_envshade import shade
+from diff_envshade.reference import specular_lobe
+from torchoptixext_visibility import MeshBvh
+
+from ..data import Camera
+from .lighting import Light
+
+_CHUNK = 1 << 15  # surface samples whose shadow rays are traced together; bounds the memory
+_SURFACE_OFFSET = 5e-5  # metres by which shadow rays start above the surface
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the surface is made of at N points: `albedo`, `specular_albedo` [N,3], `roughness` [N,1], `label` [N]."""
+
+    albedo: torch.Tensor
+    specular_albedo: torch.Tensor
+    roughness: torch.Tensor
+    label: torch.Tensor
+
+
+Painter = Callable[[torch.Tensor, torch.Tensor], Material]
+"""Gives the material at `face_id` [N], `barycentric` [N,3]."""
+
+
+@dataclass(frozen=True)
+class PosedMesh:
+    """A surface in the world: `vertices`, unit `normals` [V,3], `faces` [F,3] int64, and a `bvh` fitted to it."""
+
+    vertices: torch.Tensor
+    normals: torch.Tensor
+    faces: torch.Tensor
+    bvh: MeshBvh
+
+
+@dataclass(frozen=True)
+class SurfaceSamples:
+    """The N points of a surface that camera rays met; `pixel` [N] is the picture's row-major pixel index."""
+
+    pixel: torch.Tensor
+    origin: torch.Tensor
+    normal: torch.Tensor
+    view: torch.Tensor
+    material: Material
+
+
+def sample_surface(
+    mesh: PosedMesh, camera: Camera, paint: Painter, samples: int, rng: np.random.Generator
+) -> SurfaceSamples:
+    """Cast `samples` jittered rays through every pixel and collect what they meet."""
+    pixel, direction = _camera_rays(camera, samples, rng)
+    origins = camera.center.expand_as(direction).contiguous()
+    hits = mesh.bvh.trace(origins, direction)
+    hit = hits.face_id >= 0
+    face_id, barycentric, view = hits.face_id[hit], hits.barycentric[hit], -direction[hit]
+    corners = mesh.faces[face_id]
+    vertices, normals = mesh.vertices[corners], mesh.normals[corners]
+    # The mesh is two-sided: seen from behind, its normals point to the viewer as well.
+    face_normal = torch.linalg.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
+    normals = normals * torch.where((face_normal * view).sum(1) < 0, -1.0, 1.0)[:, None, None]
+    normal = torch.nn.functional.normalize(_interpolate(barycentric, normals), dim=1)
+    origin = _smooth_position(barycentric, vertices, normals) + _SURFACE_OFFSET * normal
+    return SurfaceSamples(pixel[hit], origin, normal, view, paint(face_id, barycentric))
+
+
+def light_picture(
+    surface: SurfaceSamples,
+    light: Light,
+    bvh: MeshBvh,
+    camera: Camera,
+    samples: int,
+    shadow_rays: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Linear premultiplied radiance [H,W,3] of what `samples` camera rays per pixel met, under `light`.
+
+    Each met point sends `shadow_rays` rays; their share of visible light is pooled over the pixel.
+    """
+    material = surface.material
+    unshadowed = shade(
+        surface.normal, surface.view, material.albedo, material.specular_albedo, material.roughness, light.envmap
+    ).radiance
+    visible, drawn = torch.zeros_like(unshadowed), torch.zeros_like(unshadowed)
+    for start in range(0, len(unshadowed), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        visible[chunk], drawn[chunk] = _drawn_light(surface, chunk, light, bvh, shadow_rays, rng)
+    picture, visible, drawn = (resolve(surface.pixel, part, camera, samples) for part in (unshadowed, visible, drawn))
+    return picture * np.divide(visible, drawn, out=np.ones_like(drawn), where=drawn > 0)
+
+
+def resolve(pixel: torch.Tensor, values: torch.Tensor, camera: Camera, samples: int) -> np.ndarray:
+    """Box-filtered picture [H,W,C] of values [N,C] on black: the sum over a pixel's hits over its number of rays."""
+    count = camera.width * camera.height
+    channels = [np.bincount(pixel.numpy(), column.numpy(), count) for column in values.double().T.contiguous()]
+    return (np.stack(channels, -1) / samples).reshape(camera.height, camera.width, -1).astype(np.float32)
+
+
+def majority_label(pixel: torch.Tensor, label: torch.Tensor, camera: Camera, samples: int, labels: int) -> np.ndarray:
+    """Most frequent label [H,W] uint8 of each pixel's rays; label 0 counts the rays that met nothing."""
+    count = camera.width * camera.height
+    votes = np.bincount((pixel * labels + label).numpy(), minlength=count * labels).reshape(count, labels)
+    votes[:, 0] = samples - votes[:, 1:].sum(1)
+    return votes.argmax(1).astype(np.uint8).reshape(camera.height, camera.width)
+
+
+def _camera_rays(camera: Camera, samples: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixel index [N] and unit direction [N,3] of rays that fill a random Latin square in every pixel."""
+    pixels = camera.width * camera.height
+    strata = np.stack([np.tile(np.arange(samples, dtype=np.float32), (pixels, 1)) for _ in range(2)])
+    strata[1] = rng.permuted(strata[1], axis=1)
+    inside = torch.from_numpy((strata + rng.random(strata.shape, dtype=np.float32)) / samples)
+    pixel = torch.arange(pixels)
+    fx, fy, cx, cy = camera.intrinsics
+    x = ((pixel % camera.width)[:, None] + inside[0] - cx) / fx
+    y = ((pixel // camera.width)[:, None] + inside[1] - cy) / fy
+    in_camera = torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3)
+    direction = torch.nn.functional.normalize(in_camera @ camera.world_to_camera[:, :3], dim=1)
+    return pixel.repeat_interleave(samples), direction.contiguous()
+
+
+def _drawn_light(
+    surface: SurfaceSamples, chunk: slice, light: Light, bvh: MeshBvh, count: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Estimates [n,3] of the reflected light with shadows and without, from the same drawn directions."""
+    normal = surface.normal[chunk]
+    drawn = light.draw(normal, count, rng)
+    centre = light.texel_direction[drawn.texel]
+    above = torch.einsum("nkc,nc->nk", drawn.direction, normal) > 0
+    above &= torch.einsum("nkc,nc->nk", centre, normal) > 0
+    point, ray = above.nonzero(as_tuple=True)
+    occluded = bvh.occluded(surface.origin[chunk][point], drawn.direction[point, ray])
+    reflected = _reflection(surface, point + chunk.start, centre[point, ray])
+    weight = count * drawn.density[point, ray]
+    light_sent = reflected * light.texel_radiance[drawn.texel[point, ray]] / weight[:, None]
+    unshadowed = torch.zeros_like(normal).index_add_(0, point, light_sent)
+    return torch.zeros_like(normal).index_add_(0, point[~occluded], light_sent[~occluded]), unshadowed
+
+
+def _reflection(surface: SurfaceSamples, sample: torch.Tensor, light_dir: torch.Tensor) -> torch.Tensor:
+    """BRDF times n.l [R,3] at the samples [R] for one unit light direction [R,3] each, as `shade` sums it."""
+    normal, view, material = surface.normal[sample], surface.view[sample], surface.material
+    n_dot_l = (normal * light_dir).sum(1, keepdim=True)
+    n_dot_v = (normal * view).sum(1, keepdim=True)
+    l_dot_v = (light_dir * view).sum(1, keepdim=True)
+    unit = torch.ones_like(n_dot_l)
+    lobe = specular_lobe(n_dot_l, n_dot_v, l_dot_v, unit, unit, material.roughness[sample])
+    return material.albedo[sample] * n_dot_l.clamp(min=0) / math.pi + material.specular_albedo[sample] * lobe
+
+
+def _interpolate(barycentric: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
+    """Values [N,C] at `barycentric` [N,3] between `corners` [N,3,C]."""
+    return (barycentric[..., None] * corners).sum(1)
+
+
+def _smooth_position(barycentric: torch.Tensor, vertices: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+    """Points [N,3] lifted from flat triangles to the surface their vertex normals describe.
+
+    Without it the edge of a shadow on a curved surface shows the triangles (Hanika, Ray Tracing Gems II, ch. 4).
+    """
+    flat = _interpolate(barycentric, vertices)
+    above = ((flat[:, None] - vertices) * normals).sum(-1, keepdim=True).clamp(max=0)
+    return flat - _interpolate(barycentric, above * normals)

@@ -1,0 +1,159 @@
+"""`rgb synth`: a clip of the built-in subject with ground truth, written as a native dataset."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Dataset, DatasetWriter
+from ..errors import InputError
+from ..images import environment, linear_to_rgba, linear_to_srgb, unpremultiply
+from ..progress import Progress, Silent
+from .config import SyntheticConfig
+from .lighting import SHADING_HEIGHT, Light, exposed
+from .materials import LABELS
+from .motion import tracked
+from .render import PosedMesh, SurfaceSamples, light_picture, majority_label, resolve, sample_surface
+from .scene import Scene, pose_tensors
+
+_FPS = 25.0
+# Purposes of a frame's random numbers; the relit pictures follow with one each.
+_CAMERA_RAYS, _SHADOW_RAYS = 0, 1
+
+
+def synthesize(
+    out: str | Path, config: SyntheticConfig | None = None, progress: Progress | None = None, seed: int = 0
+) -> Dataset:
+    """Write a synthetic subject to the folder `out`, or go on with one that was interrupted.
+
+    The same `config` and `seed` give the same files, interrupted or not.
+
+    Raises:
+        InputError: for an unknown light, a seed that is negative, or a folder that holds something else.
+    """
+    config, progress = config or SyntheticConfig(), progress or Silent()
+    if seed < 0:
+        raise InputError(f"the seed is {seed}; it must be 0 or more")
+    names = (config.light, *config.relight)
+    unknown = [name for name in names if name not in environment.BUILTIN_LIGHTS]
+    if unknown:
+        raise InputError(f"no built-in light is called '{unknown[0]}': use {', '.join(environment.BUILTIN_LIGHTS)}")
+    scene = Scene.build(config, seed)
+    writer = DatasetWriter(
+        out,
+        subject=f"synthetic_{seed}",
+        size=(config.size, config.size),
+        fps=_FPS,
+        head=scene.subject.given,
+        extra={"synthetic": {"seed": seed, **config.model_dump(mode="json")}},
+    )
+    _Clip(scene, config, writer).render(progress)
+    return writer.finish()
+
+
+class _Clip:
+    """The frames of one clip on their way to the disk."""
+
+    def __init__(self, scene: Scene, config: SyntheticConfig, writer: DatasetWriter) -> None:
+        self._scene, self._config, self._writer = scene, config, writer
+        self._train_frames = config.frames - config.test_frames
+        self._light, self._relight = self._write_lights()
+        self._write_coefficients()
+
+    def render(self, progress: Progress) -> None:
+        """Render what is not on disk yet and register every frame."""
+        noise = self._scene.frame_rng(self._config.frames, 0)
+        reported = tracked(self._scene.motion, self._train_frames, self._config.tracking_noise, noise)
+        done = [self._is_done(frame) for frame in range(self._config.frames)]
+        progress.start("rendering the clip", self._config.frames, sum(done))
+        for frame, is_done in enumerate(done):
+            image = semantic = None
+            if not is_done:
+                image, semantic = self._render_frame(frame)
+            joint_count = self._scene.subject.given.joint_count
+            split = "train" if frame < self._train_frames else "test"
+            coefficients = pose_tensors(reported, joint_count, frame)
+            self._writer.add_frame(_id(frame), split, self._scene.camera, *coefficients, image, semantic)
+            if not is_done:
+                progress.advance()
+
+    def _is_done(self, frame: int) -> bool:
+        return self._writer.has_frame(_id(frame)) and (not self._has_truth(frame) or self._writer.has_truth(_id(frame)))
+
+    def _has_truth(self, frame: int) -> bool:
+        test_frame = frame - self._train_frames
+        return test_frame >= 0 and test_frame % self._config.ground_truth_every == 0
+
+    def _render_frame(self, frame: int) -> tuple[Tensor, Tensor]:
+        """The frame's picture and labels; its ground truth, where it has some, is written on the way."""
+        scene, config = self._scene, self._config
+        mesh = scene.posed(frame)
+        rng = scene.frame_rng(frame, _CAMERA_RAYS)
+        surface = sample_surface(mesh, scene.camera, scene.paint, config.samples, rng)
+        if self._has_truth(frame):
+            self._write_truth(frame, mesh, surface)
+        labels = majority_label(surface.pixel, surface.material.label, scene.camera, config.samples, LABELS)
+        image = self._lit(frame, mesh, surface, self._light, _SHADOW_RAYS)
+        return image, torch.from_numpy(labels)
+
+    def _lit(self, frame: int, mesh: PosedMesh, surface: SurfaceSamples, light: Light, purpose: int) -> Tensor:
+        """RGBA bytes [H,W,4] under a light."""
+        scene, config = self._scene, self._config
+        rng = scene.frame_rng(frame, purpose)
+        radiance = light_picture(surface, light, mesh.bvh, scene.camera, config.samples, config.shadow_rays, rng)
+        return linear_to_rgba(self._with_alpha(surface, radiance))
+
+    def _with_alpha(self, surface: SurfaceSamples, picture: np.ndarray) -> Tensor:
+        coverage = torch.ones(len(surface.pixel), 1)
+        alpha = resolve(surface.pixel, coverage, self._scene.camera, self._config.samples)
+        return torch.from_numpy(np.concatenate([picture, alpha], -1))
+
+    def _write_truth(self, frame: int, mesh: PosedMesh, surface: SurfaceSamples) -> None:
+        camera, samples = self._scene.camera, self._config.samples
+        albedo = unpremultiply(
+            self._with_alpha(surface, resolve(surface.pixel, surface.material.albedo, camera, samples))
+        )
+        albedo[..., :3] = linear_to_srgb(albedo[..., :3])
+        normal = self._with_alpha(surface, resolve(surface.pixel, surface.normal, camera, samples))
+        normal[..., :3] = torch.nn.functional.normalize(normal[..., :3], dim=-1)
+        relit = {
+            name: self._lit(frame, mesh, surface, light, _SHADOW_RAYS + 1 + index)
+            for index, (name, light) in enumerate(self._relight.items())
+        }
+        self._writer.add_truth(_id(frame), mesh.vertices, mesh.faces, albedo, normal, relit)
+
+    def _write_lights(self) -> tuple[Light, dict[str, Light]]:
+        """Write all lights and read them back, so that the stored maps are exactly what shines."""
+        writer, backward = self._writer, -self._scene.camera.world_to_camera[2, :3]
+        for name in self._config.relight:
+            writer.add_envmap(name, _builtin(name, 0.0, backward))
+        writer.set_light(_builtin(self._config.light, self._scene.light_yaw(), backward))
+        relight = {
+            name: Light(environment.load(writer.folder / "envmaps" / f"{name}.hdr")) for name in self._config.relight
+        }
+        return Light(environment.load(writer.folder / "ground_truth" / "envmap.hdr")), relight
+
+    def _write_coefficients(self) -> None:
+        motion = self._scene.motion
+        frames: dict[str, Any] = {
+            _id(frame): {
+                "expression": motion.expression[frame].tolist(),
+                "root": motion.rotation[frame].tolist(),
+                "translation": motion.translation[frame].tolist(),
+            }
+            for frame in range(self._config.frames)
+        }
+        identity, pivot = self._scene.subject.identity.tolist(), self._scene.pivot.tolist()
+        self._writer.set_coefficients({"identity": identity, "pivot": pivot, "frames": frames})
+
+
+def _builtin(name: str, yaw: float, towards_camera: Tensor) -> Tensor:
+    """A built-in light, turned, at the resolution that shades, exposed for a face that looks at the camera."""
+    envmap = environment.rotate(environment.load(name), yaw)
+    return exposed(environment.resample(envmap, SHADING_HEIGHT, 2 * SHADING_HEIGHT), towards_camera)
+
+
+def _id(frame: int) -> str:
+    return f"{frame:05d}"
