@@ -1,0 +1,1 @@
+"""The `rgb` command line: arguments, progress, tables and errors; no maths."""

@@ -1,0 +1,48 @@
+"""`rgb animate`: the avatar driven by another clip."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import Reporter
+from ..devices import check_device
+from ..options import AvatarFolder, Device, DeviceOption, Json, Out, Quiet
+from ..sequences import parse_range, write_sequence
+
+
+def animate(
+    avatar: AvatarFolder,
+    drive: Annotated[Path, typer.Option("--drive", help="Dataset folder whose motion the avatar follows.")],
+    out: Out,
+    frames: Annotated[str | None, typer.Option("--frames", help="Frames of the driving clip, as in 0:100.")] = None,
+    envmap: Annotated[
+        str | None, typer.Option("--envmap", "-e", help="Light; without it the one the avatar was fitted under.")
+    ] = None,
+    yaw: Annotated[float, typer.Option("--yaw", help="Degrees the light is turned about the vertical.")] = 0.0,
+    size: Annotated[int | None, typer.Option("--size", min=16, help="Pixels of the longer side.")] = None,
+    device: DeviceOption = Device.auto,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Drive an avatar with the expressions and head motion of another clip, also of another head model.
+
+    ARKit names carry over between models; unnamed expressions go by least squares on vertices.
+
+    Example: rgb animate avatar --drive other_subject -o animated
+    """
+    from rgb_core.avatar import load_avatar
+    from rgb_core.data import load_dataset
+    from rgb_core.images import environment
+    from rgb_core.rendering import AvatarRenderer, Staging, at_size, retarget
+
+    check_device(device)
+    model = load_avatar(avatar)
+    clip = load_dataset(drive)
+    light = environment.load(envmap) if envmap else None
+    chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
+    shots = at_size(retarget(model, clip, chosen), size)
+    staging = Staging(light, yaw=math.radians(yaw), background=envmap is not None)
+    reporter = Reporter(quiet, as_json)
+    reporter.result("animated", write_sequence(AvatarRenderer(model), shots, staging, out, clip.fps, reporter))

@@ -1,0 +1,51 @@
+"""`rgb export`: the avatar for other programs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import Reporter
+from ..options import AvatarFolder, Json, Quiet
+
+
+def export(
+    avatar: AvatarFolder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    kind: Annotated[
+        str | None, typer.Option("--format", help="ply (3D Gaussian splats), glb or obj (mesh); default by file name.")
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option("--dataset", help="Take the pose from this clip.")] = None,
+    frame: Annotated[str | None, typer.Option("--frame", help="Frame id of that clip; default its first.")] = None,
+    envmap: Annotated[
+        str | None, typer.Option("--envmap", "-e", help="Light of the splats; default the one the avatar was fitted under.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write one posed, lit frame as splats, or the mesh with its expressions.
+
+    Example: rgb export avatar --format ply -o head.ply --envmap sunset
+    """
+    from rgb_core.avatar import load_avatar
+    from rgb_core.data import load_dataset
+    from rgb_core.errors import InputError
+    from rgb_core.exporting import EXPORTERS
+    from rgb_core.exporting.avatar_scene import export_scene
+    from rgb_core.images import environment
+    from rgb_core.rendering import AvatarRenderer, clip_shots, turntable
+
+    chosen = kind or out.suffix.removeprefix(".")
+    if chosen not in EXPORTERS:
+        raise InputError(f"no export format '{chosen}': choose one of {', '.join(EXPORTERS)} with --format")
+    if frame is not None and dataset is None:
+        raise InputError("--frame names a frame of a clip: give the clip with --dataset")
+    model = load_avatar(avatar)
+    light = environment.load(envmap) if envmap else None
+    if dataset is None:
+        shot = turntable(model, 1)[0]
+    else:
+        clip = load_dataset(dataset)
+        shot = clip_shots(model, clip, [clip.frame(frame) if frame else clip.all_frames[0]])[0]
+    EXPORTERS[chosen](export_scene(AvatarRenderer(model), shot, light), out)
+    Reporter(quiet, as_json).result("exported", {"file": str(out), "format": chosen, "gaussians": model.count})

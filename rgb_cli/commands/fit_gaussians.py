@@ -1,0 +1,45 @@
+"""`rgb fit-gaussians`: stage 2, the relightable avatar."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import Reporter
+from ..devices import check_device
+from ..options import DatasetFolder, Device, DeviceOption, Json, NoVisibility, Out, Preset, Quiet, Seed, Set
+
+
+def fit_gaussians(
+    dataset: DatasetFolder,
+    out: Out,
+    geometry: Annotated[
+        Path | None,
+        typer.Option("--geometry", help="Folder written by fit-geometry; without it the head model is used as it is."),
+    ] = None,
+    preset: Preset = "cpu",
+    overrides: Set = None,
+    no_visibility: NoVisibility = False,
+    seed: Seed = 0,
+    device: DeviceOption = Device.auto,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Fit Gaussian blendshapes, their materials and the light. Run again to continue after an interruption.
+
+    Example: rgb fit-gaussians subject --geometry geometry -o avatar
+    """
+    from rgb_core import training
+    from rgb_core.data import load_dataset
+    from rgb_core.geometry import load_geometry, unrefined
+    from rgb_core.presets import load_preset
+
+    check_device(device)
+    config = load_preset(preset, overrides).gaussians
+    clip = load_dataset(dataset)
+    mesh = load_geometry(geometry) if geometry else unrefined(clip)
+    provenance = {"dataset": str(dataset), "geometry": str(geometry), "preset": preset, "seed": seed}
+    reporter = Reporter(quiet, as_json)
+    with reporter.live():
+        avatar = training.fit_gaussians(clip, mesh, config, out, reporter, seed, not no_visibility, provenance)
+    reporter.result("avatar", {"folder": str(out), "gaussians": avatar.count})

@@ -1,0 +1,32 @@
+"""`rgb fit-geometry`: stage 1, the personalised mesh."""
+
+from ..console import Reporter
+from ..devices import check_device
+from ..options import DatasetFolder, Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
+
+
+def fit_geometry(
+    dataset: DatasetFolder,
+    out: Out,
+    preset: Preset = "cpu",
+    overrides: Set = None,
+    seed: Seed = 0,
+    device: DeviceOption = Device.auto,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a personalised mesh and refine the tracking. Run again to continue after an interruption.
+
+    Example: rgb fit-geometry subject -o geometry
+    """
+    from rgb_core import geometry
+    from rgb_core.data import load_dataset
+    from rgb_core.presets import load_preset
+
+    check_device(device)
+    config = load_preset(preset, overrides).geometry
+    clip = load_dataset(dataset)
+    reporter = Reporter(quiet, as_json)
+    with reporter.live():
+        fitted = geometry.fit_geometry(clip, config, out, reporter, seed)
+    reporter.result("geometry", {"folder": str(out), **fitted.metrics})

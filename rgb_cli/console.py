@@ -1,0 +1,82 @@
+"""The single place that prints: progress bars and messages on stderr, results on stdout as tables or JSON."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+_stderr = Console(stderr=True)
+_stdout = Console()
+
+
+def print_error(sentence: str) -> None:
+    """One line on stderr."""
+    _stderr.print(f"[bold red]error:[/] {sentence}", highlight=False, soft_wrap=True)
+
+
+class Reporter:
+    """Draws the progress that `rgb_core` reports; the console of one command.
+
+    Args:
+        quiet: show neither progress nor messages.
+        as_json: print results as one JSON object on stdout.
+    """
+
+    def __init__(self, quiet: bool = False, as_json: bool = False):
+        self._quiet = quiet
+        self._json = as_json
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+
+    @contextmanager
+    def live(self) -> Iterator["Reporter"]:
+        """Show progress bars while the block runs."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[values]}"),
+        )
+        with Progress(*columns, console=_stderr, disable=self._quiet) as self._bars:
+            yield self
+        self._bars = None
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Begin a bar; see `rgb_core.progress.Progress`."""
+        if self._bars is not None:
+            self._task = self._bars.add_task(stage, total=total, completed=done, values="")
+
+    def advance(self, units: int = 1, **values: float) -> None:
+        """Move the current bar."""
+        if self._bars is not None and self._task is not None:
+            text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self._bars.update(self._task, advance=units, values=text)
+
+    def message(self, text: str) -> None:
+        """One line above the bars."""
+        if not self._quiet:
+            _stderr.print(text, highlight=False)
+
+    def result(self, title: str, values: Mapping[str, Any]) -> None:
+        """The outcome of the command: a table of names and values, or the same as JSON."""
+        if self._json:
+            _stdout.print_json(json.dumps(values))
+            return
+        table = Table(title=title, show_header=False, title_justify="left")
+        for name, value in _rows(values):
+            table.add_row(name, value)
+        _stdout.print(table)
+
+
+def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _rows(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,30 @@
+"""The options that several commands share, each defined once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and messages.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result on a CPU.")]
+Preset = Annotated[str, typer.Option("--preset", help="Built-in preset (demo, cpu, default) or a YAML file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a preset field, as in gaussians.steps=2000. Repeatable."),
+]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute; this version computes on the CPU.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
+DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with a dataset.json.")]
+AvatarFolder = Annotated[Path, typer.Argument(metavar="AVATAR", help="Folder written by fit-gaussians or demo.")]
+NoVisibility = Annotated[bool, typer.Option("--no-visibility", help="Leave shadows out.")]

@@ -1,0 +1,129 @@
+"""What the head model's expressions do to the Gaussians before anything is learned.
+
+Every expression maps a triangle of the neutral mesh onto its deformed place by an affine map (Sumner and Popovic 2004). A
+Gaussian takes that map of the triangle it is attached to: the displacement of its centre and the rotation of its axes are
+its initial deltas. How far the triangle moves says how much the avatar may learn on top: the consistency factor.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..heads import HeadModel
+from . import quaternions
+from .attachment import Attachment
+
+SCALP_REGION = 1
+# A displacement below this does not show at any resolution: half the tracking noise of a good capture is ten times more.
+STILL_MM = 0.02
+_MAX_STRETCH = 4.0
+
+
+@dataclass(frozen=True)
+class ExpressionField:
+    """Where and how strongly the expressions of a head move its surface, without the motion of the skull."""
+
+    displacement: torch.Tensor  # [E, V] metres per unit coefficient
+    lower: float  # metres: no learned change below
+    upper: float  # metres: full learned change above
+
+    def consistency(self, amount: torch.Tensor) -> torch.Tensor:
+        """The factor in [0, 1] of a learned delta where the surface moves by `amount` metres."""
+        return ((amount - self.lower) / (self.upper - self.lower)).clamp(0, 1)
+
+
+def expression_field(head: HeadModel) -> ExpressionField:
+    """Measure the head's expressions.
+
+    The factor is 0 below a tenth of the smallest expression's largest displacement and 1 from the 99th percentile of all
+    displacements that are not still.
+    """
+    basis = head.expression_basis.float()
+    skull = head.vertices[head.region == SCALP_REGION]
+    if len(skull) >= 3:
+        basis = basis - _rigid_part(head.vertices, skull, basis[:, head.region == SCALP_REGION])
+    displacement = basis.norm(dim=2)
+    moving = displacement[displacement > 1e-3 * STILL_MM]
+    if len(moving) == 0:
+        return ExpressionField(displacement, 0.0, 1.0)
+    largest = displacement.amax(dim=1)
+    lower = 0.1 * float(largest[largest > 1e-3 * STILL_MM].min())
+    upper = float(moving.quantile(0.99))
+    return ExpressionField(displacement, lower, max(upper, 2 * lower))
+
+
+def _rigid_part(vertices: torch.Tensor, anchor: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
+    """The rigid motion [E, V, 3] of the whole head that best explains the `motion` [E, A, 3] of `anchor` [A, 3]."""
+    centre = anchor.mean(0)
+    source = anchor - centre
+    target = source + motion
+    shift = target.mean(1, keepdim=True)
+    u, _, vt = torch.linalg.svd(torch.einsum("eai,aj->eij", target - shift, source))
+    flip = torch.ones(len(motion), 3)
+    flip[:, 2] = torch.linalg.det(u @ vt)
+    rotation = u @ torch.diag_embed(flip) @ vt
+    return torch.einsum("eij,vj->evi", rotation, vertices - centre) + shift - (vertices - centre)
+
+
+@dataclass
+class SparseExpressions:
+    """Pairs (Gaussian, expression) where the surface moves, grouped by Gaussian."""
+
+    offsets: torch.Tensor  # [P + 1] int64
+    expression: torch.Tensor  # [N] int64
+    consistency: torch.Tensor  # [N] factor of the learned delta
+    initial: torch.Tensor  # [N, 7] position and quaternion change per unit coefficient
+
+    @property
+    def gaussian(self) -> torch.Tensor:
+        """The Gaussian [N] of every pair."""
+        return torch.repeat_interleave(torch.arange(len(self.offsets) - 1), self.offsets.diff())
+
+
+def sparse_expressions(
+    head: HeadModel, field: ExpressionField, attachment: Attachment, position: torch.Tensor, learn: torch.Tensor
+) -> SparseExpressions:
+    """The pairs of Gaussians attached at `attachment` with neutral centres `position` [P, 3].
+
+    Args:
+        learn: [P] bool; where False the consistency factor is 0 (mouth interior, eyeballs: rigid parts of the head).
+    """
+    corners = head.faces[attachment.face_id]
+    amount = field.displacement[:, corners].mean(2)
+    moving = amount > 1e-3 * STILL_MM
+    gaussian, expression = moving.T.nonzero(as_tuple=True)
+    offsets = torch.zeros(len(position) + 1, dtype=torch.int64)
+    offsets[1:] = moving.sum(0).cumsum(0)
+    consistency = field.consistency(amount[expression, gaussian]) * learn[gaussian]
+    triangle = head.vertices[corners[gaussian]]
+    moved = triangle + head.expression_basis.float()[expression[:, None], corners[gaussian]]
+    return SparseExpressions(offsets, expression, consistency, _affine_delta(triangle, moved, position[gaussian]))
+
+
+def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    """Change of position and of the identity quaternion [N, 7] under the map of triangles `rest` to `moved` [N, 3, 3]."""
+    frame, inverse, valid = _frame(rest)
+    target, _, _ = _frame(moved)
+    gradient = target.mT @ inverse.mT
+    stretch = gradient.flatten(1).norm(dim=1)
+    valid = valid & (stretch < _MAX_STRETCH * 3**0.5) & (torch.linalg.det(gradient) > 0.05)
+    identity = torch.eye(3).expand_as(gradient)
+    gradient = torch.where(valid[:, None, None], gradient, identity)
+    shift = moved[:, 0] + torch.einsum("nij,nj->ni", gradient, position - rest[:, 0]) - position
+    rotation = quaternions.from_matrix(quaternions.nearest_rotation(gradient))
+    rotation[:, 0] -= 1.0
+    return torch.cat([shift, rotation], dim=1)
+
+
+def _frame(triangle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows e1, e2, n / sqrt|n| of triangles [N, 3, 3], the inverse of that matrix, and whether it is well conditioned."""
+    e1, e2 = triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]
+    normal = torch.linalg.cross(e1, e2)
+    doubled_area = normal.norm(dim=1, keepdim=True)
+    unit = normal / doubled_area.clamp_min(1e-20).sqrt()
+    valid = doubled_area[:, 0] > 1e-4 * torch.maximum(e1.square().sum(1), e2.square().sum(1))
+    rows = torch.stack([e1, e2, unit], dim=1)
+    cofactor = torch.stack([torch.linalg.cross(rows[:, (i + 1) % 3], rows[:, (i + 2) % 3]) for i in range(3)], dim=2)
+    determinant = (rows[:, 0] * cofactor[:, :, 0]).sum(1)
+    determinant = torch.where(valid, determinant, torch.ones_like(determinant))
+    return rows, cofactor / determinant[:, None, None], valid

@@ -1,0 +1,141 @@
+"""The avatar: neutral Gaussians with materials, sparse expression deltas, and how a pose moves them."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..heads import HeadModel, PosedHead, axis_angle_to_matrix
+
+from . import materials, quaternions
+from .attachment import Attachment
+from .blending import weighted_segment_sum
+from .deformation import ExpressionField, SparseExpressions, sparse_expressions
+from .portrait import Portrait
+
+# Raw parameters of a Gaussian and their widths, in the order in which deltas are packed.
+CHANNELS = {"position": 3, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo": 3, "roughness": 1, "specular": 1}
+DELTA_WIDTH = sum(CHANNELS.values())
+EYEBALL_REGION, MOUTH_REGIONS = 4, (6, 7)
+
+
+@dataclass(frozen=True)
+class PosedGaussians:
+    """P Gaussians in world space with their materials, ready to be lit and splatted."""
+
+    means: torch.Tensor  # [P, 3] metres
+    rotations: torch.Tensor  # [P, 4] unit quaternions (w, x, y, z)
+    scales: torch.Tensor  # [P, 3] metres
+    opacities: torch.Tensor  # [P, 1] in (0, 1)
+    albedo: torch.Tensor  # [P, 3] linear
+    roughness: torch.Tensor  # [P, 1]
+    specular_albedo: torch.Tensor  # [P, 3]
+
+
+@dataclass
+class Avatar:
+    """Gaussians attached to a personalised head mesh.
+
+    `neutral` holds raw tensors by the names of CHANNELS; `deltas` [N, DELTA_WIDTH] are the learned changes of the pairs of
+    `expressions` in units of `delta_scale`, so that one learning rate fits all channels.
+    """
+
+    name: str
+    head: HeadModel
+    attachment: Attachment
+    neutral: dict[str, torch.Tensor]
+    expressions: SparseExpressions
+    deltas: torch.Tensor  # [N, DELTA_WIDTH]
+    delta_scale: torch.Tensor  # [DELTA_WIDTH]
+    light: torch.Tensor  # [3, H, W] linear radiance the avatar was seen under
+    portrait: Portrait
+    one_bounce: bool = True
+    visibility: bool = True
+    light_frame: str = "world"  # where the light stands still: 'world' or 'camera'
+    focal_scale: float = 1.0  # what the focal lengths of the dataset are to be multiplied by
+
+    @property
+    def count(self) -> int:
+        """P."""
+        return len(self.neutral["position"])
+
+    def region(self) -> torch.Tensor:
+        """Head region code [P] of every Gaussian, that of its triangle's first vertex."""
+        return self.head.region[self.head.faces[self.attachment.face_id, 0]]
+
+    def blend(self, expression: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Raw parameters of all Gaussians under the coefficients `expression` [E], by the names of CHANNELS."""
+        pairs = self.expressions
+        weights = expression[pairs.expression]
+        moved = weighted_segment_sum(pairs.initial, weights, pairs.offsets)
+        learned = weighted_segment_sum(self.deltas, weights * pairs.consistency, pairs.offsets) * self.delta_scale
+        change = dict(zip(CHANNELS, learned.split(list(CHANNELS.values()), dim=1), strict=True))
+        raw = {name: value + change[name] for name, value in self.neutral.items()}
+        raw["position"] = raw["position"] + moved[:, :3]
+        turn = torch.nn.functional.normalize(moved[:, 3:] + moved.new_tensor([1.0, 0.0, 0.0, 0.0]), dim=1)
+        raw["rotation"] = quaternions.multiply(turn, torch.nn.functional.normalize(raw["rotation"], dim=1))
+        return raw
+
+    def pose(self, expression: torch.Tensor, joints: torch.Tensor, posed: PosedHead) -> PosedGaussians:
+        """The Gaussians of one frame.
+
+        Args:
+            expression: [E] coefficients.
+            joints: [J, 3] axis-angle.
+            posed: the head posed by the same coefficients, a batch of one.
+        """
+        raw = self.blend(expression)
+        position = raw["position"] + self._pose_corrective(joints)
+        weights = self.attachment.interpolate(self.head.skin_weights, self.head.faces)
+        transform = (weights @ posed.transforms[0].flatten(1)).view(-1, 4, 4)
+        means = torch.einsum("pij,pj->pi", transform[:, :3, :3], position) + transform[:, :3, 3]
+        turn = quaternions.from_matrix(quaternions.nearest_rotation(transform[:, :3, :3]))
+        return PosedGaussians(
+            means=means,
+            rotations=quaternions.multiply(turn, raw["rotation"]),
+            scales=raw["log_scale"].exp(),
+            opacities=torch.sigmoid(raw["opacity"]),
+            albedo=materials.albedo(raw["albedo"]),
+            roughness=materials.roughness(raw["roughness"]),
+            specular_albedo=materials.specular_albedo(raw["specular"]).expand(-1, 3),
+        )
+
+    def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | float:
+        """Offsets [P, 3] of the head model's pose correctives at the attached points."""
+        basis = self.head.pose_basis
+        if basis.shape[0] == 0:
+            return 0.0
+        feature = (axis_angle_to_matrix(joints[1:]) - torch.eye(3)).flatten()
+        offset = torch.einsum("k,kvc->vc", feature, basis.float())
+        return self.attachment.interpolate(offset, self.head.faces)
+
+    def select(self, index: torch.Tensor) -> "Avatar":
+        """The avatar of the Gaussians `index` [Q] (repeats allowed), with their learned deltas."""
+        pairs = self.expressions
+        counts = pairs.offsets.diff()[index]
+        offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
+        offsets[1:] = counts.cumsum(0)
+        start = (pairs.offsets[:-1][index] - offsets[:-1]).repeat_interleave(counts)
+        rows = start + torch.arange(len(start))
+        expressions = SparseExpressions(offsets, pairs.expression[rows], pairs.consistency[rows], pairs.initial[rows])
+        return replace(
+            self,
+            attachment=self.attachment.select(index),
+            neutral={name: value[index] for name, value in self.neutral.items()},
+            expressions=expressions,
+            deltas=self.deltas[rows],
+        )
+
+
+def learns_expressions(head: HeadModel, attachment: Attachment) -> torch.Tensor:
+    """[P] bool: False on rigid parts (eyeballs, teeth, mouth interior), whose appearance no expression may change."""
+    region = head.region[head.faces[attachment.face_id, 0]]
+    rigid = torch.tensor([EYEBALL_REGION, *MOUTH_REGIONS])
+    return ~torch.isin(region.long(), rigid)
+
+
+def bind_expressions(
+    head: HeadModel, field: ExpressionField, attachment: Attachment, position: torch.Tensor
+) -> SparseExpressions:
+    """The sparse expression pairs of Gaussians with neutral centres `position` [P, 3]."""
+    return sparse_expressions(head, field, attachment, position.detach(), learns_expressions(head, attachment))
+

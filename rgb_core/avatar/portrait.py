@@ -1,0 +1,54 @@
+"""How an avatar is shown when nobody says how: the camera of its clip and the pose in which it faced that camera best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..data import Camera, Frame
+from ..heads import axis_angle_to_matrix
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A camera and a pose without expression."""
+
+    camera: Camera
+    joints: torch.Tensor  # [J, 3]
+    translation: torch.Tensor  # [3]
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame]) -> "Portrait":
+        """The frame whose face (+z of the head) looks most directly into its camera."""
+
+        def frontality(frame: Frame) -> float:
+            ahead = axis_angle_to_matrix(frame.joints[0])[:, 2]
+            towards = torch.nn.functional.normalize(frame.camera.center - frame.translation, dim=0)
+            return float(ahead @ towards)
+
+        best = max(frames, key=frontality)
+        return cls(best.camera, best.joints, best.translation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for YAML."""
+        return {
+            "intrinsics": [float(value) for value in self.camera.intrinsics],
+            "world_to_camera": self.camera.world_to_camera.tolist(),
+            "width": self.camera.width,
+            "height": self.camera.height,
+            "joints": self.joints.tolist(),
+            "translation": self.translation.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Portrait":
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError: when a value is missing.
+        """
+        fx, fy, cx, cy = (float(value) for value in values["intrinsics"])
+        matrix = torch.tensor(values["world_to_camera"], dtype=torch.float32).view(3, 4)
+        camera = Camera((fx, fy, cx, cy), matrix, int(values["width"]), int(values["height"]))
+        return cls(camera, torch.tensor(values["joints"]).float().view(-1, 3), torch.tensor(values["translation"]).float())

@@ -1,0 +1,156 @@
+"""The avatar folder: avatar.safetensors, avatar.yaml, head.npz and light.hdr; nothing in it can execute."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ..errors import InputError
+from ..files import atomic_path, write_text
+from ..heads import load_head, save_head
+from ..images import write_hdr
+from .attachment import Attachment
+from .deformation import SparseExpressions
+from .model import CHANNELS, DELTA_WIDTH, Avatar
+from .portrait import Portrait
+
+FORMAT, VERSION = "rgb-avatar", 1
+TENSORS, DESCRIPTION, HEAD, LIGHT = "avatar.safetensors", "avatar.yaml", "head.npz", "light.hdr"
+
+
+def avatar_tensors(avatar: Avatar) -> dict[str, torch.Tensor]:
+    """Every tensor of the avatar but its head, by the names it is stored under."""
+    tensors = {f"neutral.{name}": value for name, value in avatar.neutral.items()}
+    tensors |= {f"attachment.{name}": value for name, value in vars(avatar.attachment).items()}
+    tensors |= {f"expressions.{name}": value for name, value in vars(avatar.expressions).items()}
+    tensors |= {"deltas": avatar.deltas, "delta_scale": avatar.delta_scale, "light": avatar.light}
+    return {name: value.detach().contiguous() for name, value in tensors.items()}
+
+
+def avatar_from_tensors(tensors: dict[str, torch.Tensor], **fields: Any) -> Avatar:
+    """The inverse of `avatar_tensors`; `fields` are the avatar's other attributes.
+
+    Raises:
+        KeyError: when a tensor is missing.
+    """
+
+    def group(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    return Avatar(
+        attachment=Attachment(**group("attachment.")),
+        neutral={name: tensors[f"neutral.{name}"] for name in CHANNELS},
+        expressions=SparseExpressions(**group("expressions.")),
+        deltas=tensors["deltas"],
+        delta_scale=tensors["delta_scale"],
+        light=tensors["light"],
+        **fields,
+    )
+
+
+def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> None:
+    """Write the avatar folder; `provenance` (preset, dataset, versions, metrics) goes into avatar.yaml as it is."""
+    folder = Path(folder)
+    with atomic_path(folder / TENSORS) as temporary:
+        save_file(avatar_tensors(avatar), temporary)
+    save_head(avatar.head, folder / HEAD)
+    write_hdr(folder / LIGHT, avatar.light)
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": avatar.name,
+        "gaussians": avatar.count,
+        "expressions": list(avatar.head.expression_names),
+        "light_size": list(avatar.light.shape[1:]),
+        "one_bounce": avatar.one_bounce,
+        "visibility": avatar.visibility,
+        "light_frame": avatar.light_frame,
+        "focal_scale": avatar.focal_scale,
+        "portrait": avatar.portrait.to_dict(),
+        "provenance": provenance,
+    }
+    write_text(folder / DESCRIPTION, yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
+
+
+def load_avatar(folder: Path) -> Avatar:
+    """Read an avatar folder.
+
+    Raises:
+        InputError: naming the file that is missing, truncated, of another version or inconsistent.
+    """
+    folder = Path(folder)
+    description = _read_description(folder)
+    path = folder / TENSORS
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read {path}: {error}; fit the avatar again") from error
+    try:
+        avatar = avatar_from_tensors(
+            tensors,
+            name=str(description["name"]),
+            head=load_head(folder / HEAD),
+            portrait=Portrait.from_dict(description["portrait"]),
+            one_bounce=bool(description["one_bounce"]),
+            visibility=bool(description["visibility"]),
+            light_frame=str(description["light_frame"]),
+            focal_scale=float(description["focal_scale"]),
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} or {DESCRIPTION} lacks {error}; fit the avatar again") from error
+    _check(avatar, path)
+    return avatar
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    if not folder.is_dir():
+        raise InputError(f"no avatar folder at {folder}; make one with `rgb fit-gaussians` or `rgb demo`")
+    if not path.is_file():
+        raise InputError(f"{folder} is not an avatar: it has no {DESCRIPTION}; its fit may not have finished")
+    try:
+        description = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise InputError(f"{path} is not an avatar description: its format is not '{FORMAT}'")
+    if description.get("version") != VERSION:
+        raise InputError(f"{path}: version {description.get('version')} is not supported; this program reads {VERSION}")
+    return description
+
+
+def _check(avatar: Avatar, path: Path) -> None:
+    count, pairs = avatar.count, len(avatar.expressions.expression)
+    shapes = {f"neutral.{name}": (value, (count, CHANNELS[name])) for name, value in avatar.neutral.items()}
+    shapes |= {
+        "attachment.face_id": (avatar.attachment.face_id, (count,)),
+        "attachment.barycentric": (avatar.attachment.barycentric, (count, 3)),
+        "expressions.offsets": (avatar.expressions.offsets, (count + 1,)),
+        "expressions.consistency": (avatar.expressions.consistency, (pairs,)),
+        "expressions.initial": (avatar.expressions.initial, (pairs, 7)),
+        "deltas": (avatar.deltas, (pairs, DELTA_WIDTH)),
+        "light": (avatar.light, (3, *avatar.light.shape[1:])),
+    }
+    for name, (value, shape) in shapes.items():
+        if tuple(value.shape) != shape:
+            raise InputError(f"{path}: {name} has shape {list(value.shape)}, expected {list(shape)}")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise InputError(f"{path}: {name} holds a number that is not finite")
+    offsets = avatar.expressions.offsets
+    in_range = (
+        _indexes(avatar.attachment.face_id, len(avatar.head.faces))
+        and _indexes(avatar.expressions.expression, len(avatar.head.expression_names))
+        and int(offsets[0]) == 0
+        and int(offsets[-1]) == pairs
+        and bool((offsets.diff() >= 0).all())
+    )
+    if not in_range:
+        raise InputError(f"{path}: its indices do not fit {HEAD}; the two files belong to different avatars")
+
+
+def _indexes(index: torch.Tensor, size: int) -> bool:
+    """Whether every element of `index` lies in [0, size)."""
+    return bool(((index >= 0) & (index < size)).all())

@@ -1,0 +1,45 @@
+"""One posed, lit frame of an avatar as the plain arrays that exporters write."""
+
+import torch
+
+from ..heads import vertex_normals
+from ..rendering import AvatarRenderer, Shot
+from .scene import ExportScene, ExpressionTargets, GaussianCloud, TriangleMesh
+
+
+def export_scene(renderer: AvatarRenderer, shot: Shot, envmap: torch.Tensor | None = None) -> ExportScene:
+    """The scene of `shot` under `envmap` [3, h, w], or the avatar's own light where None.
+
+    The mesh stands posed; its expression offsets are those of the neutral pose turned by the root joint.
+    """
+    avatar = renderer.avatar
+    gaussians, lit = renderer.light_frame(shot, shot.camera, envmap)
+    cloud = GaussianCloud(gaussians.means, gaussians.rotations, gaussians.scales, gaussians.opacities, lit.radiance)
+    posed = renderer.pose(shot)
+    vertices = posed.vertices[0]
+    head = avatar.head
+    mesh = TriangleMesh(
+        vertices=vertices,
+        normals=vertex_normals(vertices, head.faces),
+        faces=head.faces,
+        colors=_vertex_albedo(renderer),
+        uv=head.uv,
+        uv_faces=head.uv_faces,
+    )
+    turn = posed.transforms[0, 0, :3, :3]
+    offsets = head.expression_basis.float() @ turn.T
+    return ExportScene(avatar.name, cloud, mesh, ExpressionTargets(tuple(head.expression_names), offsets))
+
+
+def _vertex_albedo(renderer: AvatarRenderer) -> torch.Tensor:
+    """Linear albedo [V, 3]: the mean of the Gaussians attached around a vertex, the overall mean where there are none."""
+    avatar = renderer.avatar
+    albedo = torch.sigmoid(avatar.neutral["albedo"])
+    corners = avatar.head.faces[avatar.attachment.face_id]
+    weight = avatar.attachment.barycentric * torch.sigmoid(avatar.neutral["opacity"])
+    total = torch.zeros(avatar.head.vertex_count, 3)
+    mass = torch.zeros(avatar.head.vertex_count, 1)
+    for corner in range(3):
+        total.index_add_(0, corners[:, corner], weight[:, corner, None] * albedo)
+        mass.index_add_(0, corners[:, corner], weight[:, corner, None])
+    return torch.where(mass > 0, total / mass.clamp_min(1e-8), albedo.mean(0))

@@ -1,0 +1,64 @@
+"""All stages in one folder, each skipped where an earlier run finished it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .avatar import Avatar, load_avatar
+from .avatar.storage import DESCRIPTION
+from .data import Dataset, load_dataset
+from .errors import InputError
+from .files import write_text
+from .geometry import fit_geometry, is_complete, load_geometry
+from .presets import Preset
+from .progress import Progress
+from .synthetic import synthesize
+from .training import fit_gaussians
+
+_SETTINGS = "settings.sha256"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A dataset and the avatar fitted to it."""
+
+    dataset: Dataset
+    avatar: Avatar
+
+
+def synthesize_and_fit(out: Path, preset: Preset, progress: Progress, seed: int) -> Fitted:
+    """A synthetic subject in out/dataset, its mesh in out/geometry and its avatar in out/avatar.
+
+    Raises:
+        InputError: when `out` holds the work of other settings.
+    """
+    _claim(out, preset, seed)
+    if not (out / "dataset" / "dataset.json").is_file():
+        synthesize(out / "dataset", preset.synthetic, progress, seed)
+    return fit(load_dataset(out / "dataset"), out, preset, progress, seed)
+
+
+def fit(dataset: Dataset, out: Path, preset: Preset, progress: Progress, seed: int) -> Fitted:
+    """Both fits of a dataset: its mesh in out/geometry and its avatar in out/avatar."""
+    if is_complete(out / "geometry"):
+        geometry = load_geometry(out / "geometry")
+    else:
+        geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed)
+    if (out / "avatar" / DESCRIPTION).is_file():
+        return Fitted(dataset, load_avatar(out / "avatar"))
+    provenance = {"dataset": str(dataset.folder), "preset": preset.model_dump(mode="json"), "seed": seed}
+    return Fitted(
+        dataset,
+        fit_gaussians(dataset, geometry, preset.gaussians, out / "avatar", progress, seed, provenance=provenance),
+    )
+
+
+def _claim(out: Path, preset: Preset, seed: int) -> None:
+    """Mark `out` as the folder of these settings."""
+    settings = hashlib.sha256(f"{preset.model_dump_json()} {seed}".encode()).hexdigest()
+    path = out / _SETTINGS
+    if path.is_file() and path.read_text(encoding="utf-8") != settings:
+        raise InputError(f"{out} holds a run with other settings or another seed; choose another folder, or delete it")
+    if not path.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is not empty and was not written by this command; choose another folder")
+    write_text(path, settings)

@@ -1,0 +1,76 @@
+"""Presets: YAML files validated into configuration, with any field changed by `key.path=value`."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import InputError
+from .geometry import GeometryConfig
+from .synthetic import SyntheticConfig
+from .training import GaussianConfig
+
+_PACKAGE = "rgb_presets"
+
+
+class Preset(BaseModel):
+    """The settings of every stage; a stage that a file leaves out has its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    synthetic: SyntheticConfig = SyntheticConfig()
+    geometry: GeometryConfig = GeometryConfig()
+    gaussians: GaussianConfig = GaussianConfig()
+
+
+def preset_names() -> list[str]:
+    """The built-in presets."""
+    return sorted(file.name.removesuffix(".yaml") for file in resources.files(_PACKAGE).iterdir() if file.name.endswith(".yaml"))
+
+
+def load_preset(name_or_file: str, overrides: list[str] | None = None) -> Preset:
+    """Read a built-in preset or a YAML file and apply `key.path=value` overrides.
+
+    Raises:
+        InputError: for an unknown name, a broken file, or a field that does not exist or does not take the value.
+    """
+    values = _read(name_or_file)
+    for override in overrides or []:
+        _apply(values, override)
+    try:
+        return Preset.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"preset {name_or_file}: {field}: {first['msg']} (got {first['input']!r})") from error
+
+
+def _read(name_or_file: str) -> dict[str, Any]:
+    if name_or_file in preset_names():
+        text = (resources.files(_PACKAGE) / f"{name_or_file}.yaml").read_text(encoding="utf-8")
+    else:
+        path = Path(name_or_file)
+        if not path.is_file():
+            raise InputError(f"no preset '{name_or_file}': choose one of {', '.join(preset_names())}, or a YAML file")
+        text = path.read_text(encoding="utf-8")
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"preset {name_or_file} is not valid YAML: {error}".replace("\n", " ")) from error
+    if not isinstance(values, dict):
+        raise InputError(f"preset {name_or_file} must be a mapping of stages to settings")
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator:
+        raise InputError(f"'{override}' is not KEY=VALUE, as in gaussians.steps=2000")
+    *parents, last = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"'{override}': '{parent}' is a value, not a group of settings")
+    values[last] = yaml.safe_load(text)

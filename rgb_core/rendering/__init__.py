@@ -1,0 +1,19 @@
+"""Avatar, pose, light and camera to pictures."""
+
+from .pictures import Staging, at_size, render_pictures
+from .renderer import AvatarRenderer, RenderedFrame, composite_gaussians
+from .shots import Shot, clip_shots, refocused, retarget, turntable
+
+__all__ = [
+    "AvatarRenderer",
+    "RenderedFrame",
+    "Shot",
+    "Staging",
+    "at_size",
+    "clip_shots",
+    "composite_gaussians",
+    "refocused",
+    "render_pictures",
+    "retarget",
+    "turntable",
+]

@@ -1,0 +1,92 @@
+"""What to render: poses and cameras for a turning head, a clip, or a clip of somebody else."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..avatar import Avatar
+from ..data import Camera, Dataset, Frame
+from ..errors import InputError
+from ..heads import axis_angle_to_matrix, expression_transfer, matrix_to_axis_angle
+
+TURN = math.radians(35.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One pose of an avatar and the camera that looks at it."""
+
+    expression: torch.Tensor  # [E]
+    joints: torch.Tensor  # [J, 3]
+    translation: torch.Tensor  # [3]
+    camera: Camera
+
+
+def turntable(avatar: Avatar, count: int) -> list[Shot]:
+    """The neutral head of the avatar's portrait turning left and right once about the vertical, in `count` shots."""
+    portrait = avatar.portrait
+    still = torch.zeros(len(avatar.head.expression_names))
+    root = axis_angle_to_matrix(portrait.joints[0])
+    shots = []
+    for index in range(count):
+        yaw = TURN * math.sin(2 * math.pi * index / count)
+        turned = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0])) @ root
+        joints = torch.cat([matrix_to_axis_angle(turned)[None], portrait.joints[1:]])
+        shots.append(Shot(still, joints, portrait.translation, portrait.camera))
+    return shots
+
+
+def clip_shots(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot]:
+    """Frames of the avatar's own clip, or of one tracked with the same head model, as they were taken."""
+    _check_same_model(avatar, dataset)
+    return [Shot(frame.expression, frame.joints, frame.translation, refocused(avatar, frame.camera)) for frame in frames]
+
+
+def refocused(avatar: Avatar, camera: Camera) -> Camera:
+    """A camera of the avatar's dataset with the focal length that the fit found."""
+    fx, fy, cx, cy = camera.intrinsics
+    return replace(camera, intrinsics=(fx * avatar.focal_scale, fy * avatar.focal_scale, cx, cy))
+
+
+def retarget(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot]:
+    """Somebody else's motion on the avatar, seen by the avatar's own camera.
+
+    Expressions go through `heads.expression_transfer`; the root turns as it turned before the source's camera, and moves
+    from the portrait as the source moved from its mean; other joints follow where both heads name them alike.
+
+    Raises:
+        InputError: when the expressions of the two head models have nothing in common.
+    """
+    head, portrait = avatar.head, avatar.portrait
+    transfer = expression_transfer(dataset.head, head)
+    named = {name: index for index, name in enumerate(dataset.head.joint_names)}
+    mean = torch.stack([_seen(frame)[1] for frame in frames]).mean(0)
+    to_world = portrait.camera.world_to_camera[:, :3].T
+    shots = []
+    for frame in frames:
+        rotation, position = _seen(frame)
+        joints = torch.stack(
+            [frame.joints[named[name]] if name in named else rest for name, rest in zip(head.joint_names, portrait.joints)]
+        )
+        joints[0] = matrix_to_axis_angle(to_world @ rotation)
+        translation = portrait.translation + to_world @ (position - mean)
+        shots.append(Shot(transfer @ frame.expression, joints, translation, portrait.camera))
+    return shots
+
+
+def _seen(frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotation [3, 3] and translation [3] of the root in camera axes."""
+    turn = frame.camera.world_to_camera[:, :3]
+    return turn @ axis_angle_to_matrix(frame.joints[0]), turn @ frame.translation
+
+
+def _check_same_model(avatar: Avatar, dataset: Dataset) -> None:
+    if (
+        dataset.head.expression_names != avatar.head.expression_names
+        or dataset.head.joint_count != avatar.head.joint_count
+    ):
+        raise InputError(
+            f"{dataset.folder} is tracked with head model '{dataset.head.name}', the avatar with '{avatar.head.name}': use "
+            "`rgb animate`, which transfers the motion"
+        )

@@ -1,0 +1,6 @@
+"""Surface attachment, visibility, and materials to radiance."""
+
+from .lighting import Lit, light_gaussians
+from .surface import Surface, SurfaceTracer
+
+__all__ = ["Lit", "Surface", "SurfaceTracer", "light_gaussians"]

@@ -1,0 +1,68 @@
+"""Every setting of `fit-gaussians`, with its unit and why it exists."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LearningRates(_Settings):
+    """Adam step sizes at the start, per step; all decay geometrically to `final` of themselves."""
+
+    position: float = Field(1.0e-4, gt=0, description="metres")
+    rotation: float = Field(2.0e-3, gt=0, description="quaternion units")
+    log_scale: float = Field(8.0e-3, gt=0, description="log metres")
+    opacity: float = Field(0.03, gt=0, description="logit")
+    albedo: float = Field(0.02, gt=0, description="logit")
+    roughness: float = Field(0.01, gt=0, description="logit")
+    specular: float = Field(0.01, gt=0, description="logit")
+    deltas: float = Field(1.0e-3, gt=0, description="in units of the per-channel delta scale")
+    light: float = Field(0.02, gt=0, description="softplus argument, relative to the initial radiance")
+    final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
+
+
+class LossWeights(_Settings):
+    """Weight of every term of the objective; 0 switches a term off."""
+
+    l1: float = Field(0.8, ge=0, description="absolute sRGB difference on black")
+    dssim: float = Field(0.2, ge=0, description="1 - SSIM")
+    alpha: float = Field(2.0, ge=0, description="squared difference of alpha and matte")
+    surface: float = Field(200.0, ge=0, description="squared mm of a Gaussian beyond the reach of its surface, mean")
+    size: float = Field(0.5, ge=0, description="squared mm of axes beyond `max_scale_mm`, mean")
+    white_light: float = Field(0.02, ge=0, description="chroma of the irradiance relative to its mean")
+    light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
+    albedo_smoothness: float = Field(0.02, ge=0, description="robust log-albedo difference of neighbours")
+    materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
+    deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
+    opacity_entropy: float = Field(0.002, ge=0, description="binary entropy of opacity, in the last third")
+
+
+class DensityControl(_Settings):
+    """When and how Gaussians are cloned, split and pruned."""
+
+    start: float = Field(0.08, ge=0, le=1, description="share of the steps before the first event")
+    stop: float = Field(0.6, ge=0, le=1, description="share of the steps after which their number stays")
+    interval: int = Field(100, gt=0, description="steps between events")
+    gradient: float = Field(2.0e-4, gt=0, description="mean screen-space gradient (NDC) from which a Gaussian multiplies")
+    split_mm: float = Field(2.5, gt=0, description="longest axis above which it splits instead of cloning")
+    min_opacity: float = Field(0.01, gt=0, lt=1, description="Gaussians below are removed")
+    max_gaussians: int = Field(70_000, gt=0, description="hard cap")
+
+
+class GaussianConfig(_Settings):
+    """One run of `fit-gaussians`."""
+
+    image_size: int = Field(512, ge=32, le=4096, description="longer side of the training images, pixels")
+    steps: int = Field(12_000, gt=0, description="optimisation steps, one frame each")
+    gaussians: int = Field(50_000, gt=0, description="Gaussians sampled on the mesh at the start")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps under a fixed grey light, materials frozen")
+    light_height: int = Field(16, ge=4, le=128, description="rows of the environment map; it has twice as many columns")
+    skin_luminance: float = Field(0.3, gt=0, lt=1, description="linear albedo of skin that fixes the scale of the light")
+    one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
+    max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")
+    visibility_cache_mb: int = Field(4096, ge=0, description="memory for visibility bits of training frames")
+    checkpoint_every: int = Field(500, gt=0, description="steps between checkpoints")
+    learning_rates: LearningRates = LearningRates()
+    losses: LossWeights = LossWeights()
+    density: DensityControl = DensityControl()

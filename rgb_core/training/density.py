@@ -1,0 +1,113 @@
+"""Density control: Gaussians multiply where the picture asks for detail, vanish where they are transparent, and stay attached."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..avatar import Avatar
+from ..avatar.attachment import edge_neighbours, walk
+from ..avatar.deformation import ExpressionField
+from ..avatar.model import bind_expressions
+from .config import DensityControl
+
+_SPLIT_SHRINK = 1.6
+
+
+@dataclass(frozen=True)
+class Rearrangement:
+    """An avatar after an event, and where its rows come from (-1: new, without optimiser history)."""
+
+    avatar: Avatar
+    gaussians: torch.Tensor  # [P'] row before the event
+    pairs: torch.Tensor  # [N'] row before the event
+
+
+class DensityStatistics:
+    """Mean screen-space gradient of every Gaussian since the last event."""
+
+    def __init__(self, count: int):
+        self.total = torch.zeros(count)
+        self.seen = torch.zeros(count)
+
+    def add(self, screen_gradient: torch.Tensor, radii: torch.Tensor) -> None:
+        """Account for one frame: gradient [P, 2] in NDC, radii [P] in pixels (0: not drawn)."""
+        self.total += screen_gradient.norm(dim=1)
+        self.seen += radii > 0
+
+    def mean(self) -> torch.Tensor:
+        """Mean gradient [P] over the frames that drew the Gaussian."""
+        return self.total / self.seen.clamp_min(1)
+
+
+@torch.no_grad()
+def rearrange(
+    avatar: Avatar,
+    field: ExpressionField,
+    statistics: DensityStatistics,
+    settings: DensityControl,
+    multiply: bool,
+    seed: int,
+) -> Rearrangement:
+    """One event: prune, then (with `multiply`) clone small and split large Gaussians, then walk and bind all anew."""
+    opacity = torch.sigmoid(avatar.neutral["opacity"].detach())[:, 0]
+    alive = opacity >= settings.min_opacity
+    chosen = _choose(statistics.mean(), alive, settings) if multiply else torch.zeros_like(alive)
+    longest = avatar.neutral["log_scale"].detach().amax(1).exp()
+    split = chosen & (longest > 1e-3 * settings.split_mm)
+    kept, cloned, halved = (alive & ~split).nonzero()[:, 0], (chosen & ~split).nonzero()[:, 0], split.nonzero()[:, 0]
+    order = torch.cat([kept, cloned, halved, halved])
+    grown = avatar.select(order)
+    history = order.clone()
+    history[len(kept) :] = -1
+    if len(halved):
+        _scatter(grown, len(order) - 2 * len(halved), seed)
+    return _rebind(avatar, grown, field, order, history)
+
+
+def _choose(gradient: torch.Tensor, alive: torch.Tensor, settings: DensityControl) -> torch.Tensor:
+    """[P] bool: the Gaussians of largest gradient above the threshold, as many as the cap allows."""
+    wanted = alive & (gradient >= settings.gradient)
+    room = max(settings.max_gaussians - int(alive.sum()), 0)
+    if int(wanted.sum()) > room:
+        ranked = torch.where(wanted, gradient, torch.zeros(())).argsort(descending=True, stable=True)
+        wanted = torch.zeros_like(wanted)
+        wanted[ranked[:room]] = True
+    return wanted
+
+
+def _scatter(avatar: Avatar, first: int, seed: int) -> None:
+    """Move the Gaussians from row `first` on to random places inside themselves and shrink them."""
+    neutral = avatar.neutral
+    generator = torch.Generator().manual_seed(seed)
+    scale = neutral["log_scale"][first:].exp()
+    local = torch.randn(scale.shape, generator=generator) * scale
+    w, xyz = torch.nn.functional.normalize(neutral["rotation"][first:], dim=1).split([1, 3], dim=1)
+    cross = torch.linalg.cross(xyz, local) + w * local
+    offset = local + 2 * torch.linalg.cross(xyz, cross)
+    neutral["position"] = torch.cat([neutral["position"][:first], neutral["position"][first:] + offset])
+    neutral["log_scale"] = neutral["log_scale"].clone()
+    neutral["log_scale"][first:] -= torch.tensor(_SPLIT_SHRINK).log()
+
+
+def _rebind(
+    before: Avatar, after: Avatar, field: ExpressionField, order: torch.Tensor, history: torch.Tensor
+) -> Rearrangement:
+    """Walk the attachments of `after` and carry the learned deltas over to the new (Gaussian, expression) pairs."""
+    head = before.head
+    attachment = walk(
+        after.attachment, after.neutral["position"], head.vertices, head.faces, edge_neighbours(head.faces)
+    )
+    pairs = bind_expressions(head, field, attachment, after.neutral["position"])
+    expressions = len(head.expression_names)
+    # A last key beyond all others, with no deltas, stands for "not there before".
+    old_key = torch.cat(
+        [before.expressions.gaussian * expressions + before.expressions.expression, torch.tensor([2**62])]
+    )
+    old_deltas = torch.cat([before.deltas, before.deltas.new_zeros(1, before.deltas.shape[1])])
+    new_key = order[pairs.gaussian] * expressions + pairs.expression
+    row = torch.searchsorted(old_key, new_key)
+    found = old_key[row] == new_key
+    deltas = torch.where(found[:, None], old_deltas[row], torch.zeros(()))
+    after.attachment, after.expressions, after.deltas = attachment, pairs, deltas
+    source = torch.where(found & (history[pairs.gaussian] >= 0), row, torch.tensor(-1))
+    return Rearrangement(after, history, source)

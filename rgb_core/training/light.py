@@ -1,0 +1,33 @@
+"""The environment light as something to optimise: positive, smooth, and scaled by what skin looks like."""
+
+import torch
+from diff_envshade import texel_solid_angles
+
+
+class LightParameters:
+    """A 16 x 32 map L = level * softplus(raw) / softplus(0): grey and constant where raw is 0."""
+
+    def __init__(self, raw: torch.Tensor, level: float):
+        self.raw = raw
+        self.level = level
+
+    def envmap(self) -> torch.Tensor:
+        """Linear radiance [3, H, W]."""
+        return self.level / torch.nn.functional.softplus(torch.zeros(())) * torch.nn.functional.softplus(self.raw)
+
+
+def light_smoothness(envmap: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of log radiance between neighbouring texels, weighted by solid angle."""
+    height, width = envmap.shape[1:]
+    logarithm = torch.log(envmap + 1e-3 * envmap.mean().detach())
+    weight = texel_solid_angles(height, width).view(1, height, width)
+    weight = weight / weight.sum()
+    across = (logarithm - logarithm.roll(1, 2)).abs()
+    down = (logarithm[:, 1:] - logarithm[:, :-1]).abs()
+    return (across * weight).sum() / 3 + (down * weight[:, 1:]).sum() / 3
+
+
+def white_light(irradiance: torch.Tensor) -> torch.Tensor:
+    """Mean chroma of the irradiance [P, 3] relative to its mean level: what makes coloured light cost something."""
+    grey = irradiance.mean(1, keepdim=True)
+    return (irradiance - grey).abs().mean() / irradiance.mean().detach().clamp_min(1e-6)

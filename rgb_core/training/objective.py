@@ -1,0 +1,75 @@
+"""The objective of stage 2: what a rendered frame and the avatar behind it should look like."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..avatar import Avatar, PosedGaussians
+from ..heads import HeadModel
+from ..images.compositing import prediction_on_black
+from ..images.ssim import ssim_map
+from ..shading import Lit
+from .config import GaussianConfig
+from .frames import Target
+from .light import light_smoothness, white_light
+from .priors import PartPriors, albedo_smoothness, neighbours, opacity_entropy
+
+_MM = 1e3
+_ENTROPY_START = 2 / 3
+
+
+@dataclass(frozen=True)
+class AvatarPriors:
+    """Lookups that change only when Gaussians are rearranged."""
+
+    parts: PartPriors
+    pairs: torch.Tensor  # [M, 2] neighbours for albedo smoothness
+    surface: torch.Tensor  # [P, 3] the attached points of the neutral mesh
+
+    @classmethod
+    def of(cls, avatar: Avatar) -> "AvatarPriors":
+        """The lookups of the avatar as it stands."""
+        head: HeadModel = avatar.head
+        return cls(
+            PartPriors.of(avatar),
+            neighbours(avatar.neutral["position"], avatar.region()),
+            avatar.attachment.interpolate(head.vertices, head.faces),
+        )
+
+
+def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: Target) -> dict[str, torch.Tensor]:
+    """Terms that compare a premultiplied linear picture [H, W, 3] and its alpha with the target."""
+    weight = target.weight[..., None]
+    predicted = prediction_on_black(color, alpha) * weight
+    wanted = target.image * weight
+    return {
+        "l1": (predicted - wanted).abs().mean(),
+        "dssim": 1 - ssim_map(predicted, wanted).mean(),
+        "alpha": ((alpha - target.alpha) * target.weight).square().mean(),
+    }
+
+
+def prior_terms(
+    avatar: Avatar,
+    gaussians: PosedGaussians,
+    lit: Lit,
+    envmap: torch.Tensor,
+    priors: AvatarPriors,
+    config: GaussianConfig,
+    progress: float,
+) -> dict[str, torch.Tensor]:
+    """Terms that need no picture; `progress` in [0, 1] is the share of the steps done."""
+    distance = (avatar.neutral["position"] - priors.surface).norm(dim=1)
+    excess = (gaussians.scales * _MM - config.max_scale_mm).clamp_min(0)
+    terms = {
+        "surface": ((distance - priors.parts.reach).clamp_min(0) * _MM).square().mean(),
+        "size": excess.square().mean(),
+        "white_light": white_light(lit.irradiance),
+        "light_smoothness": light_smoothness(envmap),
+        "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
+        "materials": priors.parts.materials(gaussians),
+        "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else torch.zeros(()),
+    }
+    if progress >= _ENTROPY_START:
+        terms["opacity_entropy"] = opacity_entropy(gaussians.opacities)
+    return terms

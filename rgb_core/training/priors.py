@@ -1,0 +1,74 @@
+"""What is known about heads before the first picture: how shiny their parts are, and that skin is mostly even."""
+
+from dataclasses import dataclass
+
+import torch
+from scipy.spatial import cKDTree
+
+from ..avatar import Avatar, PosedGaussians
+
+# Part -> head region codes (formats), roughness range, specular-albedo range, reach above the surface in mm. Skin ranges
+# are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
+_PARTS = {
+    "skin": ((0, 2, 3), (0.3, 0.7), (0.05, 0.7), 3.0),
+    "scalp": ((1,), (0.3, 0.8), (0.05, 0.6), 12.0),
+    "eyes": ((4,), (0.1, 0.4), (0.3, 0.9), 1.0),
+    "sockets": ((5,), (0.3, 0.7), (0.05, 0.7), 2.0),
+    "mouth": ((6,), (0.2, 0.6), (0.2, 0.8), 3.0),
+    "teeth": ((7,), (0.1, 0.5), (0.2, 0.8), 1.5),
+    "lips": ((8,), (0.2, 0.6), (0.2, 0.8), 2.0),
+    "other": ((9,), (0.3, 0.7), (0.05, 0.7), 3.0),
+}
+_NEIGHBOURS = 4
+_ROBUST = 0.1
+
+
+@dataclass(frozen=True)
+class PartPriors:
+    """Ranges per Gaussian, looked up by the head region it is attached to."""
+
+    roughness: torch.Tensor  # [P, 2]
+    specular: torch.Tensor  # [P, 2]
+    reach: torch.Tensor  # [P] metres above the surface
+
+    @classmethod
+    def of(cls, avatar: Avatar) -> "PartPriors":
+        """The ranges of the avatar's Gaussians."""
+        table = torch.empty(256, 5)
+        for regions, roughness, specular, reach_mm in _PARTS.values():
+            table[list(regions)] = torch.tensor([*roughness, *specular, 1e-3 * reach_mm])
+        rows = table[avatar.region().long()]
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4])
+
+    def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
+        """Mean squared excess of roughness and specular albedo over their ranges."""
+        specular = gaussians.specular_albedo[:, 0]
+        return _hinge(gaussians.roughness[:, 0], self.roughness) + _hinge(specular, self.specular)
+
+
+def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
+    below, above = (bounds[:, 0] - value).clamp_min(0), (value - bounds[:, 1]).clamp_min(0)
+    return (below.square() + above.square()).mean()
+
+
+def neighbours(position: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    """Pairs [M, 2] of near Gaussians of one head region."""
+    points = position.detach().numpy()
+    _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
+    pairs = torch.stack(
+        [torch.arange(len(points)).repeat_interleave(index.shape[1] - 1), torch.from_numpy(index[:, 1:]).flatten()], dim=1
+    )
+    return pairs[region[pairs[:, 0]] == region[pairs[:, 1]]]
+
+
+def albedo_smoothness(albedo: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Mean robust (Charbonnier) difference of log albedo over neighbouring `pairs`: edges cost little more than slopes."""
+    logarithm = torch.log(albedo + 0.02)
+    difference = logarithm.index_select(0, pairs[:, 0]) - logarithm.index_select(0, pairs[:, 1])
+    return (difference.square().sum(1) + _ROBUST**2).sqrt().mean() - _ROBUST
+
+
+def opacity_entropy(opacity: torch.Tensor) -> torch.Tensor:
+    """Mean binary entropy (nats): small when Gaussians are either there or not."""
+    p = opacity.clamp(1e-4, 1 - 1e-4)
+    return -(p * p.log() + (1 - p) * (1 - p).log()).mean()
