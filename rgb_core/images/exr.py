@@ -1,5 +1,9 @@
 """OpenEXR files: linear float images with R, G and B channels."""
 
+import contextlib
+import io
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +24,31 @@ def read_exr(path: Path) -> Tensor:
     if not Path(path).is_file():
         raise InputError(f"cannot read {path}: no such file")
     try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        with _silenced(), OpenEXR.File(str(path), separate_channels=True) as file:
             pixels = {name: channel.pixels for name, channel in file.channels().items()}
-    except Exception as error:  # the binding raises whatever the C++ library threw
-        raise InputError(f"{path} is not a readable OpenEXR file: {error}") from error
+    except Exception as error:  # the binding raises whatever the C++ library threw, with messages about its insides
+        raise InputError(f"{path} is truncated, corrupt or not an OpenEXR file") from error
     missing = [name for name in "RGB" if name not in pixels]
     if missing:
         raise InputError(f"{path} has no channel {', '.join(missing)}; it holds {', '.join(sorted(pixels))}")
     if len({pixels[name].shape for name in "RGB"}) > 1:
         raise InputError(f"{path} stores its R, G and B channels at different resolutions")
     return torch.from_numpy(np.stack([pixels[name] for name in "RGB"], -1).astype(np.float32))
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Drop what the library says about damaged files: the binding on sys.stdout, its C++ core on the stderr stream."""
+    stderr = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(sink)
 
 
 def write_exr(path: Path, image: Tensor, half: bool = False) -> None:

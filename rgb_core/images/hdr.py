@@ -20,6 +20,9 @@ _LONGEST_RUN = 127
 _LONGEST_DUMP = 128
 
 
+_Axis = tuple[bytes, bytes, int]  # sign, X or Y, count
+
+
 class _Corrupt(Exception):
     """What is wrong with the bytes, for the message that names the file."""
 
@@ -54,7 +57,7 @@ def read_hdr(path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(_decode(rgbe) / exposure, np.float32))
 
 
-def _read_header(data: bytes):
+def _read_header(data: bytes) -> tuple[np.ndarray, _Axis, _Axis, int]:
     """(exposure [3], (sign, axis, count) of the scanlines, the same along a scanline, offset of the pixels)."""
     if not data.startswith((b"#?RADIANCE", b"#?RGBE")):
         raise _Corrupt("not a Radiance .hdr file")

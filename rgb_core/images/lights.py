@@ -64,9 +64,9 @@ def _studio(directions: Tensor) -> Tensor:
 
 def _window(directions: Tensor) -> Tensor:
     """Daylight through a window of four panes on the head's left, a warm dim room, a wooden floor."""
-    panes = sum(
-        _panel(directions, azimuth, elevation, 21, 25, 0.04) for azimuth in (43, 67) for elevation in (-1, 28)
-    )
+    panes = torch.stack(
+        [_panel(directions, azimuth, elevation, 21, 25, 0.04) for azimuth in (43, 67) for elevation in (-1, 28)]
+    ).sum(0)
     sky = (0.6 + 0.4 * directions[:, 1:2].clamp_min(0)) * _rgb(22, 25, 30)
     walls = _rgb(0.42, 0.36, 0.30) * (1 + 0.5 * directions[:, :1])
     floor = _rgb(0.30, 0.19, 0.11)
