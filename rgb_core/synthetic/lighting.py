@@ -6,28 +6,30 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from diff_envshade import integrate, texel_directions, texel_solid_angles
+from torch import Tensor
 
 from ..images import environment
 
 SHADING_HEIGHT = 32
 """Rows of the map that shades; twice the avatar's, so that the avatar's 16x32 grid is not built into its target."""
 
-_FACE_IRRADIANCE = 1.1  # what the brightly lit tenth of the face receives ('white diffuse'), so that skin does not clip
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_FACE_IRRADIANCE = 1.3  # what the brightly lit tenth of the face receives ('white diffuse'), so that skin does not clip
 
 
 @dataclass(frozen=True)
 class Directions:
     """Drawn directions `direction` [N,K,3], the `texel` [N,K] each lies in, and their `density` [N,K] per steradian."""
 
-    direction: torch.Tensor
-    texel: torch.Tensor
-    density: torch.Tensor
+    direction: Tensor
+    texel: Tensor
+    density: Tensor
 
 
 class Light:
     """An environment map [3, H, W] of linear radiance that is constant within each texel."""
 
-    def __init__(self, envmap: torch.Tensor) -> None:
+    def __init__(self, envmap: Tensor) -> None:
         self.envmap = envmap.contiguous()
         self.height, self.width = envmap.shape[1:]
         self.texel_direction = texel_directions(self.height, self.width)
@@ -37,31 +39,33 @@ class Light:
         self._cumulative[-1] = 1.0
         self._density = (self.texel_radiance.mean(1).double() / power.sum()).float()
 
-    def draw(self, normal: torch.Tensor, count: int, rng: np.random.Generator) -> Directions:
-        """`count` directions per normal [N,3]: half by the light's power, half by the cosine, as one mixture.
+    def draw(self, normal: Tensor, index: Tensor, total: int, shift: Tensor, rng: np.random.Generator) -> Directions:
+        """Directions for each normal [N,3]: half by the light's power, half by the cosine, as one mixture.
 
-        Both halves are stratified: the first in the order of the texels, the second on a shifted Fibonacci lattice.
+        Args:
+            normal: [N,3] unit vectors.
+            index: [N,K/2] which points of two lattices of `total` points each to use; normals whose directions are
+                averaged share the lattices and take different points, so that they are stratified together.
+            total: number of points of a lattice.
+            shift: [N,2] in 0..1, by which the lattices are moved.
+            rng: for the place within a texel.
         """
-        by_power = count // 2
-        powerful = self._by_power(len(normal), by_power, rng)
-        cosine = _by_cosine(normal, count - by_power, rng)
+        powerful = self._by_power(torch.remainder(index / total + shift[:, :1], 1.0), rng)
+        cosine = _by_cosine(normal, index, total, shift)
         direction = torch.cat([powerful, cosine], 1)
         texel = self._texel_of(direction)
         cosine_density = torch.einsum("nkc,nc->nk", direction, normal).clamp(min=0) / math.pi
-        share = by_power / count
-        density = share * self._density[texel] + (1 - share) * cosine_density
-        return Directions(direction, texel, density)
+        return Directions(direction, texel, 0.5 * (self._density[texel] + cosine_density))
 
-    def _by_power(self, points: int, count: int, rng: np.random.Generator) -> torch.Tensor:
-        jitter = torch.from_numpy(rng.random((3, points, count), dtype=np.float32))
-        position = (torch.arange(count) + jitter[0]) / count
+    def _by_power(self, position: Tensor, rng: np.random.Generator) -> Tensor:
+        jitter = torch.from_numpy(rng.random((2, *position.shape), dtype=np.float32))
         texel = torch.searchsorted(self._cumulative, position).clamp(max=self.height * self.width - 1)
         row, column = texel // self.width, texel % self.width
         upper = torch.sin(math.pi * (0.5 - row / self.height))
         lower = torch.sin(math.pi * (0.5 - (row + 1) / self.height))
-        return _direction(lower + (upper - lower) * jitter[1], (column + jitter[2]) * (2 * math.pi / self.width))
+        return _direction(lower + (upper - lower) * jitter[0], (column + jitter[1]) * (2 * math.pi / self.width))
 
-    def _texel_of(self, direction: torch.Tensor) -> torch.Tensor:
+    def _texel_of(self, direction: Tensor) -> Tensor:
         latitude = torch.asin(direction[..., 1].clamp(-1, 1))
         azimuth = torch.remainder(torch.atan2(direction[..., 2], direction[..., 0]), 2 * math.pi)
         row = ((0.5 - latitude / math.pi) * self.height).long().clamp(0, self.height - 1)
@@ -69,7 +73,7 @@ class Light:
         return row * self.width + column
 
 
-def exposed(envmap: torch.Tensor, towards_camera: torch.Tensor) -> torch.Tensor:
+def exposed(envmap: Tensor, towards_camera: Tensor) -> Tensor:
     """`envmap` scaled so that a face is well exposed.
 
     The 90th percentile of the irradiance of surfaces whose normals lie within 60 degrees of `towards_camera` [3]
@@ -82,12 +86,10 @@ def exposed(envmap: torch.Tensor, towards_camera: torch.Tensor) -> torch.Tensor:
     return envmap * (_FACE_IRRADIANCE / torch.quantile(irradiance.mean(1), 0.9))
 
 
-def _by_cosine(normal: torch.Tensor, count: int, rng: np.random.Generator) -> torch.Tensor:
-    """Directions [N,count,3] around each normal with density cos / pi."""
-    shift = torch.from_numpy(rng.random((2, len(normal), 1), dtype=np.float32))
-    index = torch.arange(count)
-    azimuth = 2 * math.pi * (index / count + shift[0])
-    squared_sine = torch.remainder(index * ((math.sqrt(5) - 1) / 2) + shift[1], 1.0)
+def _by_cosine(normal: Tensor, index: Tensor, total: int, shift: Tensor) -> Tensor:
+    """Directions [N,K,3] around each normal with density cos / pi: points `index` [N,K] of a Fibonacci lattice."""
+    azimuth = 2 * math.pi * (index / total + shift[:, :1])
+    squared_sine = torch.remainder(index * _GOLDEN + shift[:, 1:], 1.0)
     sine, cosine = squared_sine.sqrt(), (1 - squared_sine).sqrt()
     tangent, bitangent = _tangents(normal)
     return (
@@ -97,7 +99,7 @@ def _by_cosine(normal: torch.Tensor, count: int, rng: np.random.Generator) -> to
     )
 
 
-def _tangents(normal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _tangents(normal: Tensor) -> tuple[Tensor, Tensor]:
     """Two unit vectors that complete each unit normal [N,3] to a frame (Duff et al. 2017)."""
     x, y, z = normal.unbind(1)
     sign = torch.where(z >= 0, 1.0, -1.0)
@@ -106,7 +108,7 @@ def _tangents(normal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack([1 + sign * x * x * a, sign * b, -sign * x], 1), torch.stack([b, sign + y * y * a, -y], 1)
 
 
-def _direction(height: torch.Tensor, azimuth: torch.Tensor) -> torch.Tensor:
+def _direction(height: Tensor, azimuth: Tensor) -> Tensor:
     """Unit vectors from the sine of the latitude and the azimuth, in the convention of environment maps."""
     radius = (1 - height * height).clamp(min=0).sqrt()
     return torch.stack([radius * torch.cos(azimuth), height, radius * torch.sin(azimuth)], -1)

@@ -12,7 +12,6 @@ from .noise import NoiseVolume, smoothstep
 from .render import Material
 from .subject import EAR, EYE_SOCKET, EYEBALL, MOUTH, NECK, TEETH, Subject
 
-LABELS = 19
 SKIN, LEFT_BROW, RIGHT_BROW, LEFT_EYE, RIGHT_EYE = 1, 2, 3, 4, 5
 LEFT_EAR, RIGHT_EAR, NOSE, INNER_MOUTH, UPPER_LIP, LOWER_LIP, NECK_LABEL, HAIR = 7, 8, 10, 11, 12, 13, 14, 17
 """Semantic labels of docs/formats.md."""

@@ -17,7 +17,7 @@ class NoiseVolume:
         self._lattice = functional.pad(lattice[None], (0, 1, 0, 1, 0, 1), mode="circular")
 
     def __call__(self, points: torch.Tensor, wavelength: float) -> torch.Tensor:
-        """Noise [N, CHANNELS] in 0..1, mean 0.5, at `points` [N, 3] in metres; lattice points lie `wavelength` apart."""
+        """Noise [N, CHANNELS] in 0..1, mean 0.5, at `points` [N, 3]; lattice points are `wavelength` metres apart."""
         lattice_points = torch.remainder(points / wavelength, _LATTICE)
         cell = lattice_points.floor()
         fraction = lattice_points - cell

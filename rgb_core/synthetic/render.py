@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from diff_envshade import shade
 from diff_envshade.reference import specular_lobe
+from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
 from ..data import Camera
 from .lighting import Light
 
+_LABELS = 19  # of docs/formats.md, background included
 _CHUNK = 1 << 15  # surface samples whose shadow rays are traced together; bounds the memory
 _SURFACE_OFFSET = 5e-5  # metres by which shadow rays start above the surface
 
@@ -27,13 +29,13 @@ _SURFACE_OFFSET = 5e-5  # metres by which shadow rays start above the surface
 class Material:
     """What the surface is made of at N points: `albedo`, `specular_albedo` [N,3], `roughness` [N,1], `label` [N]."""
 
-    albedo: torch.Tensor
-    specular_albedo: torch.Tensor
-    roughness: torch.Tensor
-    label: torch.Tensor
+    albedo: Tensor
+    specular_albedo: Tensor
+    roughness: Tensor
+    label: Tensor
 
 
-Painter = Callable[[torch.Tensor, torch.Tensor], Material]
+Painter = Callable[[Tensor, Tensor], Material]
 """Gives the material at `face_id` [N], `barycentric` [N,3]."""
 
 
@@ -41,28 +43,56 @@ Painter = Callable[[torch.Tensor, torch.Tensor], Material]
 class PosedMesh:
     """A surface in the world: `vertices`, unit `normals` [V,3], `faces` [F,3] int64, and a `bvh` fitted to it."""
 
-    vertices: torch.Tensor
-    normals: torch.Tensor
-    faces: torch.Tensor
+    vertices: Tensor
+    normals: Tensor
+    faces: Tensor
     bvh: MeshBvh
 
 
 @dataclass(frozen=True)
 class SurfaceSamples:
-    """The N points of a surface that camera rays met; `pixel` [N] is the picture's row-major pixel index."""
+    """The N points of a surface that camera rays met, `samples` of which went through every pixel."""
 
-    pixel: torch.Tensor
-    origin: torch.Tensor
-    normal: torch.Tensor
-    view: torch.Tensor
+    camera: Camera
+    samples: int
+    pixel: Tensor
+    """[N] row-major index of the ray's pixel."""
+    sample: Tensor
+    """[N] which of its pixel's rays it is."""
+    origin: Tensor
+    """[N,3] where shadow rays start, just above the surface."""
+    normal: Tensor
+    """[N,3] unit vectors on the viewer's side."""
+    view: Tensor
+    """[N,3] unit vectors to the camera."""
     material: Material
+
+    def resolve(self, values: Tensor) -> Tensor:
+        """Box-filtered picture [H,W,C] on black of values [N,C]: a pixel's sum over its hits by its number of rays."""
+        pixels = self.camera.width * self.camera.height
+        columns = values.double().T.contiguous().numpy()
+        channels = [np.bincount(self.pixel.numpy(), column, pixels) for column in columns]
+        picture = torch.from_numpy(np.stack(channels, -1) / self.samples).float()
+        return picture.view(self.camera.height, self.camera.width, -1)
+
+    def coverage(self) -> Tensor:
+        """Alpha [H,W,1]: the share of a pixel's rays that met the surface."""
+        return self.resolve(torch.ones(len(self.pixel), 1))
+
+    def labels(self) -> Tensor:
+        """Most frequent label [H,W] uint8 of each pixel's rays; label 0 counts the rays that met nothing."""
+        pixels = self.camera.width * self.camera.height
+        votes = np.bincount((self.pixel * _LABELS + self.material.label).numpy(), minlength=pixels * _LABELS)
+        votes = votes.reshape(pixels, _LABELS)
+        votes[:, 0] = self.samples - votes[:, 1:].sum(1)
+        return torch.from_numpy(votes.argmax(1).astype(np.uint8)).view(self.camera.height, self.camera.width)
 
 
 def sample_surface(
     mesh: PosedMesh, camera: Camera, paint: Painter, samples: int, rng: np.random.Generator
 ) -> SurfaceSamples:
     """Cast `samples` jittered rays through every pixel and collect what they meet."""
-    pixel, direction = _camera_rays(camera, samples, rng)
+    direction = _camera_rays(camera, samples, rng)
     origins = camera.center.expand_as(direction).contiguous()
     hits = mesh.bvh.trace(origins, direction)
     hit = hits.face_id >= 0
@@ -74,51 +104,34 @@ def sample_surface(
     normals = normals * torch.where((face_normal * view).sum(1) < 0, -1.0, 1.0)[:, None, None]
     normal = torch.nn.functional.normalize(_interpolate(barycentric, normals), dim=1)
     origin = _smooth_position(barycentric, vertices, normals) + _SURFACE_OFFSET * normal
-    return SurfaceSamples(pixel[hit], origin, normal, view, paint(face_id, barycentric))
+    ray = hit.nonzero()[:, 0]
+    return SurfaceSamples(
+        camera, samples, ray // samples, ray % samples, origin, normal, view, paint(face_id, barycentric)
+    )
 
 
 def light_picture(
-    surface: SurfaceSamples,
-    light: Light,
-    bvh: MeshBvh,
-    camera: Camera,
-    samples: int,
-    shadow_rays: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Linear premultiplied radiance [H,W,3] of what `samples` camera rays per pixel met, under `light`.
+    surface: SurfaceSamples, light: Light, bvh: MeshBvh, shadow_rays: int, rng: np.random.Generator
+) -> Tensor:
+    """Linear premultiplied radiance [H,W,3] of the surface under `light`.
 
-    Each met point sends `shadow_rays` rays; their share of visible light is pooled over the pixel.
+    Each sample sends `shadow_rays` rays, an even number; their share of visible light is pooled over the pixel.
     """
     material = surface.material
     unshadowed = shade(
         surface.normal, surface.view, material.albedo, material.specular_albedo, material.roughness, light.envmap
     ).radiance
+    shift = torch.from_numpy(rng.random((surface.camera.width * surface.camera.height, 2), dtype=np.float32))
     visible, drawn = torch.zeros_like(unshadowed), torch.zeros_like(unshadowed)
     for start in range(0, len(unshadowed), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        visible[chunk], drawn[chunk] = _drawn_light(surface, chunk, light, bvh, shadow_rays, rng)
-    picture, visible, drawn = (resolve(surface.pixel, part, camera, samples) for part in (unshadowed, visible, drawn))
-    return picture * np.divide(visible, drawn, out=np.ones_like(drawn), where=drawn > 0)
+        visible[chunk], drawn[chunk] = _drawn_light(surface, chunk, light, bvh, shadow_rays, shift, rng)
+    visible, drawn = surface.resolve(visible), surface.resolve(drawn)
+    return surface.resolve(unshadowed) * torch.where(drawn > 0, visible / drawn, 1.0)
 
 
-def resolve(pixel: torch.Tensor, values: torch.Tensor, camera: Camera, samples: int) -> np.ndarray:
-    """Box-filtered picture [H,W,C] of values [N,C] on black: the sum over a pixel's hits over its number of rays."""
-    count = camera.width * camera.height
-    channels = [np.bincount(pixel.numpy(), column.numpy(), count) for column in values.double().T.contiguous()]
-    return (np.stack(channels, -1) / samples).reshape(camera.height, camera.width, -1).astype(np.float32)
-
-
-def majority_label(pixel: torch.Tensor, label: torch.Tensor, camera: Camera, samples: int, labels: int) -> np.ndarray:
-    """Most frequent label [H,W] uint8 of each pixel's rays; label 0 counts the rays that met nothing."""
-    count = camera.width * camera.height
-    votes = np.bincount((pixel * labels + label).numpy(), minlength=count * labels).reshape(count, labels)
-    votes[:, 0] = samples - votes[:, 1:].sum(1)
-    return votes.argmax(1).astype(np.uint8).reshape(camera.height, camera.width)
-
-
-def _camera_rays(camera: Camera, samples: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixel index [N] and unit direction [N,3] of rays that fill a random Latin square in every pixel."""
+def _camera_rays(camera: Camera, samples: int, rng: np.random.Generator) -> Tensor:
+    """Unit directions [H W samples, 3], pixel by pixel, of rays that fill a random Latin square in every pixel."""
     pixels = camera.width * camera.height
     strata = np.stack([np.tile(np.arange(samples, dtype=np.float32), (pixels, 1)) for _ in range(2)])
     strata[1] = rng.permuted(strata[1], axis=1)
@@ -128,16 +141,22 @@ def _camera_rays(camera: Camera, samples: int, rng: np.random.Generator) -> tupl
     x = ((pixel % camera.width)[:, None] + inside[0] - cx) / fx
     y = ((pixel // camera.width)[:, None] + inside[1] - cy) / fy
     in_camera = torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3)
-    direction = torch.nn.functional.normalize(in_camera @ camera.world_to_camera[:, :3], dim=1)
-    return pixel.repeat_interleave(samples), direction.contiguous()
+    return torch.nn.functional.normalize(in_camera @ camera.world_to_camera[:, :3], dim=1).contiguous()
 
 
 def _drawn_light(
-    surface: SurfaceSamples, chunk: slice, light: Light, bvh: MeshBvh, count: int, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+    surface: SurfaceSamples,
+    chunk: slice,
+    light: Light,
+    bvh: MeshBvh,
+    count: int,
+    shift: Tensor,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
     """Estimates [n,3] of the reflected light with shadows and without, from the same drawn directions."""
     normal = surface.normal[chunk]
-    drawn = light.draw(normal, count, rng)
+    index = torch.arange(count // 2) * surface.samples + surface.sample[chunk, None]
+    drawn = light.draw(normal, index, count // 2 * surface.samples, shift[surface.pixel[chunk]], rng)
     centre = light.texel_direction[drawn.texel]
     above = torch.einsum("nkc,nc->nk", drawn.direction, normal) > 0
     above &= torch.einsum("nkc,nc->nk", centre, normal) > 0
@@ -150,7 +169,7 @@ def _drawn_light(
     return torch.zeros_like(normal).index_add_(0, point[~occluded], light_sent[~occluded]), unshadowed
 
 
-def _reflection(surface: SurfaceSamples, sample: torch.Tensor, light_dir: torch.Tensor) -> torch.Tensor:
+def _reflection(surface: SurfaceSamples, sample: Tensor, light_dir: Tensor) -> Tensor:
     """BRDF times n.l [R,3] at the samples [R] for one unit light direction [R,3] each, as `shade` sums it."""
     normal, view, material = surface.normal[sample], surface.view[sample], surface.material
     n_dot_l = (normal * light_dir).sum(1, keepdim=True)
@@ -161,12 +180,12 @@ def _reflection(surface: SurfaceSamples, sample: torch.Tensor, light_dir: torch.
     return material.albedo[sample] * n_dot_l.clamp(min=0) / math.pi + material.specular_albedo[sample] * lobe
 
 
-def _interpolate(barycentric: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
+def _interpolate(barycentric: Tensor, corners: Tensor) -> Tensor:
     """Values [N,C] at `barycentric` [N,3] between `corners` [N,3,C]."""
     return (barycentric[..., None] * corners).sum(1)
 
 
-def _smooth_position(barycentric: torch.Tensor, vertices: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+def _smooth_position(barycentric: Tensor, vertices: Tensor, normals: Tensor) -> Tensor:
     """Points [N,3] lifted from flat triangles to the surface their vertex normals describe.
 
     Without it the edge of a shadow on a curved surface shows the triangles (Hanika, Ray Tracing Gems II, ch. 4).

@@ -21,7 +21,7 @@ _FIELD_OF_VIEW = math.radians(22.5)
 _CAMERA_SPREAD = math.radians(3)  # sigma of the direction from which the camera looks, about straight ahead
 
 # Streams of random numbers, so that one does not shift when another draws more.
-_PERSON, _CAMERA, _MOTION, _LIGHT, _FRAME = range(5)
+_PERSON, _CAMERA, _MOTION, _LIGHT, _TRACKING, _FRAME = range(6)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Scene:
         motion = clip_motion(
             np.random.default_rng([seed, _MOTION]),
             surface.expression_names,
+            config.frames + config.test_frames,
             config.frames,
-            config.frames - config.test_frames,
             pivot_to_root,
         )
         return Scene(
@@ -65,6 +65,10 @@ class Scene:
     def light_yaw(self) -> float:
         """By how much the clip's light is turned about the vertical, in radians."""
         return float(np.random.default_rng([self.seed, _LIGHT]).uniform(-math.pi / 3, math.pi / 3))
+
+    def tracking_rng(self) -> np.random.Generator:
+        """The random numbers of the tracking noise."""
+        return np.random.default_rng([self.seed, _TRACKING])
 
     def frame_rng(self, frame: int, purpose: int) -> np.random.Generator:
         """The random numbers of one frame for one purpose, whatever was or was not rendered before."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +12,8 @@ from ..images import environment, linear_to_rgba, linear_to_srgb, unpremultiply
 from ..progress import Progress, Silent
 from .config import SyntheticConfig
 from .lighting import SHADING_HEIGHT, Light, exposed
-from .materials import LABELS
 from .motion import tracked
-from .render import PosedMesh, SurfaceSamples, light_picture, majority_label, resolve, sample_surface
+from .render import PosedMesh, SurfaceSamples, light_picture, sample_surface
 from .scene import Scene, pose_tensors
 
 _FPS = 25.0
@@ -58,22 +56,23 @@ class _Clip:
 
     def __init__(self, scene: Scene, config: SyntheticConfig, writer: DatasetWriter) -> None:
         self._scene, self._config, self._writer = scene, config, writer
-        self._train_frames = config.frames - config.test_frames
+        self._frames = range(config.frames + config.test_frames)
         self._light, self._relight = self._write_lights()
         self._write_coefficients()
 
     def render(self, progress: Progress) -> None:
         """Render what is not on disk yet and register every frame."""
-        noise = self._scene.frame_rng(self._config.frames, 0)
-        reported = tracked(self._scene.motion, self._train_frames, self._config.tracking_noise, noise)
-        done = [self._is_done(frame) for frame in range(self._config.frames)]
-        progress.start("rendering the clip", self._config.frames, sum(done))
+        reported = tracked(
+            self._scene.motion, self._config.frames, self._config.tracking_noise, self._scene.tracking_rng()
+        )
+        done = [self._is_done(frame) for frame in self._frames]
+        progress.start("rendering the clip", len(done), sum(done))
         for frame, is_done in enumerate(done):
             image = semantic = None
             if not is_done:
                 image, semantic = self._render_frame(frame)
             joint_count = self._scene.subject.given.joint_count
-            split = "train" if frame < self._train_frames else "test"
+            split = "train" if frame < self._config.frames else "test"
             coefficients = pose_tensors(reported, joint_count, frame)
             self._writer.add_frame(_id(frame), split, self._scene.camera, *coefficients, image, semantic)
             if not is_done:
@@ -83,7 +82,7 @@ class _Clip:
         return self._writer.has_frame(_id(frame)) and (not self._has_truth(frame) or self._writer.has_truth(_id(frame)))
 
     def _has_truth(self, frame: int) -> bool:
-        test_frame = frame - self._train_frames
+        test_frame = frame - self._config.frames
         return test_frame >= 0 and test_frame % self._config.ground_truth_every == 0
 
     def _render_frame(self, frame: int) -> tuple[Tensor, Tensor]:
@@ -94,30 +93,19 @@ class _Clip:
         surface = sample_surface(mesh, scene.camera, scene.paint, config.samples, rng)
         if self._has_truth(frame):
             self._write_truth(frame, mesh, surface)
-        labels = majority_label(surface.pixel, surface.material.label, scene.camera, config.samples, LABELS)
-        image = self._lit(frame, mesh, surface, self._light, _SHADOW_RAYS)
-        return image, torch.from_numpy(labels)
+        return self._lit(frame, mesh, surface, self._light, _SHADOW_RAYS), surface.labels()
 
     def _lit(self, frame: int, mesh: PosedMesh, surface: SurfaceSamples, light: Light, purpose: int) -> Tensor:
         """RGBA bytes [H,W,4] under a light."""
-        scene, config = self._scene, self._config
-        rng = scene.frame_rng(frame, purpose)
-        radiance = light_picture(surface, light, mesh.bvh, scene.camera, config.samples, config.shadow_rays, rng)
-        return linear_to_rgba(self._with_alpha(surface, radiance))
-
-    def _with_alpha(self, surface: SurfaceSamples, picture: np.ndarray) -> Tensor:
-        coverage = torch.ones(len(surface.pixel), 1)
-        alpha = resolve(surface.pixel, coverage, self._scene.camera, self._config.samples)
-        return torch.from_numpy(np.concatenate([picture, alpha], -1))
+        rng = self._scene.frame_rng(frame, purpose)
+        radiance = light_picture(surface, light, mesh.bvh, self._config.shadow_rays, rng)
+        return linear_to_rgba(torch.cat([radiance, surface.coverage()], -1))
 
     def _write_truth(self, frame: int, mesh: PosedMesh, surface: SurfaceSamples) -> None:
-        camera, samples = self._scene.camera, self._config.samples
-        albedo = unpremultiply(
-            self._with_alpha(surface, resolve(surface.pixel, surface.material.albedo, camera, samples))
-        )
+        albedo = unpremultiply(torch.cat([surface.resolve(surface.material.albedo), surface.coverage()], -1))
         albedo[..., :3] = linear_to_srgb(albedo[..., :3])
-        normal = self._with_alpha(surface, resolve(surface.pixel, surface.normal, camera, samples))
-        normal[..., :3] = torch.nn.functional.normalize(normal[..., :3], dim=-1)
+        normal = torch.nn.functional.normalize(surface.resolve(surface.normal), dim=-1)
+        normal = torch.cat([normal, surface.coverage()], -1)
         relit = {
             name: self._lit(frame, mesh, surface, light, _SHADOW_RAYS + 1 + index)
             for index, (name, light) in enumerate(self._relight.items())
@@ -143,7 +131,7 @@ class _Clip:
                 "root": motion.rotation[frame].tolist(),
                 "translation": motion.translation[frame].tolist(),
             }
-            for frame in range(self._config.frames)
+            for frame in self._frames
         }
         identity, pivot = self._scene.subject.identity.tolist(), self._scene.pivot.tolist()
         self._writer.set_coefficients({"identity": identity, "pivot": pivot, "frames": frames})
