@@ -85,7 +85,7 @@ class Record:
         try:
             array = np.asarray(value)
         except ValueError:
-            array = np.empty(0, object)
+            array = np.array(None)  # ragged lists
         if not isinstance(value, list) or (array.size and array.dtype.kind not in "iuf"):
             self.fail(key, f"must be numbers of shape {list(shape)}")
         if array.shape != shape and not (array.size == 0 and 0 in shape):
