@@ -1,0 +1,173 @@
+"""The CPU rasteriser: the numba kernels in order, from tensors to tensors."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+from kernel_runtime import as_numpy
+
+from .cpu_bin import TILE_HEIGHT, TILE_WIDTH, count_instances, sort_instances
+from .cpu_blend import FIRST_BLOCK, LATER_BLOCK, blend_forward
+from .cpu_blend_backward import blend_backward
+from .cpu_covariance import covariances_backward, covariances_forward
+from .cpu_project import SPLAT_COLUMNS, SUM_COLUMNS, project_backward, project_forward
+from .splatting import tan_limits
+
+CHUNKS_PER_THREAD = 8  # tiles differ in cost: several parts per thread even it out
+_ID_BITS = np.uint64(32)
+
+
+@dataclass(frozen=True)
+class View:
+    """A pinhole camera as the kernels take it."""
+
+    world_to_camera: np.ndarray  # [3,4] float64
+    lens: np.ndarray  # [8] float64: fx, fy, cx, cy, tangent limits of x and y
+    width: int
+    height: int
+    near: float  # metres
+
+    @classmethod
+    def create(
+        cls,
+        world_to_camera: torch.Tensor,
+        intrinsics: tuple[float, float, float, float],
+        width: int,
+        height: int,
+        near: float,
+    ) -> "View":
+        fx, fy, cx, cy = intrinsics
+        lens = np.array([*intrinsics, *tan_limits(fx, cx, width), *tan_limits(fy, cy, height)], np.float64)
+        return cls(as_numpy(world_to_camera.double()), lens, width, height, float(near))
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What the forward pass leaves for the backward pass."""
+
+    splats: np.ndarray
+    features: np.ndarray  # [P, padded channels], alpha first
+    offsets: np.ndarray  # [P+1], the instances of every splat
+    tile_starts: np.ndarray
+    tile_bounds: np.ndarray
+    instances: np.ndarray
+    owners: np.ndarray
+    final_transmittance: np.ndarray
+    last_contributor: np.ndarray
+
+
+def covariances(rotations: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+    """World covariances as upper triangles [P,6], float64."""
+    out = torch.empty(len(scales), 6, dtype=torch.float64)
+    covariances_forward(as_numpy(rotations), as_numpy(scales), out.numpy())
+    return out
+
+
+def covariance_gradients(
+    rotations: torch.Tensor, scales: torch.Tensor, grad: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients of rotations [P,4] and scales [P,3]."""
+    grad_rotations, grad_scales = torch.empty_like(rotations), torch.empty_like(scales)
+    covariances_backward(
+        as_numpy(rotations), as_numpy(scales), as_numpy(grad), grad_rotations.numpy(), grad_scales.numpy()
+    )
+    return grad_rotations, grad_scales
+
+
+def _pad_features(features: np.ndarray, alpha_point_id: int) -> np.ndarray:
+    """Features with the 0/1 channel of the alpha output in front, zeros up to whole blocks of channels behind."""
+    points, channels = features.shape
+    later = -(-max(1 + channels - FIRST_BLOCK, 0) // LATER_BLOCK)
+    padded = np.zeros((points, FIRST_BLOCK + later * LATER_BLOCK), np.float32)
+    padded[max(alpha_point_id, 0) :, 0] = 1
+    padded[:, 1 : 1 + channels] = features
+    return padded
+
+
+def _nearest_first(depths: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Splats with instances sorted by depth, equal depths by index: positive floats order like their bits."""
+    seen = np.flatnonzero(counts)
+    keys = depths[seen].view(np.uint32).astype(np.uint64) << _ID_BITS | seen.astype(np.uint64)
+    keys.sort()
+    return keys.astype(np.uint32).astype(np.int64)
+
+
+def _balanced(tile_starts: np.ndarray) -> np.ndarray:
+    """Bounds that cut the tiles into parts with about equally many instances."""
+    parts = CHUNKS_PER_THREAD * numba.get_num_threads()
+    bounds = np.searchsorted(tile_starts, np.linspace(0, tile_starts[-1], parts + 1))
+    bounds[0], bounds[-1] = 0, len(tile_starts) - 1
+    return bounds
+
+
+def forward(
+    means: torch.Tensor,
+    covariance: torch.Tensor,
+    opacities: torch.Tensor,
+    features: torch.Tensor,
+    view: View,
+    alpha_point_id: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Lists]:
+    """Image [H,W,C], alpha [H,W], radii [P] and what `backward` needs."""
+    points = len(means)
+    splats = np.empty((points, SPLAT_COLUMNS), np.float32)
+    depths = np.empty(points, np.float32)
+    radii = torch.empty(points, dtype=torch.int32)
+    project_forward(
+        as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera, view.lens, view.near,
+        view.width, view.height, splats, depths, radii.numpy(),
+    )  # fmt: skip
+
+    rows, columns = -(-view.height // TILE_HEIGHT), -(-view.width // TILE_WIDTH)
+    counts = np.empty(points, np.int64)
+    count_instances(splats, rows, columns, counts)
+    offsets = np.zeros(points + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    tile_starts = np.empty(rows * columns + 1, np.int64)
+    instances, owners = np.empty((2, offsets[-1]), np.int32)
+    sort_instances(
+        splats, _nearest_first(depths, counts), offsets, rows, columns, numba.get_num_threads(), tile_starts,
+        instances, owners,
+    )  # fmt: skip
+
+    padded = _pad_features(as_numpy(features), alpha_point_id)
+    tile_bounds = _balanced(tile_starts)
+    image = torch.empty(view.height, view.width, features.shape[1])
+    alpha = torch.empty(view.height, view.width)
+    final_transmittance = np.empty((view.height, view.width), np.float32)
+    last_contributor = np.empty((view.height, view.width), np.int32)
+    blend_forward(
+        tile_bounds, tile_starts, owners, splats, padded, image.numpy(), alpha.numpy(), final_transmittance,
+        last_contributor,
+    )  # fmt: skip
+    lists = Lists(
+        splats, padded, offsets, tile_starts, tile_bounds, instances, owners, final_transmittance, last_contributor
+    )
+    return image, alpha, radii, lists
+
+
+def backward(
+    means: torch.Tensor,
+    covariance: torch.Tensor,
+    opacities: torch.Tensor,
+    view: View,
+    lists: Lists,
+    grad_image: torch.Tensor,
+    grad_alpha: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients of means, covariances, opacities, features, and (by the image alone) screen points."""
+    channels = grad_image.shape[2]
+    sums = np.zeros((len(lists.instances), SUM_COLUMNS + channels), np.float32)
+    blend_backward(
+        lists.tile_bounds, lists.tile_starts, lists.instances, lists.owners, lists.splats, lists.features,
+        lists.final_transmittance, lists.last_contributor, as_numpy(grad_image), as_numpy(grad_alpha), sums,
+    )  # fmt: skip
+    grad_means, grad_covariance, grad_opacities = (torch.empty_like(t) for t in (means, covariance, opacities))
+    grad_features, grad_screen = means.new_empty(len(means), channels), means.new_empty(len(means), 2)
+    project_backward(
+        sums, lists.offsets, as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera,
+        view.lens, view.width, view.height, grad_means.numpy(), grad_covariance.numpy(), grad_opacities.numpy(),
+        grad_features.numpy(), grad_screen.numpy(),
+    )  # fmt: skip
+    return grad_means, grad_covariance, grad_opacities, grad_features, grad_screen

@@ -1,0 +1,216 @@
+"""numba: gradients of the blending, tile by tile from the last contributor of every pixel to the first.
+
+Every instance gets its own row of sums over its pixels, so that tiles never write to the same place; adding the rows
+of a splat in order makes the result independent of the threads.
+"""
+
+import numba
+import numpy as np
+from kernel_runtime import jit, parallel_jit
+
+from .cpu_bin import TILE_HEIGHT, TILE_WIDTH
+from .cpu_blend import (
+    CAP,
+    FIRST_BLOCK,
+    LANES,
+    LATER_BLOCK,
+    LOG_MIN,
+    ONE,
+    ZERO,
+    exp,
+    f32,
+    row_misses,
+    row_range,
+)
+from .cpu_project import (
+    C_X,
+    C_Y,
+    CURVE,
+    LOG_OPACITY,
+    Q_X,
+    Q_XX,
+    Q_XY,
+    Q_Y,
+    Q_YY,
+    SLOPE_X,
+    SLOPE_Y,
+    SUM_COLUMNS,
+    Q,
+    X,
+    Y,
+)
+
+# Offsets from the start of a row's state.
+_T = 0  # transmittance behind the current splat
+_LAST = LANES
+_WEIGHT = 2 * LANES  # of the current splat
+_DOT = 3 * LANES  # gradient . feature of the current splat over the later blocks of channels
+_BEHIND = 4 * LANES  # sum over the splats behind of weight * (gradient . feature), features alone
+_BEHIND_ALPHA = 5 * LANES  # the same for the alpha channel
+_GRADIENT = 6 * LANES  # of alpha and of every image channel
+
+# Offsets in the sums over the rows of a tile, by lane, for one splat.
+_S, _S_Y, _S_YY, _S_C, _S_C_Y = 0, LANES, 2 * LANES, 3 * LANES, 4 * LANES
+_S_FEATURE = 5 * LANES
+
+
+@jit
+def _unblend_row(row, sums, edge, slope, top, dy, feature, position):
+    """Undo one splat in one tile row and add up its gradients, those of the first block of features included."""
+    f0, f1, f2, f3 = feature[0], feature[1], feature[2], feature[3]
+    for x in range(LANES):
+        across = edge - slope * f32(x)
+        log_alpha = top - across * across
+        uncapped = exp(max(log_alpha, LOG_MIN))
+        alpha = min(CAP, uncapped)
+        alpha = alpha if log_alpha >= LOG_MIN else ZERO
+        alpha = alpha if position <= row[_LAST + x] else ZERO
+        through = ONE / (ONE - alpha)
+        transmittance = row[_T + x] * through
+        weight = alpha * transmittance
+        g0, g1, g2, g3 = (
+            row[_GRADIENT + x],
+            row[_GRADIENT + LANES + x],
+            row[_GRADIENT + 2 * LANES + x],
+            row[_GRADIENT + 3 * LANES + x],
+        )
+        dot = row[_DOT + x] + f1 * g1 + f2 * g2 + f3 * g3
+        dot_alpha = f0 * g0
+        behind = row[_BEHIND + x]
+        behind_alpha = row[_BEHIND_ALPHA + x]
+        by_log = alpha if uncapped < CAP else ZERO
+        c = by_log * (transmittance * dot - through * behind)
+        q = c + by_log * (transmittance * dot_alpha - through * behind_alpha)
+        row[_T + x] = transmittance
+        row[_WEIGHT + x] = weight
+        row[_BEHIND + x] = behind + weight * dot
+        row[_BEHIND_ALPHA + x] = behind_alpha + weight * dot_alpha
+        sums[_S + x] += q
+        sums[_S_Y + x] += q * dy
+        sums[_S_YY + x] += q * dy * dy
+        sums[_S_C + x] += c
+        sums[_S_C_Y + x] += c * dy
+        sums[_S_FEATURE + x] += weight * g0
+        sums[_S_FEATURE + LANES + x] += weight * g1
+        sums[_S_FEATURE + 2 * LANES + x] += weight * g2
+        sums[_S_FEATURE + 3 * LANES + x] += weight * g3
+
+
+@jit
+def _later_dot(row, gradient, feature):
+    """Add a later block of channels to gradient . feature."""
+    f0, f1, f2, f3, f4, f5, f6, f7 = (
+        feature[0], feature[1], feature[2], feature[3], feature[4], feature[5], feature[6], feature[7],
+    )  # fmt: skip
+    for x in range(LANES):
+        row[_DOT + x] += (
+            f0 * gradient[x]
+            + f1 * gradient[LANES + x]
+            + f2 * gradient[2 * LANES + x]
+            + f3 * gradient[3 * LANES + x]
+            + f4 * gradient[4 * LANES + x]
+            + f5 * gradient[5 * LANES + x]
+            + f6 * gradient[6 * LANES + x]
+            + f7 * gradient[7 * LANES + x]
+        )
+
+
+@jit
+def _later_features(row, gradient, sums):
+    """Add the feature gradients of a later block of channels."""
+    for x in range(LANES):
+        weight = row[_WEIGHT + x]
+        sums[x] += weight * gradient[x]
+        sums[LANES + x] += weight * gradient[LANES + x]
+        sums[2 * LANES + x] += weight * gradient[2 * LANES + x]
+        sums[3 * LANES + x] += weight * gradient[3 * LANES + x]
+        sums[4 * LANES + x] += weight * gradient[4 * LANES + x]
+        sums[5 * LANES + x] += weight * gradient[5 * LANES + x]
+        sums[6 * LANES + x] += weight * gradient[6 * LANES + x]
+        sums[7 * LANES + x] += weight * gradient[7 * LANES + x]
+
+
+@jit
+def _reduce_lanes(sums, dx0, channels, out):
+    """Add the lanes of one splat's sums; `dx0` is its offset from lane 0."""
+    q = q_x = q_xx = q_y = q_xy = q_yy = c_x = c_y = ZERO
+    for x in range(LANES):
+        dx = dx0 - f32(x)
+        q += sums[_S + x]
+        q_x += sums[_S + x] * dx
+        q_xx += sums[_S + x] * dx * dx
+        q_y += sums[_S_Y + x]
+        q_xy += sums[_S_Y + x] * dx
+        q_yy += sums[_S_YY + x]
+        c_x += sums[_S_C + x] * dx
+        c_y += sums[_S_C_Y + x]
+    out[Q], out[Q_X], out[Q_Y], out[Q_XX], out[Q_XY], out[Q_YY] = q, q_x, q_y, q_xx, q_xy, q_yy
+    out[C_X], out[C_Y] = c_x, c_y
+    for channel in range(channels):
+        lanes = sums[_S_FEATURE + (1 + channel) * LANES :]
+        total = ZERO
+        for x in range(LANES):
+            total += lanes[x]
+        out[SUM_COLUMNS + channel] = total
+
+
+@jit
+def _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor):
+    """Fill a tile's state, padding lanes and channels with what never contributes."""
+    height, width = grad_alpha.shape
+    state[:, :] = ZERO
+    row_last[:] = 0
+    for r in range(min(TILE_HEIGHT, height - y0)):
+        for x in range(min(LANES, width - x0)):
+            row = state[r, x:]
+            last = last_contributor[y0 + r, x0 + x]
+            row_last[r] = max(row_last[r], last)
+            row[_LAST] = f32(last)
+            row[_T] = final_transmittance[y0 + r, x0 + x]
+            row[_GRADIENT] = grad_alpha[y0 + r, x0 + x]
+            for c in range(grad_image.shape[2]):
+                row[_GRADIENT + (1 + c) * LANES] = grad_image[y0 + r, x0 + x, c]
+
+
+@parallel_jit
+def blend_backward(
+    tile_bounds, tile_starts, instances, owners, splats, features,
+    final_transmittance, last_contributor, grad_image, grad_alpha, sums,
+):  # fmt: skip
+    """Write the sums of every contributing instance into its row of `sums` [instances, SUM_COLUMNS + C]."""
+    width, image_channels = grad_image.shape[1:]
+    channels = features.shape[1]
+    columns = (width + TILE_WIDTH - 1) // TILE_WIDTH
+    for chunk in numba.prange(tile_bounds.shape[0] - 1):
+        state = np.empty((TILE_HEIGHT, _GRADIENT + channels * LANES), np.float32)
+        lanes = np.empty(_S_FEATURE + channels * LANES, np.float32)
+        row_last = np.empty(TILE_HEIGHT, np.int64)
+        for tile in range(tile_bounds[chunk], tile_bounds[chunk + 1]):
+            start = tile_starts[tile]
+            if tile_starts[tile + 1] == start:
+                continue
+            y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
+            _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor)
+            for k in range(start + row_last.max() - 1, start - 1, -1):
+                p = owners[k]
+                splat = splats[p]
+                feature = features[p]
+                first, last = row_range(splat, y0)
+                dx0 = splat[X] - f32(x0)
+                slope = splat[SLOPE_X]
+                lanes[:] = ZERO
+                for r in range(first, last + 1):
+                    dy = splat[Y] - f32(y0 + r)
+                    edge = slope * dx0 + splat[SLOPE_Y] * dy
+                    top = splat[LOG_OPACITY] - splat[CURVE] * dy * dy
+                    if k - start >= row_last[r] or row_misses(edge, slope, top - LOG_MIN):
+                        continue
+                    row = state[r]
+                    if channels > FIRST_BLOCK:
+                        row[_DOT : _DOT + LANES] = ZERO
+                    for c in range(FIRST_BLOCK, channels, LATER_BLOCK):
+                        _later_dot(row, row[_GRADIENT + c * LANES :], feature[c:])
+                    _unblend_row(row, lanes, edge, slope, top, dy, feature, f32(k - start + 1))
+                    for c in range(FIRST_BLOCK, channels, LATER_BLOCK):
+                        _later_features(row, row[_GRADIENT + c * LANES :], lanes[_S_FEATURE + c * LANES :])
+                _reduce_lanes(lanes, dx0, image_channels, sums[instances[k]])

@@ -1,0 +1,203 @@
+"""numba: projection of Gaussians to image-space splats, and its backward pass.
+
+Everything per Gaussian is computed in float64: it costs next to nothing beside the per-pixel work and keeps huge,
+thin and grazing Gaussians well conditioned. Only the splats that pixels read are float32.
+"""
+
+import math
+
+import numba
+import numpy as np
+from kernel_runtime import jit, parallel_jit
+
+from .splatting import LOW_PASS_VARIANCE, MIN_ALPHA, MIN_EIGENVALUE_GAP, RADIUS_SIGMAS
+
+LOG_MIN_ALPHA = math.log(MIN_ALPHA)
+LARGEST_RADIUS = 2.0**30  # px, what an int32 holds
+
+# Columns of a splat. At pixel offset (dx, dy) = splat centre - pixel,
+#   log alpha = LOG_OPACITY - (SLOPE_X dx + SLOPE_Y dy)^2 - CURVE dy^2,
+# a sum of squares that rounding cannot turn positive. Pixels above MIN_ALPHA lie within HALF_HEIGHT rows; the one
+# farthest right (left) lies WIDEST rows above (below) the centre.
+X, Y, SLOPE_X, SLOPE_Y, CURVE, LOG_OPACITY, HALF_HEIGHT, WIDEST = range(8)
+SPLAT_COLUMNS = 8
+INVISIBLE = -1.0  # HALF_HEIGHT of a splat that no pixel sees
+
+# Columns of the sums over pixels that the blending leaves for every splat, q = d loss / d log alpha, and c = the part
+# of q that comes from the features; the feature gradients follow.
+Q, Q_X, Q_Y, Q_XX, Q_XY, Q_YY, C_X, C_Y = range(8)
+SUM_COLUMNS = 8
+
+
+@jit
+def _to_camera(view, p):
+    """Camera-space position of a mean."""
+    return (
+        view[0, 0] * p[0] + view[0, 1] * p[1] + view[0, 2] * p[2] + view[0, 3],
+        view[1, 0] * p[0] + view[1, 1] * p[1] + view[1, 2] * p[2] + view[1, 3],
+        view[2, 0] * p[0] + view[2, 1] * p[1] + view[2, 2] * p[2] + view[2, 3],
+    )
+
+
+@jit
+def _linearise(view, lens, x, y, z):
+    """Rows of the 2x3 Jacobian of pixel by world position, at the tangents u, v inside their limits.
+
+    `lens` = (fx, fy, cx, cy, lowest u, highest u, lowest v, highest v).
+    """
+    u = min(max(x / z, lens[4]), lens[5])
+    v = min(max(y / z, lens[6]), lens[7])
+    fx, fy = lens[0] / z, lens[1] / z
+    row_x = (
+        fx * (view[0, 0] - u * view[2, 0]),
+        fx * (view[0, 1] - u * view[2, 1]),
+        fx * (view[0, 2] - u * view[2, 2]),
+    )
+    row_y = (
+        fy * (view[1, 0] - v * view[2, 0]),
+        fy * (view[1, 1] - v * view[2, 1]),
+        fy * (view[1, 2] - v * view[2, 2]),
+    )
+    return row_x, row_y
+
+
+@jit
+def _times(c, row):
+    """Product of a symmetric 3x3 matrix, given as its upper triangle, with a vector."""
+    return (
+        c[0] * row[0] + c[1] * row[1] + c[2] * row[2],
+        c[1] * row[0] + c[3] * row[1] + c[4] * row[2],
+        c[2] * row[0] + c[4] * row[1] + c[5] * row[2],
+    )
+
+
+@jit
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@parallel_jit
+def project_forward(means, covariances, opacities, view, lens, near, width, height, splats, depths, radii):
+    """Fill `splats` [P,8], `depths` [P] (metres) and `radii` [P] (pixels, 0 = culled)."""
+    for p in numba.prange(means.shape[0]):
+        radii[p] = 0
+        splats[p, HALF_HEIGHT] = INVISIBLE
+        x, y, z = _to_camera(view, means[p])
+        depths[p] = z
+        if not z > near:
+            continue
+        row_x, row_y = _linearise(view, lens, x, y, z)
+        half_x, half_y = _times(covariances[p], row_x), _times(covariances[p], row_y)
+        a = _dot(row_x, half_x) + LOW_PASS_VARIANCE
+        b = _dot(row_x, half_y)
+        c = _dot(row_y, half_y) + LOW_PASS_VARIANCE
+        determinant = a * c - b * b
+        center_x = lens[0] * x / z + lens[2] - 0.5
+        center_y = lens[1] * y / z + lens[3] - 0.5
+        if not (determinant > 0 and math.isfinite(determinant + center_x + center_y)):
+            continue
+        middle = 0.5 * (a + c)
+        largest = middle + math.sqrt(max(MIN_EIGENVALUE_GAP, middle * middle - determinant))
+        radius = math.ceil(min(RADIUS_SIGMAS * math.sqrt(largest), LARGEST_RADIUS))
+        if abs(center_x - 0.5 * (width - 1)) > radius + 0.5 * width:
+            continue
+        if abs(center_y - 0.5 * (height - 1)) > radius + 0.5 * height:
+            continue
+        radii[p] = np.int32(radius)
+        if not opacities[p, 0] > MIN_ALPHA:
+            continue
+        log_opacity = math.log(opacities[p, 0])
+        slope_x = math.sqrt(0.5 * c / determinant)
+        slope_y = -0.5 * b / (determinant * slope_x)
+        splats[p, X] = center_x
+        splats[p, Y] = center_y
+        splats[p, SLOPE_X] = slope_x
+        splats[p, SLOPE_Y] = slope_y
+        splats[p, CURVE] = 0.5 / c
+        splats[p, LOG_OPACITY] = log_opacity
+        splats[p, HALF_HEIGHT] = math.sqrt(2 * c * (log_opacity - LOG_MIN_ALPHA))
+        splats[p, WIDEST] = b * math.sqrt(2 * (log_opacity - LOG_MIN_ALPHA) / a)
+
+
+@parallel_jit
+def project_backward(
+    sums, offsets, means, covariances, opacities, view, lens, width, height,
+    grad_means, grad_covariances, grad_opacities, grad_features, grad_screen,
+):  # fmt: skip
+    """Add the sums of every splat's instances, rows offsets[p] to offsets[p + 1], and carry them to the inputs."""
+    channels = grad_features.shape[1]
+    for p in numba.prange(means.shape[0]):
+        for i in range(3):
+            grad_means[p, i] = 0
+        for i in range(6):
+            grad_covariances[p, i] = 0
+        for i in range(channels):
+            grad_features[p, i] = 0
+        grad_opacities[p, 0] = 0
+        grad_screen[p, 0] = 0
+        grad_screen[p, 1] = 0
+        if offsets[p] == offsets[p + 1]:
+            continue
+        total = np.zeros(SUM_COLUMNS, np.float64)
+        for instance in range(offsets[p], offsets[p + 1]):
+            for i in range(SUM_COLUMNS):
+                total[i] += sums[instance, i]
+            for i in range(channels):
+                grad_features[p, i] += sums[instance, SUM_COLUMNS + i]
+        grad_opacities[p, 0] = total[Q] / opacities[p, 0]
+
+        x, y, z = _to_camera(view, means[p])
+        row_x, row_y = _linearise(view, lens, x, y, z)
+        half_x, half_y = _times(covariances[p], row_x), _times(covariances[p], row_y)
+        a = _dot(row_x, half_x) + LOW_PASS_VARIANCE
+        b = _dot(row_x, half_y)
+        c = _dot(row_y, half_y) + LOW_PASS_VARIANCE
+        determinant = a * c - b * b
+        conic_a, conic_b, conic_c = c / determinant, -b / determinant, a / determinant
+
+        # The mean moves the splat; the screen gradient is that of the features alone, by normalised coordinates.
+        pixel_x = -(conic_a * total[Q_X] + conic_b * total[Q_Y])
+        pixel_y = -(conic_b * total[Q_X] + conic_c * total[Q_Y])
+        grad_screen[p, 0] = -0.5 * width * (conic_a * total[C_X] + conic_b * total[C_Y])
+        grad_screen[p, 1] = -0.5 * height * (conic_b * total[C_X] + conic_c * total[C_Y])
+        camera_x = lens[0] / z * pixel_x
+        camera_y = lens[1] / z * pixel_y
+        camera_z = -(x * camera_x + y * camera_y) / z
+
+        # log alpha = ... - d^T K d / 2, K the inverse covariance: the covariance's gradient is K (sum q d d^T) K / 2.
+        left_x = conic_a * total[Q_XX] + conic_b * total[Q_XY]
+        left_xy = conic_a * total[Q_XY] + conic_b * total[Q_YY]
+        left_y = conic_b * total[Q_XY] + conic_c * total[Q_YY]
+        left_yx = conic_b * total[Q_XX] + conic_c * total[Q_XY]
+        grad_a = 0.5 * (left_x * conic_a + left_xy * conic_b)
+        grad_b = 0.5 * (left_x * conic_b + left_xy * conic_c)
+        grad_c = 0.5 * (left_yx * conic_b + left_y * conic_c)
+
+        # Projected covariance = M Sigma M^T with the Jacobian rows M.
+        turned_x, turned_y, entry = np.empty(3), np.empty(3), 0
+        for i in range(3):
+            turned_x[i] = grad_a * row_x[i] + grad_b * row_y[i]
+            turned_y[i] = grad_b * row_x[i] + grad_c * row_y[i]
+        for i in range(3):
+            for j in range(i, 3):
+                value = row_x[i] * turned_x[j] + row_y[i] * turned_y[j]
+                grad_covariances[p, entry] = value if i == j else 2 * value
+                entry += 1
+
+        # M = (f / z) (camera axis - tangent * optical axis): through z and through the tangent inside its limits.
+        grad_u, grad_v, scaled = 0.0, 0.0, 0.0
+        for i in range(3):
+            grad_row_x = 2 * (grad_a * half_x[i] + grad_b * half_y[i])
+            grad_row_y = 2 * (grad_b * half_x[i] + grad_c * half_y[i])
+            grad_u -= lens[0] / z * view[2, i] * grad_row_x
+            grad_v -= lens[1] / z * view[2, i] * grad_row_y
+            scaled += row_x[i] * grad_row_x + row_y[i] * grad_row_y
+        camera_z -= scaled / z
+        if lens[4] < x / z < lens[5]:
+            camera_x += grad_u / z
+            camera_z -= grad_u * x / (z * z)
+        if lens[6] < y / z < lens[7]:
+            camera_y += grad_v / z
+            camera_z -= grad_v * y / (z * z)
+        for i in range(3):
+            grad_means[p, i] = view[0, i] * camera_x + view[1, i] * camera_y + view[2, i] * camera_z

@@ -1,0 +1,153 @@
+"""The API of the original diff-gaussian-rasterization, on top of this package's rasteriser."""
+
+from typing import NamedTuple
+
+import torch
+from kernel_runtime import ArgumentError, require_cpu
+
+from . import spherical_harmonics
+from .ops import rasterize_covariances, world_covariances
+
+NEAR = 0.2  # depth in scene units up to which upstream culls
+_TOLERANCE = 1e-3  # relative, when fields that say the same are compared
+
+
+class GaussianRasterizationSettings(NamedTuple):
+    """A camera and how to render; matrices are transposed (row vectors times matrix)."""
+
+    image_height: int
+    image_width: int
+    tanfovx: float
+    tanfovy: float
+    bg: torch.Tensor  # [3]
+    scale_modifier: float
+    viewmatrix: torch.Tensor  # [4,4] world to camera
+    projmatrix: torch.Tensor  # [4,4] world to clip space
+    sh_degree: int
+    campos: torch.Tensor  # [3]
+    prefiltered: bool  # no effect: Gaussians behind the camera are always culled
+    debug: bool  # no effect: arguments are always checked
+
+
+def _intrinsics(settings: GaussianRasterizationSettings) -> tuple[float, float, float, float]:
+    """Focal lengths and principal point in pixels, from the projection matrix."""
+    view, full = settings.viewmatrix.detach().double().T, settings.projmatrix.detach().double().T
+    projection = full @ torch.linalg.inv(view)
+    projection = projection / projection[3, 2]
+    pinhole = torch.zeros(3, 4, dtype=torch.float64)
+    for axis in (0, 1):
+        pinhole[axis, [axis, 2]] = projection[axis, [axis, 2]]
+    pinhole[2, 2] = 1
+    scale = max(1.0, float(pinhole.abs().max()))
+    if not torch.allclose(projection[[0, 1, 3]], pinhole, rtol=0, atol=_TOLERANCE * scale):
+        raise ArgumentError("projmatrix: expected viewmatrix @ (pinhole projection without skew), both transposed")
+    for name, tangent, axis in (("tanfovx", settings.tanfovx, 0), ("tanfovy", settings.tanfovy, 1)):
+        if abs(float(pinhole[axis, axis]) * tangent - 1) > _TOLERANCE:
+            raise ArgumentError(f"{name}: {tangent} contradicts projmatrix, expected {1 / float(pinhole[axis, axis])}")
+    half_width, half_height = settings.image_width / 2, settings.image_height / 2
+    return (
+        half_width * float(pinhole[0, 0]),
+        half_height * float(pinhole[1, 1]),
+        half_width * (1 + float(pinhole[0, 2])),
+        half_height * (1 + float(pinhole[1, 2])),
+    )
+
+
+def _given(tensor: torch.Tensor | None) -> bool:
+    """Upstream marks an absent argument by None or by an empty tensor."""
+    return tensor is not None and tensor.numel() > 0
+
+
+def rasterize_gaussians(
+    means3D: torch.Tensor,
+    means2D: torch.Tensor,
+    sh: torch.Tensor | None,
+    colors_precomp: torch.Tensor | None,
+    opacities: torch.Tensor,
+    scales: torch.Tensor | None,
+    rotations: torch.Tensor | None,
+    cov3Ds_precomp: torch.Tensor | None,
+    raster_settings: GaussianRasterizationSettings,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Render Gaussians over a background.
+
+    Args:
+        means3D: [P,3].
+        means2D: [P,3] zeros; x and y of the gradient are d loss / d (projected mean in -1..1), z is 0.
+        sh: [P,M,3] coefficients, or None with `colors_precomp` [P,3].
+        opacities: [P,1].
+        scales, rotations: [P,3] and unit quaternions [P,4] wxyz, or None with `cov3Ds_precomp` [P,6].
+        raster_settings: camera, background, scale factor and degree.
+
+    Returns:
+        colour [3,H,W] and radii [P] int32 (0 = not visible).
+
+    Raises:
+        ArgumentError: a shape, dtype or device does not fit, or the matrices are not a pinhole camera.
+    """
+    settings = raster_settings
+    require_cpu("rasterize_gaussians", means3D, means2D, sh, colors_precomp, opacities, scales, rotations)
+    colors = colors_precomp
+    if _given(sh):
+        directions = torch.nn.functional.normalize(means3D - settings.campos, dim=1)
+        colors = spherical_harmonics.colors(settings.sh_degree, sh, directions)
+    if _given(cov3Ds_precomp):
+        covariances = cov3Ds_precomp.double()
+    else:
+        covariances = world_covariances(rotations, scales * settings.scale_modifier)
+    # Blending colour - background on black equals blending colour over the background, with the exact gradients.
+    result = rasterize_covariances(
+        means3D,
+        covariances,
+        opacities,
+        colors - settings.bg,
+        settings.viewmatrix.T[:3],
+        _intrinsics(settings),
+        settings.image_width,
+        settings.image_height,
+        screen_points=means2D[:, :2],
+        near=NEAR,
+    )
+    return (result.image + settings.bg).permute(2, 0, 1), result.radii
+
+
+class GaussianRasterizer(torch.nn.Module):
+    """`rasterize_gaussians` with fixed settings."""
+
+    def __init__(self, raster_settings: GaussianRasterizationSettings):
+        super().__init__()
+        self.raster_settings = raster_settings
+
+    def markVisible(self, positions: torch.Tensor) -> torch.Tensor:
+        """Which positions [P,3] lie in front of the near plane, bool [P]."""
+        view = self.raster_settings.viewmatrix
+        return positions.detach() @ view[:3, 2] + view[3, 2] > NEAR
+
+    def forward(
+        self,
+        means3D: torch.Tensor,
+        means2D: torch.Tensor,
+        opacities: torch.Tensor,
+        shs: torch.Tensor | None = None,
+        colors_precomp: torch.Tensor | None = None,
+        scales: torch.Tensor | None = None,
+        rotations: torch.Tensor | None = None,
+        cov3D_precomp: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Colour [3,H,W] and radii [P]; see `rasterize_gaussians`."""
+        if (shs is None) == (colors_precomp is None):
+            raise ArgumentError("shs, colors_precomp: give exactly one of them")
+        has_factors = scales is not None and rotations is not None
+        if has_factors == (cov3D_precomp is not None) or (scales is None) != (rotations is None):
+            raise ArgumentError("scales and rotations, cov3D_precomp: give either the pair or the covariances")
+        return rasterize_gaussians(
+            means3D,
+            means2D,
+            shs,
+            colors_precomp,
+            opacities,
+            scales,
+            rotations,
+            cov3D_precomp,
+            self.raster_settings,
+        )
