@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,8 +39,15 @@ class Anatomy:
         balls = subject.skin[head.region == EYEBALL]
         self.right_eye = _fit_eyeball(balls[balls[:, 0] < 0])
         self.left_eye = _fit_eyeball(balls[balls[:, 0] >= 0])
+        self._face = subject.skin[(head.region == 0) & (subject.skin[:, 2] > self.left_eye.centre[2])]
         self.eye_span = float((self.left_eye.centre - self.right_eye.centre).norm())
         """Metres between the eyes; the unit in which the face is measured."""
+
+    def random_face_points(self, rng: np.random.Generator, count: int) -> Tensor:
+        """Points [count,3] on the front of the face, spread evenly as seen from the front."""
+        low, high = self._face.amin(0)[:2], self._face.amax(0)[:2]
+        targets = low + (high - low) * torch.from_numpy(rng.random((count, 2), dtype=np.float32))
+        return self._face[torch.cdist(targets, self._face[:, :2]).argmin(1)]
 
     def eye_angle(self, points: Tensor) -> Tensor:
         """Angle from the gaze of the eye on the point's side."""
@@ -53,7 +61,7 @@ class Anatomy:
             line = self.landmarks[list(side)]
             inner_first = line if side.start == 22 else line.flip(0)
             distance, along = _distance_to_line(points[:, :2], inner_first[:, :2])
-            half_width = self.eye_span * (0.085 - 0.045 * along)
+            half_width = self.eye_span * (0.12 - 0.06 * along)
             nearest = torch.maximum(nearest, 1 - distance / half_width)
         in_front = points[:, 2] > self.left_eye.centre[2]
         return nearest.clamp(min=0) * in_front

@@ -58,9 +58,7 @@ class SubjectPainter:
         self._anatomy = Anatomy(subject)
         self._palette = Palette.draw(rng)
         self._noise = NoiseVolume(rng)
-        in_front = (subject.surface.region == 0) & (subject.skin[:, 2] > self._anatomy.left_eye.centre[2])
-        candidates = in_front.nonzero()[:, 0]
-        self._moles = subject.skin[candidates[rng.integers(len(candidates), size=_MOLES)]]
+        self._moles = self._anatomy.random_face_points(rng, _MOLES)
 
     def __call__(self, face_id: Tensor, barycentric: Tensor) -> Material:
         """The material at points given by triangle [N] and barycentric coordinates [N,3]."""
@@ -69,8 +67,8 @@ class SubjectPainter:
         region = self._subject.surface.region[corners.gather(1, barycentric.argmax(1, keepdim=True))[:, 0]]
         hair = self._hair(points, (self._subject.hair[corners] * barycentric).sum(1))
         lips = smoothstep(0.35, 0.65, (self._subject.lips[corners] * barycentric).sum(1))
-        brows = self._brows(points)
-        coat = torch.maximum(hair, brows)
+        brow = self._anatomy.brow(points)
+        coat = torch.maximum(hair, self._brow_hairs(points, brow))
 
         albedo = self._skin(points)
         albedo = torch.lerp(albedo, self._lip_colour(points), lips[:, None])
@@ -89,7 +87,7 @@ class SubjectPainter:
             albedo = torch.where(part[:, None], colour, albedo)
             roughness = torch.where(part, _ROUGHNESS[name], roughness)
             specular = torch.where(part, _SPECULAR[name], specular)
-        label = self._label(points, region, hair, lips, brows)
+        label = self._label(points, region, hair, lips, brow)
         return Material(albedo.contiguous(), specular[:, None].expand(-1, 3).contiguous(), roughness[:, None], label)
 
     def _skin(self, points: Tensor) -> Tensor:
@@ -100,7 +98,7 @@ class SubjectPainter:
         cheeks = anatomy.cheeks(points)[:, None]
         albedo = tone * (1 + 0.35 * blotches[:, :1] + 0.12 * pores)
         albedo = albedo * (1 + (0.5 * cheeks + 0.4 * blotches[:, 1:]) * torch.tensor([0.06, -0.28, -0.22]))
-        freckles = smoothstep(0.70, 0.84, self._noise(points, 0.0026)[:, 2:3]) * (0.1 + cheeks)
+        freckles = smoothstep(0.70, 0.82, self._noise(points, 0.0017)[:, 2:3]) * (0.1 + cheeks)
         moles = smoothstep(_MOLE_RADIUS, 0.6 * _MOLE_RADIUS, torch.cdist(points, self._moles).amin(1))
         albedo = albedo * (1 - 0.28 * freckles.clamp(max=1)) * (1 - 0.75 * moles[:, None])
         stubble = anatomy.beard(points) * self._palette.beard * (0.4 + 0.6 * self._noise(points, 0.0012)[:, 3])
@@ -119,10 +117,12 @@ class SubjectPainter:
         strands = self._noise(points * torch.tensor([1.0, 0.35, 0.35]), 0.0025)[:, 0] - 0.5
         return smoothstep(0.30, 0.42, membership + 0.25 * strands)
 
-    def _brows(self, points: Tensor) -> Tensor:
+    def _brow_hairs(self, points: Tensor, brow: Tensor) -> Tensor:
         """Coverage [N] of the brows: short slanted hairs, denser in the middle."""
-        strands = self._noise(points * torch.tensor([1.0, 0.5, 0.5]), 0.0012)[:, 1] - 0.5
-        return 0.85 * smoothstep(0.15, 0.6, self._anatomy.brow(points) + 0.5 * strands)
+        slanted = points[:, :2] @ torch.tensor([[1.0, 0.25], [0.5, 0.35]])
+        outward = torch.where(points[:, :1] >= 0, slanted, slanted * torch.tensor([-1.0, 1.0]))
+        hairs = self._noise(torch.cat([outward, points[:, 2:]], 1), 0.0008)[:, 1] - 0.5
+        return 0.9 * smoothstep(0.05, 0.65, brow + 0.8 * hairs) * (brow > 0)
 
     def _eye_colour(self, points: Tensor) -> Tensor:
         """Black pupil, rayed iris with a dark rim, sclera that reddens away from the iris."""
@@ -134,7 +134,7 @@ class SubjectPainter:
         eye = torch.lerp(iris, sclera, smoothstep(_IRIS - 0.3 * _LIMBUS, _IRIS + 0.7 * _LIMBUS, angle))
         return torch.lerp(torch.full_like(eye, 0.004), eye, smoothstep(_PUPIL - 0.5 * _LIMBUS, _PUPIL, angle))
 
-    def _label(self, points: Tensor, region: Tensor, hair: Tensor, lips: Tensor, brows: Tensor) -> Tensor:
+    def _label(self, points: Tensor, region: Tensor, hair: Tensor, lips: Tensor, brow: Tensor) -> Tensor:
         """Semantic label [N] int64; what is painted later hides what is painted earlier."""
         left = points[:, 0] >= 0
         label = torch.full((len(points),), SKIN)
@@ -142,7 +142,7 @@ class SubjectPainter:
             (self._anatomy.nose(points) > 0.5, NOSE),
             (region == NECK, NECK_LABEL),
             (region == EAR, torch.where(left, LEFT_EAR, RIGHT_EAR)),
-            (brows > 0.25, torch.where(left, LEFT_BROW, RIGHT_BROW)),
+            (brow > 0.25, torch.where(left, LEFT_BROW, RIGHT_BROW)),
             (lips > 0.5, torch.where(self._anatomy.upper_lip(points), UPPER_LIP, LOWER_LIP)),
             ((region == MOUTH) | (region == TEETH), INNER_MOUTH),
             ((region == EYEBALL) | (region == EYE_SOCKET), torch.where(left, LEFT_EYE, RIGHT_EYE)),

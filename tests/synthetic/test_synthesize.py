@@ -136,7 +136,15 @@ def test_albedo_has_the_colours_of_the_parts(folder):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("frames", 0), ("test_frames", 0), ("size", 8), ("samples", 0), ("shadow_rays", 3), ("tracking_noise", -1), ("x", 1)],
+    [
+        ("frames", 0),
+        ("test_frames", 0),
+        ("size", 8),
+        ("samples", 0),
+        ("shadow_rays", 3),
+        ("tracking_noise", -1),
+        ("unknown", 1),
+    ],
 )
 def test_configuration_refuses_what_makes_no_clip(field, value):
     with pytest.raises(ValidationError):
