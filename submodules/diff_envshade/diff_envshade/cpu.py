@@ -53,7 +53,7 @@ def _light_table(envmap: Tensor, light_to_world: Tensor) -> np.ndarray:
     height, width = envmap.shape[1:]
     light = texel_directions(height, width, torch.float64) @ light_to_world.double().T
     radiance = envmap.detach().flatten(1).double() * texel_solid_angles(height, width, torch.float64)
-    rows = torch.cat((light.T, light.square().sum(1)[None], radiance)).float()
+    rows = torch.cat((light.T, radiance)).float()
     blocks = -(-height * width // LANES)
     padded = torch.nn.functional.pad(rows, (0, blocks * LANES - height * width))
     return as_numpy(padded.view(ROWS, blocks, LANES).transpose(0, 1).reshape(blocks, ROWS * LANES))

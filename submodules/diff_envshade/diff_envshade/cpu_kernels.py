@@ -2,10 +2,11 @@
 
 The map comes as a table of blocks of LANES texels, each block ROWS x LANES numbers with one quantity to a row, so that
 inner loops have a constant length and run over neighbouring memory. Texels that fill up the last block have no
-direction and no radiance. Points are split into a fixed number of chunks; each chunk owns its scratch and its share of the map's
-gradient, and the caller adds the shares in order. Results therefore do not depend on the number of threads.
+direction and no radiance. Points are split into a fixed number of chunks; each chunk owns its scratch and its share of
+the map's gradient, and the caller adds the shares in order. Results do not depend on the number of threads.
 
-Names in the kernels: n normal, v view direction, l light direction, nl = n.l and so on, q = |l + v|^2, h half vector.
+Names in the kernels: n normal, v view direction, l light direction, nl = n.l and so on, s = l + v, q = |s|^2 and the
+half vector h = s / |s|.
 """
 
 import math
@@ -17,14 +18,14 @@ from numba import prange
 from .reference import FRESNEL_0, MIN_DISTRIBUTION_DENOMINATOR, MIN_HALF_SQUARED
 from .visibility import BITS
 
-LANES = 64
-# Rows of a table block: light direction (3), its squared length, radiance times solid angle (3).
-ROWS = 7
+LANES = 128
+# Rows of a table block: light direction (3), radiance times solid angle (3).
+ROWS = 6
 CHUNKS = 64
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 _PI, _INV_PI = np.float32(math.pi), np.float32(1 / math.pi)
-_QUARTER, _HALF, _EIGHTH = np.float32(0.25), np.float32(0.5), np.float32(0.125)
+_QUARTER, _EIGHTH = np.float32(0.25), np.float32(0.125)
 _F0, _FRESNEL_RANGE = np.float32(FRESNEL_0), np.float32(1 - FRESNEL_0)
 _FRESNEL_SLOPE = np.float32(-5 * (1 - FRESNEL_0))
 _MIN_D = np.float32(MIN_DISTRIBUTION_DENOMINATOR)
@@ -53,39 +54,36 @@ def _visibility_weights(words, corners, barycentric, weights):
 
 @jit
 def _point_terms(n, v, roughness):
-    """What the lobe needs of a point: n.v, |v|^2, 1 - |n|^2, n x v, k, alpha^2 and the masking of the view."""
+    """What the lobe needs of a point: n.v, 1 - |n|^2, k, alpha^2 and the masking of the view."""
     nv = _dot(n, v)
     # In float64, because the difference is as small as the rounding of n.
     excess = np.float32(1.0 - (np.float64(n[0]) ** 2 + np.float64(n[1]) ** 2 + np.float64(n[2]) ** 2))
-    cross = (n[1] * v[2] - n[2] * v[1], n[2] * v[0] - n[0] * v[2], n[0] * v[1] - n[1] * v[0])
     k = (roughness + _ONE) * (roughness + _ONE) * _EIGHTH
     a2 = roughness * roughness * roughness * roughness
     masking = _ONE / ((nv if nv > _ZERO else _ZERO) * (_ONE - k) + k)
-    return nv, _dot(v, v), excess, cross, k, a2, masking
+    return nv, excess, k, a2, masking
 
 
 @jit
-def _half_vector_terms(n, v, terms, lx, ly, lz, ll):
-    """Of one texel: n.l where it counts, n.l + n.v, 1/q, l.h, (n.h)^2 and u = 1 + (n.h)^2 (alpha^2 - 1).
+def _half_vector_terms(n, v, excess, a2, lx, ly, lz):
+    """Of one texel: n.l where it counts, s, n.s, 1/q, l.h, (n.h)^2 and u = 1 + (n.h)^2 (alpha^2 - 1).
 
-    Near the mirror direction u is the small difference of numbers close to 1. Written with Lagrange's identity,
-    1 - (n.h)^2 = (1 - |n|^2) + |n x h|^2, it keeps full precision in float32.
+    Two differences of nearly equal numbers are avoided, so that float32 keeps its digits. Where light comes from
+    behind, q is small: it is taken from s, not from l.v. Near the mirror direction u is small: by Lagrange's identity
+    1 - (n.h)^2 = (1 - |n|^2) + |n x h|^2.
     """
-    nv, vv, excess, cross, _, a2, _ = terms
     nl = n[0] * lx + n[1] * ly + n[2] * lz
-    lv = v[0] * lx + v[1] * ly + v[2] * lz
-    q = ll + vv + _TWO * lv
+    sx, sy, sz = lx + v[0], ly + v[1], lz + v[2]
+    q = sx * sx + sy * sy + sz * sz
     lit = nl if nl > _ZERO else _ZERO
     lit = lit if q > _MIN_Q else _ZERO
     inv_q = _ONE / (q if q > _MIN_Q else _MIN_Q)
-    lh = (ll + lv) * np.sqrt(inv_q)
-    m = nl + nv
-    nh2 = m * m * inv_q
-    sx = cross[0] + (n[1] * lz - n[2] * ly)
-    sy = cross[1] + (n[2] * lx - n[0] * lz)
-    sz = cross[2] + (n[0] * ly - n[1] * lx)
-    u = nh2 * a2 + (excess + (sx * sx + sy * sy + sz * sz) * inv_q)
-    return lit, m, inv_q, lh, nh2, u
+    lh = (lx * sx + ly * sy + lz * sz) * np.sqrt(inv_q)
+    ns = n[0] * sx + n[1] * sy + n[2] * sz
+    nh2 = ns * ns * inv_q
+    cx, cy, cz = n[1] * sz - n[2] * sy, n[2] * sx - n[0] * sz, n[0] * sy - n[1] * sx
+    u = nh2 * a2 + (excess + (cx * cx + cy * cy + cz * cz) * inv_q)
+    return lit, (sx, sy, sz), ns, inv_q, lh, nh2, u
 
 
 @jit
@@ -95,30 +93,29 @@ def _irradiance(light, weights, n):
     for t in range(LANES):
         nl = n[0] * light[t] + n[1] * light[t + LANES] + n[2] * light[t + 2 * LANES]
         lit = weights[t] * (nl if nl > _ZERO else _ZERO)
-        e0 += lit * light[t + 4 * LANES]
-        e1 += lit * light[t + 5 * LANES]
-        e2 += lit * light[t + 6 * LANES]
+        e0 += lit * light[t + 3 * LANES]
+        e1 += lit * light[t + 4 * LANES]
+        e2 += lit * light[t + 5 * LANES]
     return e0, e1, e2
 
 
 @jit
 def _reflection(light, weights, n, v, terms):
     """Sum of weight * radiance * lobe over a block, per channel."""
-    k, a2, masking = terms[4], terms[5], terms[6]
+    _, excess, k, a2, masking = terms
     s0, s1, s2 = _ZERO, _ZERO, _ZERO
     for t in range(LANES):
-        lit, _, _, lh, _, u = _half_vector_terms(
-            n, v, terms, light[t], light[t + LANES], light[t + 2 * LANES], light[t + 3 * LANES]
-        )
+        lx, ly, lz = light[t], light[t + LANES], light[t + 2 * LANES]
+        lit, _, _, _, lh, _, u = _half_vector_terms(n, v, excess, a2, lx, ly, lz)
         c = _ONE - (lh if lh > _ZERO else _ZERO)
         c = c if c > _ZERO else _ZERO
         fresnel = _F0 + _FRESNEL_RANGE * (c * c) * (c * c) * c
         d = _PI * u * u
         d = d if d > _MIN_D else _MIN_D
         lobe = weights[t] * fresnel * lit / ((lit * (_ONE - k) + k) * d)
-        s0 += lobe * light[t + 4 * LANES]
-        s1 += lobe * light[t + 5 * LANES]
-        s2 += lobe * light[t + 6 * LANES]
+        s0 += lobe * light[t + 3 * LANES]
+        s1 += lobe * light[t + 4 * LANES]
+        s2 += lobe * light[t + 5 * LANES]
     scale = _QUARTER * a2 * masking
     return s0 * scale, s1 * scale, s2 * scale
 
@@ -129,7 +126,7 @@ def _irradiance_gradient(light, weights, n, grad):
     g0, g1, g2 = _ZERO, _ZERO, _ZERO
     for t in range(LANES):
         lx, ly, lz = light[t], light[t + LANES], light[t + 2 * LANES]
-        radiance = grad[0] * light[t + 4 * LANES] + grad[1] * light[t + 5 * LANES] + grad[2] * light[t + 6 * LANES]
+        radiance = grad[0] * light[t + 3 * LANES] + grad[1] * light[t + 4 * LANES] + grad[2] * light[t + 5 * LANES]
         g = weights[t] * radiance if n[0] * lx + n[1] * ly + n[2] * lz > _ZERO else _ZERO
         g0 += g * lx
         g1 += g * ly
@@ -141,16 +138,16 @@ def _irradiance_gradient(light, weights, n, grad):
 def _reflection_gradient(light, weights, n, v, terms, grad, lobes):
     """Gradients of a block's grad . reflection; fills `lobes` with weight * lobe of every texel.
 
-    Returns sum(d/dnl l) (3), sum((d/dlv + 2 d/dq) l) (3) and the sums of d/dnv, d/dq, d/dalpha^2 and d/dk.
+    Returns those for n (3), v (3), alpha^2 and k.
     """
-    nv, k, a2, masking = terms[0], terms[4], terms[5], terms[6]
+    nv, excess, k, a2, masking = terms
     kc = _ONE - k
     n0, n1, n2, v0, v1, v2 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-    sum_nv, sum_q, sum_a2, sum_k, sum_lobe = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    sum_ns, sum_a2, sum_k, sum_lobe = _ZERO, _ZERO, _ZERO, _ZERO
     scale = _QUARTER * masking
     for t in range(LANES):
         lx, ly, lz = light[t], light[t + LANES], light[t + 2 * LANES]
-        lit, m, inv_q, lh, nh2, u = _half_vector_terms(n, v, terms, lx, ly, lz, light[t + 3 * LANES])
+        lit, (sx, sy, sz), ns, inv_q, lh, nh2, u = _half_vector_terms(n, v, excess, a2, lx, ly, lz)
         c = _ONE - (lh if lh > _ZERO else _ZERO)
         c = c if c > _ZERO else _ZERO
         c4 = (c * c) * (c * c)
@@ -162,32 +159,33 @@ def _reflection_gradient(light, weights, n, v, terms, grad, lobes):
         density_slope = -_TWO * _PI * u * density * inv_d if d > _MIN_D else _ZERO  # by u
         inv_a = _ONE / (lit * kc + k)
         shadowing = lit * inv_a
-        radiance = grad[0] * light[t + 4 * LANES] + grad[1] * light[t + 5 * LANES] + grad[2] * light[t + 6 * LANES]
+        radiance = grad[0] * light[t + 3 * LANES] + grad[1] * light[t + 4 * LANES] + grad[2] * light[t + 5 * LANES]
         b = scale * weights[t] * radiance if lit > _ZERO else _ZERO
         lobes[t] = scale * weights[t] * fresnel * shadowing * density
         by_fresnel = b * shadowing * density * fresnel_slope
         by_density = b * shadowing * fresnel
         by_nh2 = by_density * density_slope * (a2 - _ONE)
-        by_m = _TWO * by_nh2 * m * inv_q
+        by_ns = _TWO * by_nh2 * ns * inv_q
         by_shadowing = b * fresnel * density * inv_a * inv_a
-        by_nl = by_shadowing * k + by_m
-        by_q = -(_HALF * by_fresnel * lh + by_nh2 * nh2) * inv_q
-        along_l = by_fresnel * np.sqrt(inv_q) + _TWO * by_q
-        n0 += by_nl * lx
-        n1 += by_nl * ly
-        n2 += by_nl * lz
-        v0 += along_l * lx
-        v1 += along_l * ly
-        v2 += along_l * lz
-        sum_nv += by_m
-        sum_q += by_q
+        by_nl = by_shadowing * k
+        by_ls = by_fresnel * np.sqrt(inv_q)
+        by_s = -(by_fresnel * lh + _TWO * by_nh2 * nh2) * inv_q
+        n0 += by_nl * lx + by_ns * sx
+        n1 += by_nl * ly + by_ns * sy
+        n2 += by_nl * lz + by_ns * sz
+        v0 += by_ls * lx + by_s * sx
+        v1 += by_ls * ly + by_s * sy
+        v2 += by_ls * lz + by_s * sz
+        sum_ns += by_ns
         sum_a2 += by_density * (inv_d + density_slope * nh2)
         sum_k += by_shadowing * lit * (lit - _ONE)
         sum_lobe += by_density * density
     facing = nv if nv > _ZERO else _ZERO
-    sum_nv -= sum_lobe * kc * masking if nv > _ZERO else _ZERO
-    sum_k -= sum_lobe * (_ONE - facing) * masking
-    return n0, n1, n2, v0, v1, v2, sum_nv, sum_q, sum_a2, sum_k
+    by_nv = -sum_lobe * kc * masking if nv > _ZERO else _ZERO
+    by_k = sum_k - sum_lobe * (_ONE - facing) * masking
+    along_n = sum_ns + by_nv
+    n0, n1, n2 = n0 + by_nv * v[0], n1 + by_nv * v[1], n2 + by_nv * v[2]
+    return n0, n1, n2, v0 + along_n * n[0], v1 + along_n * n[1], v2 + along_n * n[2], sum_a2, by_k
 
 
 @jit
@@ -247,14 +245,14 @@ def backward_kernel(light, points, mesh, specular, grads, grad_points, grad_envm
             grad_e, grad_s = grad_irradiance[p], grad_reflection[p]
             terms = _point_terms(n, v, r)
             n0, n1, n2, v0, v1, v2 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-            sum_nv, sum_q, sum_a2, sum_k = _ZERO, _ZERO, _ZERO, _ZERO
+            sum_a2, sum_k = _ZERO, _ZERO
             for block in range(blocks):
                 d0, d1, d2 = _irradiance_gradient(light[block], weights[block], n, grad_e)
                 n0 += d0
                 n1 += d1
                 n2 += d2
                 if specular:
-                    d0, d1, d2, d3, d4, d5, d6, d7, d8, d9 = _reflection_gradient(
+                    d0, d1, d2, d3, d4, d5, d6, d7 = _reflection_gradient(
                         light[block], weights[block], n, v, terms, grad_s, lobes
                     )
                     n0 += d0
@@ -263,13 +261,10 @@ def backward_kernel(light, points, mesh, specular, grads, grad_points, grad_envm
                     v0 += d3
                     v1 += d4
                     v2 += d5
-                    sum_nv += d6
-                    sum_q += d7
-                    sum_a2 += d8
-                    sum_k += d9
+                    sum_a2 += d6
+                    sum_k += d7
                 if grad_envmap.shape[0] > 0:
                     _envmap_gradient(light[block], weights[block], lobes, n, grad_e, grad_s, grad_envmap[chunk, block])
-            grad_normal[p, 0], grad_view[p, 0] = n0 + sum_nv * v[0], v0 + sum_nv * n[0] + _TWO * sum_q * v[0]
-            grad_normal[p, 1], grad_view[p, 1] = n1 + sum_nv * v[1], v1 + sum_nv * n[1] + _TWO * sum_q * v[1]
-            grad_normal[p, 2], grad_view[p, 2] = n2 + sum_nv * v[2], v2 + sum_nv * n[2] + _TWO * sum_q * v[2]
+            grad_normal[p, 0], grad_normal[p, 1], grad_normal[p, 2] = n0, n1, n2
+            grad_view[p, 0], grad_view[p, 1], grad_view[p, 2] = v0, v1, v2
             grad_roughness[p] = np.float32(4) * r * r * r * sum_a2 + _QUARTER * (_ONE + r) * sum_k

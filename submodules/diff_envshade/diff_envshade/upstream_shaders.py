@@ -137,7 +137,7 @@ def _shade(
 ) -> tuple[Tensor, Tensor]:
     points = len(normal)
     irradiance, specular = integrate(normal, view_dir, roughness, envmap, visibility, rotation, enable_specular)
-    shading = torch.zeros_like(irradiance)
+    shading = 0 * irradiance  # part of the graph even if both lobes are off
     if enable_diffuse:
         shading = shading + check_tensor("albedo", albedo, (points, 3)) * irradiance
     if enable_specular:
