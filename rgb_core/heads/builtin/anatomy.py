@@ -1,0 +1,91 @@
+"""Which part of the face each vertex of the built-in head belongs to, and where its landmarks are."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .makehuman import Floats, Indices, Wheel
+
+SKIN, SCALP, NECK, EAR, EYEBALL, SOCKET, MOUTH, TEETH, LIPS = range(9)
+"""Region codes of docs/formats.md."""
+
+LANDMARKS68 = (
+    *(5402, 5235, 5246, 5242, 5240, 3698, 916, 5292, 5296, 11898, 7618, 10366, 11849, 11851, 11854, 11844, 12001),
+    *(207, 224, 222, 205, 208, 6983, 6980, 6996, 6998, 6982),
+    *(136, 135, 164, 5054, 333, 5138, 343, 11752, 7095),
+    *(1090, 1081, 1099, 1104, 1096, 1094, 7796, 7791, 7773, 7782, 7786, 7788),
+    *(429, 5352, 461, 467, 7220, 11954, 7189, 7233, 7245, 496, 490, 478),
+    *(435, 459, 468, 7218, 7195, 7237, 494, 482),
+)
+"""Base vertex of each iBUG-68 landmark: jaw, brows, nose, eyes, outer lips, inner lips."""
+
+HELPER_REGIONS = {
+    "helper-l-eye": EYEBALL,
+    "helper-r-eye": EYEBALL,
+    "helper-upper-teeth": TEETH,
+    "helper-lower-teeth": TEETH,
+    "helper-tongue": MOUTH,
+}
+"""The parts of the base mesh, apart from its body, that the head keeps."""
+
+ISLAND_SEEDS = ((NECK, 1524), (MOUTH, 659), (SOCKET, 1235), (SOCKET, 7927), (SKIN, 991))
+"""A base vertex inside each texture island of the head's body; a vertex on a seam belongs to the later one."""
+LIP_RINGS = 5
+"""Quads from the mouth's texture seam to the border of the red of the lips."""
+EAR_SHARE = 0.98
+"""A vertex belongs to the ear when the slider that shifts the ear moves it by at least this share of its most."""
+HAIRLINE = ((-0.2, -0.055), (-0.045, -0.05), (-0.02, -0.02), (0.0, 0.02), (0.035, 0.03), (0.06, 0.075), (0.2, 0.09))
+"""Depth z and height y of the hairline, metres from the head's centre: nape, behind the ear, temple, forehead."""
+
+
+NAPE_DEPTH = -0.025
+"""Skin farther back than this (z in metres, behind the ears) that carries no hair is neck."""
+LIP_CONTACT_RINGS = 3
+"""Quads on either side of the mouth's texture seam on which the lips can touch."""
+LIP_CORNER_SHARE = 0.17
+"""How far, of the lower lip's way, the corner of the mouth moves when the jaw opens."""
+LIP_SEAL = 0.5e-3
+"""Metres that each lip is moved towards the other: the mean face's lips are up to half a millimetre apart."""
+
+
+def regions(wheel: Wheel, vertices: Floats, quads: Indices, island: Indices) -> Indices:
+    """Region code [N] of every base vertex, given the centred `vertices` [N, 3] and the head's `quads` [Q, 4]."""
+    code = np.full(len(vertices), SKIN)
+    inside = {}
+    for region, seed in ISLAND_SEEDS:
+        members = np.unique(quads[island == island[(quads == seed).any(1).argmax()]])
+        code[members] = region
+        inside[region] = members
+    skin = quads[np.isin(quads, inside[SKIN]).all(1)]
+    seam = np.isin(np.arange(len(code)), np.intersect1d(inside[SKIN], inside[MOUTH]))
+    lips = _rings(skin, seam) <= LIP_RINGS
+    code[(code == SKIN) & (vertices[:, 1] > np.interp(vertices[:, 2], *np.transpose(HAIRLINE)))] = SCALP
+    code[(code == SKIN) & (vertices[:, 2] < NAPE_DEPTH)] = NECK
+    code[lips] = LIPS
+    for side in "lr":
+        shift = np.linalg.norm(wheel.target(f"ears/{side}-ear-trans-up"), axis=1)
+        code[(shift >= EAR_SHARE * shift.max()) & np.isin(code, [SKIN, SCALP])] = EAR
+    for part, region in HELPER_REGIONS.items():
+        code[wheel.mesh.part_vertices(part)] = region
+    return code
+
+
+def seal_lips(vertices: Floats, quads: Indices, island: Indices, opening: Floats) -> Floats:
+    """Base vertices [N, 3] with the mouth shut; `opening` [N, 3], jawOpen, tells the lower lip from the upper."""
+    by_seed = {region: quads[island == island[(quads == seed).any(1).argmax()]] for region, seed in ISLAND_SEEDS}
+    seam = np.isin(np.arange(len(vertices)), np.intersect1d(by_seed[SKIN], by_seed[MOUTH]))
+    ring = _rings(np.concatenate([by_seed[SKIN], by_seed[MOUTH]]), seam)
+    fade = np.clip((LIP_RINGS - ring) / (LIP_RINGS - LIP_CONTACT_RINGS), 0, 1)
+    follows = opening[:, 1] / opening[ring <= LIP_CONTACT_RINGS, 1].min()
+    sealed = vertices.copy()
+    sealed[:, 1] += LIP_SEAL * fade * np.clip(follows / LIP_CORNER_SHARE - 1, -1, 1)
+    return sealed
+
+
+def _rings(quads: Indices, start: NDArray[np.bool_]) -> Indices:
+    """Quads [N] between each vertex and the `start` [N] vertices, counted up to one past LIP_RINGS."""
+    reached = start.copy()
+    ring = np.where(start, 0, LIP_RINGS + 1)
+    for step in range(1, LIP_RINGS + 1):
+        reached[quads[reached[quads].any(1)]] = True
+        ring[reached & (ring > step)] = step
+    return ring
