@@ -84,7 +84,7 @@ def _search(bounds, links, triangles, order, x, y, z, stack, stack_distance2):
 
 @parallel_jit
 def closest_points(bounds, links, triangles, order, depth, points, face, barycentric, distance2):
-    """Fill face [N], barycentric [N,3] and squared distance [N] of the surface point nearest to each of points [N,3]."""
+    """Fill face [N], barycentric [N,3] and squared distance [N] of the surface point nearest to each point [N,3]."""
     chunks = (len(points) + _POINTS_PER_CHUNK - 1) // _POINTS_PER_CHUNK
     for chunk in numba.prange(chunks):
         stack, stack_distance2 = np.empty(depth + 2, np.int32), np.empty(depth + 2, np.float32)

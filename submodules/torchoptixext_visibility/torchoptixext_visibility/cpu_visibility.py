@@ -12,11 +12,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 from kernel_runtime import jit, parallel_jit
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from .directions import texel_directions
+from .simd import at_least, lowest_bit
 
 WORD = 32  # directions per word
 _POINTS_PER_CHUNK = 128
@@ -42,8 +40,8 @@ def _grouping(height: int, width: int) -> np.ndarray:
         if len(members) <= WORD:
             words.append(np.pad(members, (0, WORD - len(members)), constant_values=-1))
             continue
-        axis = np.ptp(directions[members], axis=0).argmax()
-        members = members[np.argsort(directions[members, axis], kind="stable")]
+        longest_axis = np.linalg.eigh(np.cov(directions[members].T))[1][:, -1]
+        members = members[np.argsort(directions[members] @ longest_axis, kind="stable")]
         middle = (len(members) // WORD + 1) // 2 * WORD
         pending += [members[middle:], members[:middle]]
     words += [np.full(WORD, -1)] * (-len(words) % WORD)
@@ -76,59 +74,36 @@ def _upper_hemisphere(directions, nx, ny, nz, active, remaining):
     """Fill `remaining` [G] with the directions at or above the plane of the normal, `active` with the words not 0."""
     active[:] = 0
     for g in range(len(remaining)):
-        bits = np.uint32(0)
-        for k in range(32):
-            t = 32 * g + k
-            above = directions[0, t] * nx + directions[1, t] * ny + directions[2, t] * nz >= 0
-            bits |= np.uint32(above) << np.uint32(k)
+        bits = at_least(directions, 32 * g, (nx, ny, nz), np.float32(0))
         remaining[g] = bits
         if bits != 0:
             active[g >> 5] |= np.uint32(1) << np.uint32(g & 31)
 
 
-@intrinsic
-def _lowest_bit(typing_context, bits):
-    """Index of the lowest set bit of a uint32 that is not 0."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint32(types.uint32), generate
-
-
 @jit
-def _groups_near(groups, block, x, y, z, near, radius):
-    """Bits of the 32 groups from `block` on whose cone meets that around (x, y, z); near^2 + radius^2 = |(x, y, z)|^2.
+def _cone(square, radius2):
+    """Tangent length `near` and radius of a ball at squared distance `square`, widened by the rounding margin.
 
-    Two cones meet where cos(angle between axes) >= cos(sum of half angles); both sides are scaled by the length.
+    A unit direction is inside the cone around the ball's centre c where direction . c >= near. Two cones meet where
+    the cosine between their axes is at least that of the sum of their half angles: for a group's axis g and half
+    angle b that reads g . c >= near cos b - radius sin b. If near <= 0 the ball holds the origin: no cone.
     """
-    bits = np.uint32(0)
-    for k in range(32):
-        g = block + k
-        along = groups[0, g] * x + groups[1, g] * y + groups[2, g] * z
-        bits |= np.uint32(along >= near * groups[3, g] - radius * groups[4, g]) << np.uint32(k)
-    return bits
+    slack = _MARGIN * np.sqrt(square)
+    return np.sqrt(max(square - radius2, np.float32(0))) - slack, np.sqrt(radius2) + slack
 
 
 @jit
 def _meets_ball(remaining, active, x, y, z, radius2, directions, groups):
     """Whether a remaining direction meets the ball of radius^2 `radius2` around (x, y, z)."""
-    square = x * x + y * y + z * z
-    if radius2 >= square:
+    near, radius = _cone(x * x + y * y + z * z, radius2)
+    if near <= 0:
         return True
-    slack = _MARGIN * np.sqrt(square)
-    # A direction is inside the cone where its component along the axis reaches |axis| cos(half angle).
-    near, radius = np.sqrt(square - radius2) - slack, np.sqrt(radius2) + slack
     for block in range(len(active)):
-        wanted = active[block] & _groups_near(groups, 32 * block, x, y, z, near, radius)
+        wanted = active[block] & at_least(groups, 32 * block, (x, y, z, -near, radius), np.float32(0))
         while wanted != 0:
-            g = 32 * block + _lowest_bit(wanted)
+            g = 32 * block + lowest_bit(wanted)
             wanted &= wanted - np.uint32(1)
-            inside = np.uint32(0)
-            for k in range(32):
-                t = 32 * g + k
-                along = directions[0, t] * x + directions[1, t] * y + directions[2, t] * z
-                inside |= np.uint32(along >= near) << np.uint32(k)
+            inside = at_least(directions, 32 * g, (x, y, z), near)
             if inside & remaining[g]:
                 return True
     return False
@@ -157,11 +132,7 @@ def _remove_triangle(triangle, ox, oy, oz, nx, ny, nz, directions, groups, activ
         (bx - mx) ** 2 + (by - my) ** 2 + (bz - mz) ** 2,
         (cx - mx) ** 2 + (cy - my) ** 2 + (cz - mz) ** 2,
     )
-    square = mx * mx + my * my + mz * mz
-    radius, near = np.sqrt(radius2), np.float32(-np.inf)
-    if radius2 < square:
-        slack = _MARGIN * np.sqrt(square)
-        near, radius = np.sqrt(square - radius2) - slack, radius + slack
+    near, radius = _cone(mx * mx + my * my + mz * mz, radius2)
     abx, aby, abz = bx - ax, by - ay, bz - az
     acx, acy, acz = cx - ax, cy - ay, cz - az
     volume = (aby * acz - abz * acy) * ax + (abz * acx - abx * acz) * ay + (abx * acy - aby * acx) * az
@@ -177,17 +148,14 @@ def _remove_triangle(triangle, ox, oy, oz, nx, ny, nz, directions, groups, activ
     for block in range(len(active)):
         wanted = active[block]
         if near > 0:
-            wanted &= _groups_near(groups, 32 * block, mx, my, mz, near, radius)
+            wanted &= at_least(groups, 32 * block, (mx, my, mz, -near, radius), np.float32(0))
         while wanted != 0:
-            bit = _lowest_bit(wanted)
+            bit = lowest_bit(wanted)
             g = 32 * block + bit
             wanted &= wanted - np.uint32(1)
-            hit = np.uint32(0)
-            for k in range(32):
-                t = 32 * g + k
-                dx, dy, dz = directions[0, t], directions[1, t], directions[2, t]
-                least = min(dx * px + dy * py + dz * pz, dx * qx + dy * qy + dz * qz, dx * rx + dy * ry + dz * rz)
-                hit |= np.uint32(least >= 0) << np.uint32(k)
+            hit = at_least(directions, 32 * g, (px, py, pz), np.float32(0))
+            hit &= at_least(directions, 32 * g, (qx, qy, qz), np.float32(0))
+            hit &= at_least(directions, 32 * g, (rx, ry, rz), np.float32(0))
             remaining[g] &= ~hit
             if remaining[g] == 0:
                 active[block] &= ~(np.uint32(1) << np.uint32(bit))
