@@ -26,7 +26,7 @@ def write_gaussian_ply(scene: ExportScene, path: Path) -> None:
     """Write the scene's Gaussians atomically, binary little endian, float32, in the order of PROPERTIES.
 
     Viewers blend sRGB values, so the radiance is encoded: colour = 0.5 + SH_C0 f_dc. Opacity is stored as a logit,
-    scale as a natural logarithm of metres, rotation as (w, x, y, z); normals are zero, as the original writer leaves them.
+    scale as a natural logarithm of metres, rotation as (w, x, y, z); normals are zero, as in the original's files.
 
     Raises:
         InputError: when the file cannot be written.

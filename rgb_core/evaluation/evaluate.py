@@ -1,0 +1,129 @@
+"""`evaluate`: an avatar on the test frames of a dataset, to metrics.json and a report."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data import Dataset, Frame
+from ..errors import InputError
+from ..files import write_text
+from ..progress import Progress, Silent
+from .lpips import Lpips
+from .measure import FrameMeasurer, Measurements
+from .protocol import Renderer
+from .records import metrics_record
+from .report import write_report
+from .sections import build_sections
+from .truth import Truth, find_truth
+
+METRICS = "metrics.json"
+_SHOWN_FRAMES = 4  # test frames pictured in the report
+_SHOWN_TRUTH_FRAMES = 2  # of which this many have ground truth, where any has
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Choices of one evaluation."""
+
+    size: int | None = None
+    """Pixels of the longer side to evaluate at; None for the dataset's own."""
+    lpips_weights: Path | None = None
+    """Weights file of LPIPS (see `lpips`); without it the score is null."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """What else the report should say about the run, by name."""
+
+
+@torch.no_grad()
+def evaluate(
+    dataset: Dataset,
+    renderer: Renderer,
+    out: Path,
+    progress: Progress | None = None,
+    options: EvaluationOptions | None = None,
+) -> dict[str, Any]:
+    """Score the test split and write metrics.json, report.html, contact_sheet.png and pictures/ into `out`.
+
+    Returns:
+        The record of metrics.json (docs/formats.md); a score without ground truth or weights is None.
+
+    Raises:
+        InputError: when there are no test frames, a file is damaged, `size` exceeds the images, or `out` is read-only.
+    """
+    options, progress = options or EvaluationOptions(), progress or Silent()
+    frames = dataset.frames("test")
+    if not frames:
+        raise InputError(f"{dataset.folder} has no test frames to evaluate; name some in splits.test of dataset.json")
+    size = _picture_size(dataset, options.size)
+    dataset.camera(frames[0], size)  # refuses a size that the images do not have
+    truth = find_truth(dataset, frames)
+    lpips = Lpips(options.lpips_weights) if options.lpips_weights else None
+    out = Path(out)
+    _check_writable(out)
+
+    measured = Measurements(show=_shown_ids(frames, truth))
+    measurer = FrameMeasurer(dataset, renderer, truth, size, lpips)
+    progress.start("evaluate", len(frames) + sum(len(ids) for ids in truth.relit.values()))
+    for frame in frames:
+        progress.advance(psnr=measurer.reenact(frame, measured))
+        for name in (name for name, ids in truth.relit.items() if frame.id in ids):
+            measurer.relight(frame, name, measured)
+            progress.advance()
+
+    device = _device_name(renderer.light.device)
+    metrics = metrics_record(dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, device)
+    sections = build_sections(measured, renderer.light, truth.light)
+    write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance})
+    write_text(out / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+    return metrics
+
+
+def _picture_size(dataset: Dataset, longer_side: int | None) -> tuple[int, int] | None:
+    """(width, height) with the dataset's proportions."""
+    if longer_side is None:
+        return None
+    scale = longer_side / max(dataset.width, dataset.height)
+    return round(dataset.width * scale), round(dataset.height * scale)
+
+
+def _check_writable(path: Path) -> None:
+    """Fail before the rendering, not after it."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"cannot write to {path}: {existing} is not a folder with write permission")
+
+
+def _shown_ids(frames: tuple[Frame, ...], truth: Truth) -> frozenset[str]:
+    """Evenly spaced frames, some of them with ground truth."""
+    ids = [frame.id for frame in frames]
+    with_truth = _spread([frame_id for frame_id in ids if frame_id in truth.picture_ids], _SHOWN_TRUTH_FRAMES)
+    others = [frame_id for frame_id in ids if frame_id not in with_truth]
+    return frozenset(with_truth + _spread(others, _SHOWN_FRAMES - len(with_truth)))
+
+
+def _spread(ids: list[str], count: int) -> list[str]:
+    """At most `count` of `ids`, from the middles of equal parts."""
+    count = min(count, len(ids))
+    return [ids[(2 * part + 1) * len(ids) // (2 * count)] for part in range(count)]
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def _provenance(dataset: Dataset, metrics: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "avatar": f"{metrics['avatar']}, {metrics['gaussians']} Gaussians",
+        "dataset": str(dataset.folder),
+        "test frames": f"{metrics['frames']} of {metrics['size'][0]} x {metrics['size'][1]} pixels",
+        "device": metrics["speed"]["device"],
+        "versions": f"rgb-avatar {metadata.version('rgb-avatar')}, torch {torch.__version__}",
+    }

@@ -1,0 +1,65 @@
+"""The record of metrics.json (docs/formats.md), put together from what was measured."""
+
+from typing import Any
+
+from ..data import Dataset
+from .alignment import AlignedSet
+from .lpips import Lpips
+from .measure import Measurements
+from .protocol import Renderer
+
+FORMAT, VERSION = "rgb-metrics", 1
+_RELIT_SCORES = ("psnr", "psnr_aligned", "ssim_aligned")
+
+
+def metrics_record(
+    dataset: Dataset,
+    renderer: Renderer,
+    size: tuple[int, int],
+    measured: Measurements,
+    lpips: Lpips | None,
+    device: str,
+) -> dict[str, Any]:
+    """Every score by name; None where the dataset has no ground truth for it.
+
+    Args:
+        size: (width, height) of the pictures that were compared.
+        device: what rendered them, in words.
+    """
+    milliseconds = measured.milliseconds()
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "subject": dataset.subject,
+        "avatar": renderer.name,
+        "frames": len(measured.images),
+        "size": list(size),
+        "gaussians": renderer.gaussian_count,
+        "reenactment": measured.reenactment(lpips),
+        "relight": _relight(measured.relit),
+        "albedo": _albedo(measured.albedo),
+        "normal": measured.normals.scores(),
+        "mesh": measured.mesh.scores(),
+        "speed": {"fps": 1000 / milliseconds, "ms_per_frame": milliseconds, "device": device},
+    }
+
+
+def _relight(relit: dict[str, AlignedSet]) -> dict[str, Any]:
+    """Scores by environment, and their mean over environments."""
+    record: dict[str, Any] = {
+        name: {
+            "psnr": frames.psnr(),
+            "psnr_aligned": frames.psnr_aligned(),
+            "ssim_aligned": frames.ssim_aligned(),
+            "scale": frames.scale.tolist(),
+        }
+        for name, frames in relit.items()
+    }
+    columns = {key: [scores[key] for scores in record.values()] for key in _RELIT_SCORES}
+    return {**record, "mean": {key: sum(values) / len(values) if values else None for key, values in columns.items()}}
+
+
+def _albedo(albedo: AlignedSet) -> dict[str, Any]:
+    if not len(albedo):
+        return {"psnr_aligned": None, "scale": None}
+    return {"psnr_aligned": albedo.psnr_aligned(), "scale": albedo.scale.tolist()}

@@ -1,0 +1,112 @@
+"""The pictures of a report: rows of truth, prediction and error, with captions."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..images import environment, to_bytes
+from .alignment import AlignedSet
+from .measure import Measurements
+from .metrics import psnr
+from .pictures import ANGLE_RANGE, ERROR_RANGE, error_picture, light_picture
+
+_SHOWN_PER_LIGHT = 2
+_ROW_LENGTH = 6  # pictures: two of truth, prediction, error
+
+
+class Picture(NamedTuple):
+    """A picture of the report."""
+
+    name: str  # file name without suffix
+    image: Tensor  # uint8 [H, W, 3]
+    caption: str
+
+
+class Section(NamedTuple):
+    """Rows of pictures under a title."""
+
+    title: str
+    note: str
+    rows: list[list[Picture]]
+
+
+def build_sections(measured: Measurements, fitted_light: Tensor, true_light: Tensor | None) -> list[Section]:
+    """The sections that have pictures, in the order of the report.
+
+    Args:
+        fitted_light: [3, h, w] the avatar's own light.
+        true_light: [3, h, w] the clip's light, where it is known.
+    """
+    white = f"White in an error picture is {ERROR_RANGE} on the 0-1 scale"
+    sections = [
+        Section("Reenactment", f"Truth, prediction, error of test frames. {white}.", _reenactment(measured)),
+        Section(
+            "Relighting",
+            f"Truth, prediction under one RGB scale per environment, error. {white}.",
+            [_aligned(measured.relit[name], measured.relit_ids[name], measured, name) for name in measured.relit],
+        ),
+        Section(
+            "Albedo",
+            f"Truth, prediction under one RGB scale, error. {white}.",
+            [_aligned(measured.albedo, measured.albedo_ids, measured, "albedo")] if len(measured.albedo) else [],
+        ),
+        Section(
+            "Normals",
+            f"World-space normals as (n + 1) / 2: truth, prediction, angle. White is {ANGLE_RANGE:.0f} degrees.",
+            _normals(measured),
+        ),
+        Section(
+            "Light",
+            "The zenith is at the top, +x at the left border; each picture has its own exposure.",
+            [_lights(fitted_light, true_light)],
+        ),
+    ]
+    return [section for section in sections if any(section.rows)]
+
+
+def _reenactment(measured: Measurements) -> list[list[Picture]]:
+    pictures = []
+    for frame_id, images in measured.shown.items():
+        score = f"{frame_id}: {measured.images[frame_id].psnr:.1f} dB"
+        pictures += _triple(f"reenactment_{frame_id}", images, f"{frame_id}: truth", score)
+    return _rows(pictures)
+
+
+def _aligned(frames: AlignedSet, ids: list[str], measured: Measurements, name: str) -> list[Picture]:
+    """Frames of `measured.show` under one light, a row of at most two frames."""
+    pictures: list[Picture] = []
+    shown = [index for index, frame_id in enumerate(ids) if frame_id in measured.show][:_SHOWN_PER_LIGHT]
+    for index in shown:
+        truth, aligned = frames.truth(index), frames.aligned(index)
+        images = [to_bytes(truth), to_bytes(aligned), error_picture(aligned, truth)]
+        score = f"{name}, aligned: {psnr(aligned, truth):.1f} dB"
+        pictures += _triple(f"{name}_{ids[index]}", images, f"{name}, {ids[index]}: truth", score)
+    return pictures
+
+
+def _normals(measured: Measurements) -> list[list[Picture]]:
+    pictures = []
+    for frame_id, images in measured.normals_shown.items():
+        pictures += _triple(f"normal_{frame_id}", images, f"{frame_id}: truth", "prediction")
+    return _rows(pictures)[:1]
+
+
+def _lights(fitted: Tensor, true: Tensor | None) -> list[Picture]:
+    pictures = [Picture("light_fitted", light_picture(fitted.cpu()), "fitted light")]
+    if true is not None:
+        reduced = environment.resample(true, *fitted.shape[1:])
+        pictures.insert(0, Picture("light_truth", light_picture(reduced), "true light, same resolution"))
+    return pictures
+
+
+def _triple(name: str, images: list[Tensor], truth: str, prediction: str) -> list[Picture]:
+    truth_image, prediction_image, error = images
+    return [
+        Picture(f"{name}_truth", truth_image, truth),
+        Picture(f"{name}_prediction", prediction_image, prediction),
+        Picture(f"{name}_error", error, "error"),
+    ]
+
+
+def _rows(pictures: list[Picture]) -> list[list[Picture]]:
+    return [pictures[start : start + _ROW_LENGTH] for start in range(0, len(pictures), _ROW_LENGTH)]
