@@ -1,0 +1,139 @@
+"""What stage 1 hands on: the personalised head, the refined tracking, and the folder that holds them."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from ..data import Dataset, Frame
+from ..errors import InputError
+from ..files import write_text
+from ..heads import HeadModel, load_head, save_head
+
+FORMAT = "rgb-geometry"
+VERSION = 1
+HEAD_FILE, RECORD_FILE, TRACKING_FILE = "head.npz", "geometry.yaml", "tracking.json"
+TRACKING_FORMAT = "rgb-tracking"
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Refined coefficients of one frame: expression [E], joints [J,3], translation [3]."""
+
+    expression: Tensor
+    joints: Tensor
+    translation: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """A subject's mesh and tracking.
+
+    Attributes:
+        head: the personalised model; identity is baked into its template.
+        focal_scale: factor on the focal lengths of all frames.
+        tracking: refined coefficients by frame id; frames that are not in it keep the dataset's.
+        metrics: what geometry.yaml reports.
+    """
+
+    head: HeadModel
+    focal_scale: float = 1.0
+    tracking: dict[str, Coefficients] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def refined(self, frames: tuple[Frame, ...] | list[Frame]) -> list[Frame]:
+        """The frames with refined coefficients where they have them, and the focal length scaled in all of them."""
+        refined = []
+        for frame in frames:
+            fx, fy, cx, cy = frame.camera.intrinsics
+            intrinsics = (fx * self.focal_scale, fy * self.focal_scale, cx, cy)
+            camera = dataclasses.replace(frame.camera, intrinsics=intrinsics)
+            found = self.tracking.get(frame.id)
+            refined.append(dataclasses.replace(frame, camera=camera, **(vars(found) if found else {})))
+        return refined
+
+
+def unrefined(dataset: Dataset) -> Geometry:
+    """The dataset's head model as it is, identity baked into the template, with the dataset's own tracking."""
+    return Geometry(bake_identity(dataset.head, dataset.shape))
+
+
+def bake_identity(head: HeadModel, shape: Tensor) -> HeadModel:
+    """`head` with identity `shape` [S] (or [0]) in its template and no identity modes left.
+
+    Joints are fixed where the identity puts them, so that later offsets of the surface do not move the skeleton.
+    """
+    vertices = head.vertices
+    if shape.numel():
+        vertices = vertices + torch.einsum("s,svc->vc", shape, head.shape_basis)
+    joints = head.joint_positions if head.joint_regressor is None else head.joint_regressor @ vertices
+    return dataclasses.replace(
+        head, vertices=vertices, shape_basis=head.shape_basis[:0], joint_positions=joints, joint_regressor=None
+    )
+
+
+def save_geometry(geometry: Geometry, folder: Path, provenance: dict[str, Any]) -> None:
+    """Write head.npz, tracking.json and, last, geometry.yaml; each file appears whole or not at all."""
+    save_head(geometry.head, folder / HEAD_FILE)
+    frames = {
+        name: {key: getattr(found, key).tolist() for key in ("expression", "joints", "translation")}
+        for name, found in geometry.tracking.items()
+    }
+    tracking = {"format": TRACKING_FORMAT, "version": 1, "focal_scale": geometry.focal_scale, "frames": frames}
+    write_text(folder / TRACKING_FILE, json.dumps(tracking))
+    record = {
+        "format": FORMAT,
+        "version": VERSION,
+        "head_model": HEAD_FILE,
+        "tracking": TRACKING_FILE,
+        "provenance": provenance,
+        "metrics": geometry.metrics,
+    }
+    write_text(folder / RECORD_FILE, yaml.safe_dump(record, sort_keys=False))
+
+
+def load_geometry(folder: str | Path) -> Geometry:
+    """Read a folder written by `fit_geometry`.
+
+    Raises:
+        InputError: naming the file that is missing or damaged.
+    """
+    folder = Path(folder)
+    path = folder / RECORD_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} is not a finished geometry folder: it has no {RECORD_FILE}; run rgb fit-geometry")
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT or record["version"] != VERSION:
+            raise InputError(f"{path} is {record['format']} {record['version']}, expected {FORMAT} {VERSION}")
+        metrics = {str(key): float(value) for key, value in record["metrics"].items()}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}); run rgb fit-geometry again") from error
+    head = load_head(folder / HEAD_FILE)
+    focal_scale, tracking = _load_tracking(folder / TRACKING_FILE, head)
+    return Geometry(head, focal_scale, tracking, metrics)
+
+
+def _load_tracking(path: Path, head: HeadModel) -> tuple[float, dict[str, Coefficients]]:
+    shapes = {
+        "expression": (len(head.expression_names),),
+        "joints": (head.joint_count, 3),
+        "translation": (3,),
+    }
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        focal_scale = float(record["focal_scale"])
+        tracking = {}
+        for name, values in record["frames"].items():
+            tensors = {key: torch.tensor(values[key], dtype=torch.float32) for key in shapes}
+            if any(tensors[key].shape != shape or not tensors[key].isfinite().all() for key, shape in shapes.items()):
+                raise InputError(f"{path}: frame {name} does not fit {HEAD_FILE}; run rgb fit-geometry again")
+            tracking[name] = Coefficients(**tensors)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}); run rgb fit-geometry again") from error
+    return focal_scale, tracking
