@@ -2,8 +2,8 @@
 
 import sys
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from rgb_core.errors import RgbError
 
@@ -31,9 +31,9 @@ def main() -> None:
     except RgbError as error:
         print_error(str(error))
         sys.exit(BAD_INPUT)
-    except click.ClickException as error:
+    except TyperException as error:
         print_error(error.format_message())
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (Abort, KeyboardInterrupt):
         print_error("interrupted; run the same command again to continue")
         sys.exit(INTERRUPTED)

@@ -1,9 +1,8 @@
-"""Files and folders that appear whole or not at all."""
+"""Files that appear whole or not at all."""
 
 import contextlib
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 

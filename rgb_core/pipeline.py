@@ -9,7 +9,8 @@ from .avatar.storage import DESCRIPTION
 from .data import Dataset, load_dataset
 from .errors import InputError
 from .files import write_text
-from .geometry import fit_geometry, is_complete, load_geometry
+from .geometry import fit_geometry, load_geometry
+from .geometry.result import RECORD_FILE
 from .presets import Preset
 from .progress import Progress
 from .synthetic import synthesize
@@ -40,7 +41,7 @@ def synthesize_and_fit(out: Path, preset: Preset, progress: Progress, seed: int)
 
 def fit(dataset: Dataset, out: Path, preset: Preset, progress: Progress, seed: int) -> Fitted:
     """Both fits of a dataset: its mesh in out/geometry and its avatar in out/avatar."""
-    if is_complete(out / "geometry"):
+    if (out / "geometry" / RECORD_FILE).is_file():
         geometry = load_geometry(out / "geometry")
     else:
         geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed)

@@ -27,7 +27,9 @@ class Preset(BaseModel):
 
 def preset_names() -> list[str]:
     """The built-in presets."""
-    return sorted(file.name.removesuffix(".yaml") for file in resources.files(_PACKAGE).iterdir() if file.name.endswith(".yaml"))
+    return sorted(
+        file.name.removesuffix(".yaml") for file in resources.files(_PACKAGE).iterdir() if file.name.endswith(".yaml")
+    )
 
 
 def load_preset(name_or_file: str, overrides: list[str] | None = None) -> Preset:

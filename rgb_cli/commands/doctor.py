@@ -35,7 +35,11 @@ def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed: only the tests use it" if package in _OPTIONAL else "MISSING: pip install -r requirements.txt"
+        return (
+            "not installed: only the tests use it"
+            if package in _OPTIONAL
+            else "MISSING: pip install -r requirements.txt"
+        )
 
 
 def _gpu() -> str:

@@ -18,7 +18,8 @@ def export(
     dataset: Annotated[Path | None, typer.Option("--dataset", help="Take the pose from this clip.")] = None,
     frame: Annotated[str | None, typer.Option("--frame", help="Frame id of that clip; default its first.")] = None,
     envmap: Annotated[
-        str | None, typer.Option("--envmap", "-e", help="Light of the splats; default the one the avatar was fitted under.")
+        str | None,
+        typer.Option("--envmap", "-e", help="Light of the splats; default the one the avatar was fitted under."),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,

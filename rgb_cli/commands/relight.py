@@ -15,7 +15,8 @@ from ..sequences import parse_range, write_sequence
 def relight(
     avatar: AvatarFolder,
     envmap: Annotated[
-        str, typer.Option("--envmap", "-e", help="A built-in light (studio, window, sunset, ring, sun) or .hdr/.exr file.")
+        str,
+        typer.Option("--envmap", "-e", help="A built-in light (studio, window, sunset, ring, sun) or .hdr/.exr file."),
     ],
     out: Out,
     dataset: Annotated[
@@ -24,7 +25,9 @@ def relight(
     frames: Annotated[str | None, typer.Option("--frames", help="Frames of the clip, as in 0:100.")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Frames of the turning head.")] = 60,
     turns: Annotated[float, typer.Option("--turns", help="Full turns of the light; 0 keeps it still.")] = 1.0,
-    yaw: Annotated[float, typer.Option("--yaw", help="Degrees the light is turned about the vertical at the start.")] = 0.0,
+    yaw: Annotated[
+        float, typer.Option("--yaw", help="Degrees the light is turned about the vertical at the start.")
+    ] = 0.0,
     exposure: Annotated[float, typer.Option("--exposure", help="Stops brighter (or darker, negative).")] = 0.0,
     plain: Annotated[bool, typer.Option("--plain", help="Black instead of the environment behind the head.")] = False,
     size: Annotated[int | None, typer.Option("--size", min=16, help="Pixels of the longer side.")] = None,

@@ -1,8 +1,9 @@
 """What the head model's expressions do to the Gaussians before anything is learned.
 
-Every expression maps a triangle of the neutral mesh onto its deformed place by an affine map (Sumner and Popovic 2004). A
-Gaussian takes that map of the triangle it is attached to: the displacement of its centre and the rotation of its axes are
-its initial deltas. How far the triangle moves says how much the avatar may learn on top: the consistency factor.
+Every expression maps a triangle of the neutral mesh onto its deformed place by an affine map (Sumner and Popovic
+2004). A Gaussian takes that map of the triangle it is attached to: the displacement of its centre and the rotation
+of its axes are its initial deltas. How far the triangle moves says how much the avatar may learn on top: the
+consistency factor.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from . import quaternions
 from .attachment import Attachment
 
 SCALP_REGION = 1
-# A displacement below this does not show at any resolution: half the tracking noise of a good capture is ten times more.
+# A displacement below this does not show at any resolution: half the tracking noise of a good capture is ten times
+# more.
 STILL_MM = 0.02
 _MAX_STRETCH = 4.0
 
@@ -35,8 +37,8 @@ class ExpressionField:
 def expression_field(head: HeadModel) -> ExpressionField:
     """Measure the head's expressions.
 
-    The factor is 0 below a tenth of the smallest expression's largest displacement and 1 from the 99th percentile of all
-    displacements that are not still.
+    The factor is 0 below a tenth of the smallest expression's largest displacement and 1 from the 99th percentile of
+    all displacements that are not still.
     """
     basis = head.expression_basis.float()
     skull = head.vertices[head.region == SCALP_REGION]
@@ -101,8 +103,8 @@ def sparse_expressions(
 
 
 def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-    """Change of position and of the identity quaternion [N, 7] under the map of triangles `rest` to `moved` [N, 3, 3]."""
-    frame, inverse, valid = _frame(rest)
+    """Change of position and of the identity quaternion [N, 7] as triangles `rest` become `moved` [N, 3, 3]."""
+    _, inverse, valid = _frame(rest)
     target, _, _ = _frame(moved)
     gradient = target.mT @ inverse.mT
     stretch = gradient.flatten(1).norm(dim=1)
@@ -116,7 +118,7 @@ def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tenso
 
 
 def _frame(triangle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rows e1, e2, n / sqrt|n| of triangles [N, 3, 3], the inverse of that matrix, and whether it is well conditioned."""
+    """Rows e1, e2, n / sqrt|n| of triangles [N, 3, 3], that matrix's inverse, and whether it is well conditioned."""
     e1, e2 = triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]
     normal = torch.linalg.cross(e1, e2)
     doubled_area = normal.norm(dim=1, keepdim=True)

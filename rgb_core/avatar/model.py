@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..heads import HeadModel, PosedHead, axis_angle_to_matrix
-
 from . import materials, quaternions
 from .attachment import Attachment
 from .blending import weighted_segment_sum
@@ -35,8 +34,8 @@ class PosedGaussians:
 class Avatar:
     """Gaussians attached to a personalised head mesh.
 
-    `neutral` holds raw tensors by the names of CHANNELS; `deltas` [N, DELTA_WIDTH] are the learned changes of the pairs of
-    `expressions` in units of `delta_scale`, so that one learning rate fits all channels.
+    `neutral` holds raw tensors by the names of CHANNELS; `deltas` [N, DELTA_WIDTH] are the learned changes of the
+    pairs of `expressions` in units of `delta_scale`, so that one learning rate fits all channels.
     """
 
     name: str
@@ -138,4 +137,3 @@ def bind_expressions(
 ) -> SparseExpressions:
     """The sparse expression pairs of Gaussians with neutral centres `position` [P, 3]."""
     return sparse_expressions(head, field, attachment, position.detach(), learns_expressions(head, attachment))
-

@@ -1,4 +1,4 @@
-"""How an avatar is shown when nobody says how: the camera of its clip and the pose in which it faced that camera best."""
+"""How an avatar is shown when nobody says how: the pose in which it best faced the camera of its clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,4 +51,6 @@ class Portrait:
         fx, fy, cx, cy = (float(value) for value in values["intrinsics"])
         matrix = torch.tensor(values["world_to_camera"], dtype=torch.float32).view(3, 4)
         camera = Camera((fx, fy, cx, cy), matrix, int(values["width"]), int(values["height"]))
-        return cls(camera, torch.tensor(values["joints"]).float().view(-1, 3), torch.tensor(values["translation"]).float())
+        return cls(
+            camera, torch.tensor(values["joints"]).float().view(-1, 3), torch.tensor(values["translation"]).float()
+        )

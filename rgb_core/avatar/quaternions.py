@@ -21,8 +21,8 @@ def multiply(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     """Quaternion [..., 4] with w >= 0 of rotation matrices [..., 3, 3].
 
-    Each component's magnitude comes from the diagonal, its sign from the skew part: exact up to half turns, where the sign
-    of a vanishing w is free.
+    Each component's magnitude comes from the diagonal, its sign from the skew part: exact up to half turns, where
+    the sign of a vanishing w is free.
     """
     m = matrix
     x2, y2, z2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
@@ -34,7 +34,7 @@ def from_matrix(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def nearest_rotation(matrix: torch.Tensor, steps: int = 4) -> torch.Tensor:
-    """The orthogonal polar factor of [..., 3, 3] matrices with positive determinant, by Newton's iteration (R + R^-T) / 2."""
+    """The polar rotation of [..., 3, 3] matrices with positive determinant, by Newton's iteration (R + R^-T) / 2."""
     for _ in range(steps):
         cofactor = torch.stack(
             [torch.linalg.cross(matrix[..., (i + 1) % 3, :], matrix[..., (i + 2) % 3, :]) for i in range(3)], dim=-2

@@ -57,7 +57,7 @@ def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> Non
     with atomic_path(folder / TENSORS) as temporary:
         save_file(avatar_tensors(avatar), temporary)
     save_head(avatar.head, folder / HEAD)
-    write_hdr(folder / LIGHT, avatar.light)
+    write_hdr(folder / LIGHT, avatar.light.permute(1, 2, 0))
     description = {
         "format": FORMAT,
         "version": VERSION,

@@ -32,7 +32,7 @@ def export_scene(renderer: AvatarRenderer, shot: Shot, envmap: torch.Tensor | No
 
 
 def _vertex_albedo(renderer: AvatarRenderer) -> torch.Tensor:
-    """Linear albedo [V, 3]: the mean of the Gaussians attached around a vertex, the overall mean where there are none."""
+    """Linear albedo [V, 3]: the mean of the Gaussians around a vertex, the overall mean where there are none."""
     avatar = renderer.avatar
     albedo = torch.sigmoid(avatar.neutral["albedo"])
     corners = avatar.head.faces[avatar.attachment.face_id]

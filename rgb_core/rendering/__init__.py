@@ -2,7 +2,7 @@
 
 from .pictures import Staging, at_size, render_pictures
 from .renderer import AvatarRenderer, RenderedFrame, composite_gaussians
-from .shots import Shot, clip_shots, refocused, retarget, turntable
+from .shots import Shot, clip_shots, retarget, turntable
 
 __all__ = [
     "AvatarRenderer",
@@ -12,7 +12,6 @@ __all__ = [
     "at_size",
     "clip_shots",
     "composite_gaussians",
-    "refocused",
     "render_pictures",
     "retarget",
     "turntable",

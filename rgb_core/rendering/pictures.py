@@ -38,7 +38,9 @@ def render_pictures(renderer: AvatarRenderer, shots: list[Shot], staging: Stagin
         frame = renderer.render(shot, shot.camera, envmap)
         color = frame.color
         if staging.background:
-            color = color + (1 - frame.alpha[..., None]) * _background(renderer.light if envmap is None else envmap, shot)
+            color = color + (1 - frame.alpha[..., None]) * _background(
+                renderer.light if envmap is None else envmap, shot
+            )
         yield to_bytes(linear_to_srgb(color * gain))
 
 
@@ -47,7 +49,9 @@ def _background(envmap: torch.Tensor, shot: Shot) -> torch.Tensor:
     width, height = shot.camera.width, shot.camera.height
     small = shot.camera.resized(max(1, width // _BACKGROUND_REDUCTION), max(1, height // _BACKGROUND_REDUCTION))
     picture = environment.background(envmap, small).permute(2, 0, 1)[None]
-    return torch.nn.functional.interpolate(picture, (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
+    return torch.nn.functional.interpolate(picture, (height, width), mode="bilinear", align_corners=False)[0].permute(
+        1, 2, 0
+    )
 
 
 def at_size(shots: list[Shot], size: int | None) -> list[Shot]:

@@ -1,6 +1,6 @@
 """One avatar, one frame, one light: the picture and the channels it is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -97,6 +97,11 @@ class AvatarRenderer:
         return self.avatar.count
 
     @property
+    def region(self) -> torch.Tensor:
+        """Head region code [V] of every mesh vertex."""
+        return self.avatar.head.region
+
+    @property
     def light(self) -> torch.Tensor:
         """The light [3, H, W] that the avatar was fitted under."""
         return self.avatar.light
@@ -141,7 +146,7 @@ class AvatarRenderer:
         return gaussians, lit
 
     def _trace(self, frame: Pose, light_to_world: torch.Tensor | None) -> tuple[PosedHead, Surface]:
-        """Mesh and surface of a frame; those of the last frame are kept, since lights often change while poses do not."""
+        """Mesh and surface of a frame; the last ones are kept, since lights often change while poses do not."""
         carried = light_to_world is not None
         if self._last is None or self._last[0] is not frame or self._last[1] or carried:
             posed = self.pose(frame)
@@ -150,7 +155,13 @@ class AvatarRenderer:
 
     @torch.no_grad()
     def render(self, frame: Pose, camera: Camera, envmap: torch.Tensor | None = None) -> RenderedFrame:
-        """Draw one frame under `envmap` (see `light_frame`)."""
+        """Draw one frame under `envmap` (see `light_frame`).
+
+        Args:
+            camera: as the avatar's dataset has it; the focal length that the fit found is applied here.
+        """
+        fx, fy, cx, cy = camera.intrinsics
+        camera = replace(camera, intrinsics=(fx * self.avatar.focal_scale, fy * self.avatar.focal_scale, cx, cy))
         gaussians, lit = self.light_frame(frame, camera, envmap)
         materials = [gaussians.albedo, lit.normals, gaussians.roughness, gaussians.specular_albedo[:, :1]]
         splatted = composite_gaussians(gaussians, torch.cat([lit.radiance, *materials], dim=1), camera)

@@ -1,7 +1,7 @@
 """What to render: poses and cameras for a turning head, a clip, or a clip of somebody else."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -20,7 +20,7 @@ class Shot:
     expression: torch.Tensor  # [E]
     joints: torch.Tensor  # [J, 3]
     translation: torch.Tensor  # [3]
-    camera: Camera
+    camera: Camera  # as the avatar's dataset has it: the renderer applies the focal length that the fit found
 
 
 def turntable(avatar: Avatar, count: int) -> list[Shot]:
@@ -40,20 +40,14 @@ def turntable(avatar: Avatar, count: int) -> list[Shot]:
 def clip_shots(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot]:
     """Frames of the avatar's own clip, or of one tracked with the same head model, as they were taken."""
     _check_same_model(avatar, dataset)
-    return [Shot(frame.expression, frame.joints, frame.translation, refocused(avatar, frame.camera)) for frame in frames]
-
-
-def refocused(avatar: Avatar, camera: Camera) -> Camera:
-    """A camera of the avatar's dataset with the focal length that the fit found."""
-    fx, fy, cx, cy = camera.intrinsics
-    return replace(camera, intrinsics=(fx * avatar.focal_scale, fy * avatar.focal_scale, cx, cy))
+    return [Shot(frame.expression, frame.joints, frame.translation, frame.camera) for frame in frames]
 
 
 def retarget(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot]:
     """Somebody else's motion on the avatar, seen by the avatar's own camera.
 
-    Expressions go through `heads.expression_transfer`; the root turns as it turned before the source's camera, and moves
-    from the portrait as the source moved from its mean; other joints follow where both heads name them alike.
+    Expressions go through `heads.expression_transfer`; the root turns as it turned before the source's camera, and
+    moves from the portrait as the source moved from its mean; other joints follow where both heads name them alike.
 
     Raises:
         InputError: when the expressions of the two head models have nothing in common.
@@ -67,7 +61,10 @@ def retarget(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot
     for frame in frames:
         rotation, position = _seen(frame)
         joints = torch.stack(
-            [frame.joints[named[name]] if name in named else rest for name, rest in zip(head.joint_names, portrait.joints)]
+            [
+                frame.joints[named[name]] if name in named else rest
+                for name, rest in zip(head.joint_names, portrait.joints, strict=True)
+            ]
         )
         joints[0] = matrix_to_axis_angle(to_world @ rotation)
         translation = portrait.translation + to_world @ (position - mean)
@@ -87,6 +84,6 @@ def _check_same_model(avatar: Avatar, dataset: Dataset) -> None:
         or dataset.head.joint_count != avatar.head.joint_count
     ):
         raise InputError(
-            f"{dataset.folder} is tracked with head model '{dataset.head.name}', the avatar with '{avatar.head.name}': use "
-            "`rgb animate`, which transfers the motion"
+            f"{dataset.folder} is tracked with head model '{dataset.head.name}', the avatar with "
+            f"'{avatar.head.name}': use `rgb animate`, which transfers the motion"
         )

@@ -44,7 +44,9 @@ class DensityControl(_Settings):
     start: float = Field(0.08, ge=0, le=1, description="share of the steps before the first event")
     stop: float = Field(0.6, ge=0, le=1, description="share of the steps after which their number stays")
     interval: int = Field(100, gt=0, description="steps between events")
-    gradient: float = Field(2.0e-4, gt=0, description="mean screen-space gradient (NDC) from which a Gaussian multiplies")
+    gradient: float = Field(
+        2.0e-4, gt=0, description="mean screen-space gradient (NDC) from which a Gaussian multiplies"
+    )
     split_mm: float = Field(2.5, gt=0, description="longest axis above which it splits instead of cloning")
     min_opacity: float = Field(0.01, gt=0, lt=1, description="Gaussians below are removed")
     max_gaussians: int = Field(70_000, gt=0, description="hard cap")
@@ -58,7 +60,9 @@ class GaussianConfig(_Settings):
     gaussians: int = Field(50_000, gt=0, description="Gaussians sampled on the mesh at the start")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps under a fixed grey light, materials frozen")
     light_height: int = Field(16, ge=4, le=128, description="rows of the environment map; it has twice as many columns")
-    skin_luminance: float = Field(0.3, gt=0, lt=1, description="linear albedo of skin that fixes the scale of the light")
+    skin_luminance: float = Field(
+        0.3, gt=0, lt=1, description="linear albedo of skin that fixes the scale of the light"
+    )
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
     max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")
     visibility_cache_mb: int = Field(4096, ge=0, description="memory for visibility bits of training frames")

@@ -1,4 +1,4 @@
-"""Density control: Gaussians multiply where the picture asks for detail, vanish where they are transparent, and stay attached."""
+"""Density control: Gaussians multiply where the picture asks for detail and vanish where they are transparent."""
 
 from dataclasses import dataclass
 

@@ -52,6 +52,8 @@ def fit_gaussians(
         InputError: when the frames or the folder cannot be used.
         DivergenceError: at the first non-finite loss, naming step, frame and term; the last checkpoint is kept.
     """
+    if geometry.head.expression_names != dataset.head.expression_names:
+        raise InputError(f"the geometry was fitted for another head model than that of {dataset.folder}; fit it again")
     fit = _Fit(dataset, geometry, config, seed, visibility)
     fingerprint = _fingerprint(config, dataset, geometry, seed, visibility)
     done = fit.restore(load_checkpoint(out), fingerprint, out)
@@ -60,7 +62,9 @@ def fit_gaussians(
         terms = fit.step(step)
         progress.advance(loss=terms["loss"], gaussians=fit.avatar.count)
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            save_checkpoint(out, fit.tensors(), {"step": step + 1, "fingerprint": fingerprint, "level": fit.light.level})
+            save_checkpoint(
+                out, fit.tensors(), {"step": step + 1, "fingerprint": fingerprint, "level": fit.light.level}
+            )
     avatar = fit.result()
     save_avatar(avatar, out, provenance or {})
     remove_checkpoint(out)
@@ -90,7 +94,7 @@ class _Fit:
         )
         self.field = expression_field(head)
         self.avatar = replace(
-            initial_avatar(dataset.subject, head, self.field, Portrait.of(frames), config, seed),
+            initial_avatar(dataset.subject, head, self.field, Portrait.of(dataset.frames("train")), config, seed),
             visibility=visibility,
             light_frame=dataset.light_frame,
             focal_scale=geometry.focal_scale,
@@ -106,7 +110,8 @@ class _Fit:
         tensors, meta = checkpoint
         if meta["fingerprint"] != fingerprint:
             raise InputError(
-                f"{out} holds an unfinished fit of other data or settings; finish it with those, or choose another folder"
+                f"{out} holds an unfinished fit of other data or settings; finish it with those, or choose "
+                "another folder"
             )
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
@@ -162,7 +167,7 @@ class _Fit:
         frozen = _FROZEN_IN_WARMUP if done < config.warmup else frozenset()
         self.optimiser.step(step, frozen)
         self._control_density(step)
-        return {"loss": float(loss), **{name: float(value) for name, value in terms.items()}}
+        return {name: float(value.detach()) for name, value in (("loss", loss), *terms.items())}
 
     def _frame_of(self, step: int) -> int:
         """Every epoch visits all frames in an order that depends on the seed and the epoch alone."""
@@ -175,8 +180,8 @@ class _Fit:
         for name, value in terms.items():
             if not bool(torch.isfinite(value)):
                 raise DivergenceError(
-                    f"step {step}, frame {frame}: the term '{name}' is not finite; lower learning_rates, then run again to "
-                    "continue from the last checkpoint"
+                    f"step {step}, frame {frame}: the term '{name}' is not finite; lower learning_rates, then run "
+                    "again to continue from the last checkpoint"
                 )
 
     def _control_density(self, step: int) -> None:

@@ -78,7 +78,8 @@ def _upright(normals: torch.Tensor) -> torch.Tensor:
 
 
 def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: float) -> float:
-    """Set the albedo to what frames spread over the clip show at every Gaussian, and return the grey light that explains it.
+    """Set the albedo to what frames spread over the clip show at every Gaussian, and return the grey light that
+    explains it.
 
     The level of the light (radiance) makes the mean luminance of the skin's albedo `skin_luminance`.
 
@@ -95,8 +96,8 @@ def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: f
     known = count[:, 0] > 0
     if int(known.sum()) < 0.02 * avatar.count:
         raise InputError(
-            "the head model hardly ever falls on the matte of the frames; run `rgb check` on the dataset: camera, head pose "
-            "or units do not match the pictures"
+            "the head model hardly ever falls on the matte of the frames: the camera, the head pose or the units of "
+            "the dataset do not match its pictures"
         )
     colour = total / count.clamp_min(1)
     shade = (openness / count.clamp_min(1)).clamp_min(0.2)
@@ -114,7 +115,7 @@ def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: f
 
 
 def _observe(avatar: Avatar, frames: TrainingFrames, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Linear colours [P, 3] under the projected Gaussians of a frame, which of them it sees [P, 1], and their occlusion."""
+    """Linear colours [P, 3] under the Gaussians of a frame, which of them it sees [P, 1], and their occlusion."""
     frame, camera, target = frames.frames[index], frames.camera(index), frames.target(index)
     posed = frames.posed(index)
     surface = frames.surface(index, posed)

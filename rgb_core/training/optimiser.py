@@ -45,7 +45,8 @@ class Optimiser:
         self._adam.zero_grad(set_to_none=True)
 
     def replace(self, name: str, tensor: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-        """Put `tensor` in place of parameter `name`; its row r keeps the moments of row source[r], none where that is -1.
+        """Put `tensor` in place of parameter `name`; its row r keeps the moments of row source[r], none where that
+        is -1.
 
         Returns:
             The new leaf.

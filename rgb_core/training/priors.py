@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 
 from ..avatar import Avatar, PosedGaussians
 
-# Part -> head region codes (formats), roughness range, specular-albedo range, reach above the surface in mm. Skin ranges
-# are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
+# Part -> head region codes (formats), roughness range, specular-albedo range, reach above the surface in mm. Skin
+# ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
 _PARTS = {
     "skin": ((0, 2, 3), (0.3, 0.7), (0.05, 0.7), 3.0),
     "scalp": ((1,), (0.3, 0.8), (0.05, 0.6), 12.0),
@@ -56,13 +56,14 @@ def neighbours(position: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
     points = position.detach().numpy()
     _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
     pairs = torch.stack(
-        [torch.arange(len(points)).repeat_interleave(index.shape[1] - 1), torch.from_numpy(index[:, 1:]).flatten()], dim=1
+        [torch.arange(len(points)).repeat_interleave(index.shape[1] - 1), torch.from_numpy(index[:, 1:]).flatten()],
+        dim=1,
     )
     return pairs[region[pairs[:, 0]] == region[pairs[:, 1]]]
 
 
 def albedo_smoothness(albedo: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-    """Mean robust (Charbonnier) difference of log albedo over neighbouring `pairs`: edges cost little more than slopes."""
+    """Mean robust (Charbonnier) difference of log albedo over `pairs`: edges cost little more than slopes."""
     logarithm = torch.log(albedo + 0.02)
     difference = logarithm.index_select(0, pairs[:, 0]) - logarithm.index_select(0, pairs[:, 1])
     return (difference.square().sum(1) + _ROBUST**2).sqrt().mean() - _ROBUST

@@ -113,6 +113,7 @@ def test_unusable_files_are_named(tmp_path):
         Lpips(tmp_path / "part.safetensors")
 
 
+@pytest.mark.parametrize("net", ["alex"], indirect=True)
 def test_the_record_names_the_net(net, dataset, tmp_path):
     name, *_, path = net
     metrics = evaluate(dataset, Oracle(dataset), tmp_path / "out", options=EvaluationOptions(lpips_weights=path))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import torch
-from kernel_runtime import as_numpy
+from kernel_runtime import as_numpy, chunk_bounds
 
 from .cpu_bin import TILE_HEIGHT, TILE_WIDTH, count_instances, sort_instances
 from .cpu_blend import FIRST_BLOCK, LATER_BLOCK, blend_forward
@@ -126,10 +126,9 @@ def forward(
     np.cumsum(counts, out=offsets[1:])
     tile_starts = np.empty(rows * columns + 1, np.int64)
     instances, owners = np.empty((2, offsets[-1]), np.int32)
-    sort_instances(
-        splats, _nearest_first(depths, counts), offsets, rows, columns, numba.get_num_threads(), tile_starts,
-        instances, owners,
-    )  # fmt: skip
+    order = _nearest_first(depths, counts)
+    parts = chunk_bounds(len(order), numba.get_num_threads())
+    sort_instances(splats, order, offsets, rows, columns, parts, tile_starts, instances, owners)
 
     padded = _pad_features(as_numpy(features), alpha_point_id)
     tile_bounds = _balanced(tile_starts)

@@ -8,7 +8,7 @@ import math
 
 import numba
 import numpy as np
-from kernel_runtime import chunk_bounds, jit, parallel_jit
+from kernel_runtime import jit, parallel_jit
 
 from .cpu_project import CURVE, HALF_HEIGHT, LOG_MIN_ALPHA, LOG_OPACITY, SLOPE_X, SLOPE_Y, WIDEST, X, Y
 
@@ -54,46 +54,54 @@ def count_instances(splats, rows, columns, counts):
         counts[p] = total
 
 
+@jit
+def _count_by_tile(splats, order, rows, columns, counts):
+    for p in order:
+        first_row, last_row = _tile_rows(splats[p], rows)
+        for row in range(first_row, last_row):
+            first, last = _tile_columns(splats[p], row, columns)
+            for column in range(first, last):
+                counts[row * columns + column] += 1
+
+
+@jit
+def _scatter_by_tile(splats, order, offsets, rows, columns, position, instances, owners):
+    for p in order:
+        instance = offsets[p]
+        first_row, last_row = _tile_rows(splats[p], rows)
+        for row in range(first_row, last_row):
+            first, last = _tile_columns(splats[p], row, columns)
+            for column in range(first, last):
+                slot = position[row * columns + column]
+                position[row * columns + column] = slot + 1
+                instances[slot] = instance
+                owners[slot] = p
+                instance += 1
+
+
 @parallel_jit
-def sort_instances(splats, order, offsets, rows, columns, chunks, tile_starts, instances, owners):
+def sort_instances(splats, order, offsets, rows, columns, bounds, tile_starts, instances, owners):
     """Counting sort of the instances by tile, front to back within a tile.
 
     Args:
         order: splats with at least one instance, nearest first.
         offsets: [P+1], the instances of splat p are numbered offsets[p] to offsets[p + 1].
-        chunks: parts of `order` sorted side by side; the result does not depend on it.
+        bounds: cuts `order` into parts that are sorted side by side; the result does not depend on them.
         tile_starts: out, [tiles+1], where each tile's list starts in `instances` and `owners`.
         instances, owners: out, instance numbers and their splats.
     """
-    tiles = rows * columns
-    bounds = chunk_bounds(order.shape[0], chunks)
-    position = np.zeros((chunks, tiles), np.int64)
-    for chunk in numba.prange(chunks):
-        for i in range(bounds[chunk], bounds[chunk + 1]):
-            splat = splats[order[i]]
-            first_row, last_row = _tile_rows(splat, rows)
-            for row in range(first_row, last_row):
-                first, last = _tile_columns(splat, row, columns)
-                for column in range(first, last):
-                    position[chunk, row * columns + column] += 1
+    parts, tiles = bounds.shape[0] - 1, rows * columns
+    position = np.zeros((parts, tiles), np.int64)
+    for part in numba.prange(parts):
+        _count_by_tile(splats, order[bounds[part] : bounds[part + 1]], rows, columns, position[part])
     total = 0
     for tile in range(tiles):
         tile_starts[tile] = total
-        for chunk in range(chunks):
-            count = position[chunk, tile]
-            position[chunk, tile] = total
+        for part in range(parts):
+            count = position[part, tile]
+            position[part, tile] = total
             total += count
     tile_starts[tiles] = total
-    for chunk in numba.prange(chunks):
-        for i in range(bounds[chunk], bounds[chunk + 1]):
-            p = order[i]
-            instance = offsets[p]
-            first_row, last_row = _tile_rows(splats[p], rows)
-            for row in range(first_row, last_row):
-                first, last = _tile_columns(splats[p], row, columns)
-                for column in range(first, last):
-                    slot = position[chunk, row * columns + column]
-                    position[chunk, row * columns + column] = slot + 1
-                    instances[slot] = instance
-                    owners[slot] = p
-                    instance += 1
+    for part in numba.prange(parts):
+        own = order[bounds[part] : bounds[part + 1]]
+        _scatter_by_tile(splats, own, offsets, rows, columns, position[part], instances, owners)

@@ -37,7 +37,7 @@ _E0, _E1, _E2, _E3, _E4, _E5 = (f32(c) for c in _EXP.convert(kind=np.polynomial.
 
 # Offsets from the start of a row's state, forward.
 _T = 0  # transmittance before the next splat, 0 once the pixel is finished
-_FINAL_T = LANES
+_FINAL_T = LANES  # of the finished pixel; this and the one above start at 1, all others at 0
 _LAST = 2 * LANES  # 1 + position of the last contributor in the tile's list (float32: exact below 2^24)
 _WEIGHT = 3 * LANES  # of the current splat
 _CHANNELS = 4 * LANES
@@ -111,59 +111,78 @@ def row_range(splat, y0):
     return first, last
 
 
+@jit
+def _find_open(state, row_open):
+    """Update which rows still have an unfinished pixel; True if any has."""
+    any_open = False
+    for r in range(TILE_HEIGHT):
+        highest = ZERO
+        for x in range(LANES):
+            highest = max(highest, state[r, _T + x])
+        row_open[r] = highest > ZERO
+        any_open |= row_open[r]
+    return any_open
+
+
+@jit
+def _blend_tile(y0, x0, owners, splats, features, state, row_open):
+    """Blend the splats `owners`, nearest first, into the state of the tile whose first pixel is (y0, x0)."""
+    for r in range(TILE_HEIGHT):
+        row_open[r] = True
+        for i in range(state.shape[1]):
+            state[r, i] = ONE if i < _LAST else ZERO
+    for k in range(owners.shape[0]):
+        splat = splats[owners[k]]
+        feature = features[owners[k]]
+        first, last = row_range(splat, y0)
+        slope = splat[SLOPE_X]
+        for r in range(first, last + 1):
+            dy = splat[Y] - f32(y0 + r)
+            edge = slope * (splat[X] - f32(x0)) + splat[SLOPE_Y] * dy
+            top = splat[LOG_OPACITY] - splat[CURVE] * dy * dy
+            if not row_open[r] or row_misses(edge, slope, top - LOG_MIN):
+                continue
+            row = state[r]
+            _blend_row(row, edge, slope, top, feature, f32(k + 1))
+            for c in range(FIRST_BLOCK, feature.shape[0], LATER_BLOCK):
+                _accumulate(row, row[_CHANNELS + c * LANES :], feature[c:])
+        if k % _RECHECK == _RECHECK - 1 and not _find_open(state, row_open):
+            break
+
+
+@jit
+def _store_tile(y0, x0, state, image, alpha, final_transmittance, last_contributor):
+    height, width, channels = image.shape
+    for r in range(min(TILE_HEIGHT, height - y0)):
+        for x in range(min(LANES, width - x0)):
+            final_transmittance[y0 + r, x0 + x] = state[r, _FINAL_T + x]
+            last_contributor[y0 + r, x0 + x] = np.int32(state[r, _LAST + x])
+            alpha[y0 + r, x0 + x] = state[r, _CHANNELS + x]
+            for c in range(channels):
+                image[y0 + r, x0 + x, c] = state[r, _CHANNELS + (1 + c) * LANES + x]
+
+
+@jit
+def _blend_tiles(
+    first, last, tile_starts, owners, splats, features, image, alpha, final_transmittance, last_contributor
+):  # fmt: skip
+    columns = (alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
+    state = np.empty((TILE_HEIGHT, _CHANNELS + features.shape[1] * LANES), np.float32)
+    row_open = np.empty(TILE_HEIGHT, np.bool_)
+    for tile in range(first, last):
+        y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
+        own = owners[tile_starts[tile] : tile_starts[tile + 1]]
+        _blend_tile(y0, x0, own, splats, features, state, row_open)
+        _store_tile(y0, x0, state, image, alpha, final_transmittance, last_contributor)
+
+
 @parallel_jit
 def blend_forward(
     tile_bounds, tile_starts, owners, splats, features, image, alpha, final_transmittance, last_contributor
 ):  # fmt: skip
     """Blend every tile's list into image [H,W,C], alpha [H,W], and what the backward pass needs [H,W] x 2."""
-    height, width = alpha.shape
-    channels = features.shape[1]
-    columns = (width + TILE_WIDTH - 1) // TILE_WIDTH
-    stride = _CHANNELS + channels * LANES
-    for chunk in numba.prange(tile_bounds.shape[0] - 1):
-        state = np.empty((TILE_HEIGHT, stride), np.float32)
-        row_open = np.empty(TILE_HEIGHT, np.bool_)
-        for tile in range(tile_bounds[chunk], tile_bounds[chunk + 1]):
-            y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
-            start, stop = tile_starts[tile], tile_starts[tile + 1]
-            state[:, :] = ZERO
-            for r in range(TILE_HEIGHT):
-                row_open[r] = True
-                for x in range(LANES):
-                    state[r, _T + x] = ONE
-                    state[r, _FINAL_T + x] = ONE
-            for k in range(start, stop):
-                p = owners[k]
-                splat = splats[p]
-                first, last = row_range(splat, y0)
-                position = f32(k - start + 1)
-                slope = splat[SLOPE_X]
-                edge0 = slope * (splat[X] - f32(x0))
-                for r in range(first, last + 1):
-                    dy = splat[Y] - f32(y0 + r)
-                    edge = edge0 + splat[SLOPE_Y] * dy
-                    top = splat[LOG_OPACITY] - splat[CURVE] * dy * dy
-                    if not row_open[r] or row_misses(edge, slope, top - LOG_MIN):
-                        continue
-                    row = state[r]
-                    _blend_row(row, edge, slope, top, features[p], position)
-                    for c in range(FIRST_BLOCK, channels, LATER_BLOCK):
-                        _accumulate(row, row[_CHANNELS + c * LANES :], features[p, c:])
-                if (k - start) % _RECHECK == _RECHECK - 1:
-                    any_open = False
-                    for r in range(TILE_HEIGHT):
-                        highest = ZERO
-                        for x in range(LANES):
-                            highest = max(highest, state[r, _T + x])
-                        row_open[r] = highest > ZERO
-                        any_open |= row_open[r]
-                    if not any_open:
-                        break
-            for r in range(min(TILE_HEIGHT, height - y0)):
-                for x in range(min(LANES, width - x0)):
-                    row = state[r, x:]
-                    final_transmittance[y0 + r, x0 + x] = row[_FINAL_T]
-                    last_contributor[y0 + r, x0 + x] = np.int32(row[_LAST])
-                    alpha[y0 + r, x0 + x] = row[_CHANNELS]
-                    for c in range(image.shape[2]):
-                        image[y0 + r, x0 + x, c] = row[_CHANNELS + (1 + c) * LANES]
+    for part in numba.prange(tile_bounds.shape[0] - 1):
+        _blend_tiles(
+            tile_bounds[part], tile_bounds[part + 1], tile_starts, owners, splats, features, image, alpha,
+            final_transmittance, last_contributor,
+        )  # fmt: skip

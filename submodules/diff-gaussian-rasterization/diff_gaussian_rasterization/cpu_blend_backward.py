@@ -83,6 +83,7 @@ def _unblend_row(row, sums, edge, slope, top, dy, feature, position):
         q = c + by_log * (transmittance * dot_alpha - through * behind_alpha)
         row[_T + x] = transmittance
         row[_WEIGHT + x] = weight
+        row[_DOT + x] = ZERO
         row[_BEHIND + x] = behind + weight * dot
         row[_BEHIND_ALPHA + x] = behind_alpha + weight * dot_alpha
         sums[_S + x] += q
@@ -131,7 +132,7 @@ def _later_features(row, gradient, sums):
 
 
 @jit
-def _reduce_lanes(sums, dx0, channels, out):
+def _reduce_lanes(sums, dx0, out):
     """Add the lanes of one splat's sums; `dx0` is its offset from lane 0."""
     q = q_x = q_xx = q_y = q_xy = q_yy = c_x = c_y = ZERO
     for x in range(LANES):
@@ -146,7 +147,7 @@ def _reduce_lanes(sums, dx0, channels, out):
         c_y += sums[_S_C_Y + x]
     out[Q], out[Q_X], out[Q_Y], out[Q_XX], out[Q_XY], out[Q_YY] = q, q_x, q_y, q_xx, q_xy, q_yy
     out[C_X], out[C_Y] = c_x, c_y
-    for channel in range(channels):
+    for channel in range(out.shape[0] - SUM_COLUMNS):
         lanes = sums[_S_FEATURE + (1 + channel) * LANES :]
         total = ZERO
         for x in range(LANES):
@@ -158,18 +159,69 @@ def _reduce_lanes(sums, dx0, channels, out):
 def _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor):
     """Fill a tile's state, padding lanes and channels with what never contributes."""
     height, width = grad_alpha.shape
-    state[:, :] = ZERO
-    row_last[:] = 0
+    for r in range(TILE_HEIGHT):
+        row_last[r] = 0
+        for i in range(state.shape[1]):
+            state[r, i] = ZERO
     for r in range(min(TILE_HEIGHT, height - y0)):
         for x in range(min(LANES, width - x0)):
-            row = state[r, x:]
             last = last_contributor[y0 + r, x0 + x]
             row_last[r] = max(row_last[r], last)
-            row[_LAST] = f32(last)
-            row[_T] = final_transmittance[y0 + r, x0 + x]
-            row[_GRADIENT] = grad_alpha[y0 + r, x0 + x]
+            state[r, _LAST + x] = f32(last)
+            state[r, _T + x] = final_transmittance[y0 + r, x0 + x]
+            state[r, _GRADIENT + x] = grad_alpha[y0 + r, x0 + x]
             for c in range(grad_image.shape[2]):
-                row[_GRADIENT + (1 + c) * LANES] = grad_image[y0 + r, x0 + x, c]
+                state[r, _GRADIENT + (1 + c) * LANES + x] = grad_image[y0 + r, x0 + x, c]
+
+
+@jit
+def _unblend_tile(y0, x0, instances, owners, splats, features, state, row_last, lanes, sums):
+    """Undo the list of one tile from the last contributor on and write the sums of every instance."""
+    longest = 0
+    for r in range(TILE_HEIGHT):
+        longest = max(longest, row_last[r])
+    for k in range(longest - 1, -1, -1):
+        splat = splats[owners[k]]
+        feature = features[owners[k]]
+        first, last = row_range(splat, y0)
+        dx0 = splat[X] - f32(x0)
+        slope = splat[SLOPE_X]
+        for i in range(lanes.shape[0]):
+            lanes[i] = ZERO
+        for r in range(first, last + 1):
+            dy = splat[Y] - f32(y0 + r)
+            edge = slope * dx0 + splat[SLOPE_Y] * dy
+            top = splat[LOG_OPACITY] - splat[CURVE] * dy * dy
+            if k >= row_last[r] or row_misses(edge, slope, top - LOG_MIN):
+                continue
+            row = state[r]
+            for c in range(FIRST_BLOCK, feature.shape[0], LATER_BLOCK):
+                _later_dot(row, row[_GRADIENT + c * LANES :], feature[c:])
+            _unblend_row(row, lanes, edge, slope, top, dy, feature, f32(k + 1))
+            for c in range(FIRST_BLOCK, feature.shape[0], LATER_BLOCK):
+                _later_features(row, row[_GRADIENT + c * LANES :], lanes[_S_FEATURE + c * LANES :])
+        _reduce_lanes(lanes, dx0, sums[instances[k]])
+
+
+@jit
+def _unblend_tiles(
+    first, last, tile_starts, instances, owners, splats, features,
+    final_transmittance, last_contributor, grad_image, grad_alpha, sums,
+):  # fmt: skip
+    columns = (grad_alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
+    channels = features.shape[1]
+    state = np.empty((TILE_HEIGHT, _GRADIENT + channels * LANES), np.float32)
+    lanes = np.empty(_S_FEATURE + channels * LANES, np.float32)
+    row_last = np.empty(TILE_HEIGHT, np.int64)
+    for tile in range(first, last):
+        start, stop = tile_starts[tile], tile_starts[tile + 1]
+        if start == stop:
+            continue
+        y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
+        _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor)
+        _unblend_tile(
+            y0, x0, instances[start:stop], owners[start:stop], splats, features, state, row_last, lanes, sums
+        )  # fmt: skip
 
 
 @parallel_jit
@@ -178,39 +230,8 @@ def blend_backward(
     final_transmittance, last_contributor, grad_image, grad_alpha, sums,
 ):  # fmt: skip
     """Write the sums of every contributing instance into its row of `sums` [instances, SUM_COLUMNS + C]."""
-    width, image_channels = grad_image.shape[1:]
-    channels = features.shape[1]
-    columns = (width + TILE_WIDTH - 1) // TILE_WIDTH
-    for chunk in numba.prange(tile_bounds.shape[0] - 1):
-        state = np.empty((TILE_HEIGHT, _GRADIENT + channels * LANES), np.float32)
-        lanes = np.empty(_S_FEATURE + channels * LANES, np.float32)
-        row_last = np.empty(TILE_HEIGHT, np.int64)
-        for tile in range(tile_bounds[chunk], tile_bounds[chunk + 1]):
-            start = tile_starts[tile]
-            if tile_starts[tile + 1] == start:
-                continue
-            y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
-            _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor)
-            for k in range(start + row_last.max() - 1, start - 1, -1):
-                p = owners[k]
-                splat = splats[p]
-                feature = features[p]
-                first, last = row_range(splat, y0)
-                dx0 = splat[X] - f32(x0)
-                slope = splat[SLOPE_X]
-                lanes[:] = ZERO
-                for r in range(first, last + 1):
-                    dy = splat[Y] - f32(y0 + r)
-                    edge = slope * dx0 + splat[SLOPE_Y] * dy
-                    top = splat[LOG_OPACITY] - splat[CURVE] * dy * dy
-                    if k - start >= row_last[r] or row_misses(edge, slope, top - LOG_MIN):
-                        continue
-                    row = state[r]
-                    if channels > FIRST_BLOCK:
-                        row[_DOT : _DOT + LANES] = ZERO
-                    for c in range(FIRST_BLOCK, channels, LATER_BLOCK):
-                        _later_dot(row, row[_GRADIENT + c * LANES :], feature[c:])
-                    _unblend_row(row, lanes, edge, slope, top, dy, feature, f32(k - start + 1))
-                    for c in range(FIRST_BLOCK, channels, LATER_BLOCK):
-                        _later_features(row, row[_GRADIENT + c * LANES :], lanes[_S_FEATURE + c * LANES :])
-                _reduce_lanes(lanes, dx0, image_channels, sums[instances[k]])
+    for part in numba.prange(tile_bounds.shape[0] - 1):
+        _unblend_tiles(
+            tile_bounds[part], tile_bounds[part + 1], tile_starts, instances, owners, splats, features,
+            final_transmittance, last_contributor, grad_image, grad_alpha, sums,
+        )  # fmt: skip

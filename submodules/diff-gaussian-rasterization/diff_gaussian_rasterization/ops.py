@@ -34,8 +34,8 @@ class _Rasterize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_image, grad_alpha, _):
-        gradients = cpu.backward(*ctx.saved_tensors, ctx.view, ctx.lists, grad_image, grad_alpha)
-        return *gradients, None, None
+        *gradients, grad_screen = cpu.backward(*ctx.saved_tensors, ctx.view, ctx.lists, grad_image, grad_alpha)
+        return *gradients, grad_screen if ctx.needs_input_grad[4] else None, None, None
 
 
 def rasterize(

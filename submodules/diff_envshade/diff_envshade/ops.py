@@ -50,7 +50,7 @@ def shade(
     Raises:
         ArgumentError: an argument has the wrong shape, dtype (all are float32), device or index range.
     """
-    points = len(normal) if isinstance(normal, Tensor) and normal.ndim else 0
+    points = len(check_tensor("normal", normal, (None, 3)))
     albedo = check_tensor("albedo", albedo, (points, 3))
     specular_albedo = check_tensor("specular_albedo", specular_albedo, (points, 3))
     irradiance, specular = integrate(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)

@@ -1,0 +1,46 @@
+"""`rgb eval`: scores and a report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import Reporter
+from ..devices import check_device
+from ..options import AvatarFolder, DatasetFolder, Device, DeviceOption, Json, NoVisibility, Out, Quiet
+
+
+def evaluate(
+    avatar: AvatarFolder,
+    dataset: DatasetFolder,
+    out: Out,
+    size: Annotated[
+        int | None, typer.Option("--size", min=16, help="Pixels of the longer side; default the dataset's.")
+    ] = None,
+    lpips_weights: Annotated[
+        Path | None, typer.Option("--lpips-weights", help="LPIPS weights file; without it the score is null.")
+    ] = None,
+    no_visibility: NoVisibility = False,
+    device: DeviceOption = Device.auto,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Score the test frames: reenactment, relighting, albedo, normals, mesh and speed; metrics.json and report.html.
+
+    Example: rgb eval avatar subject -o report
+    """
+    from rgb_core import evaluation
+    from rgb_core.avatar import load_avatar
+    from rgb_core.data import load_dataset
+    from rgb_core.rendering import AvatarRenderer
+
+    check_device(device)
+    model = load_avatar(avatar)
+    clip = load_dataset(dataset)
+    options = evaluation.EvaluationOptions(size=size, lpips_weights=lpips_weights)
+    reporter = Reporter(quiet, as_json)
+    with reporter.live():
+        metrics = evaluation.evaluate(
+            clip, AvatarRenderer(model, False if no_visibility else None), out, reporter, options
+        )
+    reporter.result("scores", metrics)
