@@ -39,21 +39,20 @@ def _cell_range(x, radius, low, per_length, resolution):
 
 @jit
 def _search_one(point, points2, numbers, offsets, parameters, limit2, dists, idxs):
-    axes = min(len(point), 3)
+    low, per_length, resolution = parameters[:3], parameters[3], parameters[4:]
     radius = np.sqrt(np.float64(limit2)) * _BOX_MARGIN
-    first, last = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    for axis in range(axes):
-        first[axis], last[axis] = _cell_range(
-            np.float64(point[axis]), radius, parameters[axis], parameters[3], parameters[4 + axis]
-        )
-    ny, nz = int(parameters[5]), int(parameters[6])
+    y = np.float64(point[1]) if len(point) > 1 else 0.0
+    z = np.float64(point[2]) if len(point) > 2 else 0.0
+    first_x, last_x = _cell_range(np.float64(point[0]), radius, low[0], per_length, resolution[0])
+    first_y, last_y = _cell_range(y, radius, low[1], per_length, resolution[1])
+    first_z, last_z = _cell_range(z, radius, low[2], per_length, resolution[2])
+    if last_z < first_z:
+        return
     found = 0
-    for x in range(first[0], last[0] + 1):
-        for y in range(first[1], last[1] + 1):
-            row = (x * ny + y) * nz
-            if last[2] < first[2]:
-                continue
-            for i in range(offsets[row + first[2]], offsets[row + last[2] + 1]):
+    for cell_x in range(first_x, last_x + 1):
+        for cell_y in range(first_y, last_y + 1):
+            row = (cell_x * int(resolution[1]) + cell_y) * int(resolution[2])
+            for i in range(offsets[row + first_z], offsets[row + last_z + 1]):
                 distance2 = np.float32(0)
                 for axis in range(len(point)):
                     difference = point[axis] - points2[i, axis]
@@ -63,26 +62,13 @@ def _search_one(point, points2, numbers, offsets, parameters, limit2, dists, idx
 
 
 @parallel_jit
-def _search_all(points1, points2, numbers, offsets, parameters, limit2, dists, idxs):
-    chunks = (len(points1) + _POINTS_PER_CHUNK - 1) // _POINTS_PER_CHUNK
-    for chunk in numba.prange(chunks):
-        for p in range(chunk * _POINTS_PER_CHUNK, min((chunk + 1) * _POINTS_PER_CHUNK, len(points1))):
-            _search_one(points1[p], points2, numbers, offsets, parameters, limit2, dists[p], idxs[p])
-
-
-def search(
-    points1: np.ndarray,
-    points2: np.ndarray,
-    numbers: np.ndarray,
-    offsets: np.ndarray,
-    parameters: np.ndarray,
-    limit2: float,
-    dists: np.ndarray,
-    idxs: np.ndarray,
-) -> None:
-    """Fill dists [P1,K] and idxs [P1,K], -1 where fewer are found, with the neighbours of points1 [P1,D].
+def search(points1, points2, numbers, offsets, parameters, limit2, dists, idxs):
+    """Fill dists [P1,K] and idxs [P1,K] with the neighbours of points1 [P1,D]; places not found keep their value.
 
     `points2` [P2,D] lie in cell order, `numbers` [P2] are their original places; `offsets` and `parameters` describe
     the cells as `ops.GRID` does. Neighbours have squared distances of at most `limit2`.
     """
-    _search_all(points1, points2, numbers, offsets, parameters, np.float32(limit2), dists, idxs)
+    chunks = (len(points1) + _POINTS_PER_CHUNK - 1) // _POINTS_PER_CHUNK
+    for chunk in numba.prange(chunks):
+        for p in range(chunk * _POINTS_PER_CHUNK, min((chunk + 1) * _POINTS_PER_CHUNK, len(points1))):
+            _search_one(points1[p], points2, numbers, offsets, parameters, limit2, dists[p], idxs[p])

@@ -127,7 +127,7 @@ class _Neighbours(torch.autograd.Function):
             cpu.search(
                 as_numpy(points1[n, : lengths1[n]]), as_numpy(grid.sorted_points2[n]),
                 as_numpy(grid.sorted_points2_idxs[n]), as_numpy(grid.pc2_grid_off[n]), as_numpy(grid.grid_params[n]),
-                limits2[n].item(), dists[n].numpy(), idxs[n].numpy(),
+                limits2[n].numpy()[()], dists[n].numpy(), idxs[n].numpy(),
             )  # fmt: skip
         ctx.save_for_backward(points1, points2, idxs)
         ctx.mark_non_differentiable(idxs)
