@@ -41,10 +41,8 @@ NAPE_DEPTH = -0.025
 """Skin farther back than this (z in metres, behind the ears) that carries no hair is neck."""
 LIP_CONTACT_RINGS = 3
 """Quads on either side of the mouth's texture seam on which the lips can touch."""
-LIP_CORNER_SHARE = 0.17
-"""How far, of the lower lip's way, the corner of the mouth moves when the jaw opens."""
 LIP_SEAL = 0.5e-3
-"""Metres that each lip is moved towards the other: the mean face's lips are up to half a millimetre apart."""
+"""Metres by which each lip swells towards the other: the mean face's lips are up to half a millimetre apart."""
 
 
 def regions(wheel: Wheel, vertices: Floats, quads: Indices, island: Indices) -> Indices:
@@ -69,15 +67,18 @@ def regions(wheel: Wheel, vertices: Floats, quads: Indices, island: Indices) -> 
     return code
 
 
-def seal_lips(vertices: Floats, quads: Indices, island: Indices, opening: Floats) -> Floats:
-    """Base vertices [N, 3] with the mouth shut; `opening` [N, 3], jawOpen, tells the lower lip from the upper."""
+def seal_lips(vertices: Floats, quads: Indices, island: Indices) -> Floats:
+    """Base vertices [N, 3] with the lips swollen upwards and downwards, where they face, until the mouth is shut."""
     by_seed = {region: quads[island == island[(quads == seed).any(1).argmax()]] for region, seed in ISLAND_SEEDS}
     seam = np.isin(np.arange(len(vertices)), np.intersect1d(by_seed[SKIN], by_seed[MOUTH]))
     ring = _rings(np.concatenate([by_seed[SKIN], by_seed[MOUTH]]), seam)
     fade = np.clip((LIP_RINGS - ring) / (LIP_RINGS - LIP_CONTACT_RINGS), 0, 1)
-    follows = opening[:, 1] / opening[ring <= LIP_CONTACT_RINGS, 1].min()
+    diagonals = vertices[quads[:, 2:]] - vertices[quads[:, :2]]
+    area = np.cross(diagonals[:, 0], diagonals[:, 1])
+    normals = np.stack([np.bincount(quads.ravel(), np.repeat(a, 4), len(vertices)) for a in area.T], axis=1)
+    upwards = normals[:, 1] / np.maximum(np.linalg.norm(normals, axis=1), np.finfo(float).tiny)
     sealed = vertices.copy()
-    sealed[:, 1] += LIP_SEAL * fade * np.clip(follows / LIP_CORNER_SHARE - 1, -1, 1)
+    sealed[:, 1] += LIP_SEAL * fade * upwards
     return sealed
 
 

