@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from kernel_runtime import ArgumentError, check_tensor, require_cpu
+from kernel_runtime import ArgumentError, as_numpy, check_tensor, require_cpu
 from torch import Tensor
 
 BITS = 32
@@ -52,7 +52,7 @@ def visibility_weights(visibility: PointVisibility, texels: int, dtype: torch.dt
 
 
 def _check_range(name: str, indices: Tensor, size: int) -> None:
-    if indices.numel() and (indices.min() < 0 or indices.max() >= size):
-        raise ArgumentError(
-            f"{name}: indices must lie in [0, {size}), found {int(indices.min())} to {int(indices.max())}"
-        )
+    # In numpy, because waking torch's threads for 0.02 ms of work costs milliseconds on a busy machine.
+    array = as_numpy(indices)
+    if array.size and (array.min() < 0 or array.max() >= size):
+        raise ArgumentError(f"{name}: indices must lie in [0, {size}), found {array.min()} to {array.max()}")
