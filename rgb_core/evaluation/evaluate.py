@@ -101,16 +101,17 @@ def _check_writable(path: Path) -> None:
 
 def _shown_ids(frames: tuple[Frame, ...], truth: Truth) -> frozenset[str]:
     """Evenly spaced frames, some of them with ground truth."""
+    known = truth.picture_ids
     ids = [frame.id for frame in frames]
-    with_truth = _spread([frame_id for frame_id in ids if frame_id in truth.picture_ids], _SHOWN_TRUTH_FRAMES)
+    with_truth = _spread([frame_id for frame_id in ids if frame_id in known], _SHOWN_TRUTH_FRAMES, phase=0.5)
     others = [frame_id for frame_id in ids if frame_id not in with_truth]
-    return frozenset(with_truth + _spread(others, _SHOWN_FRAMES - len(with_truth)))
+    return frozenset(with_truth + _spread(others, _SHOWN_FRAMES - len(with_truth), phase=0.0))
 
 
-def _spread(ids: list[str], count: int) -> list[str]:
-    """At most `count` of `ids`, from the middles of equal parts."""
+def _spread(ids: list[str], count: int, phase: float) -> list[str]:
+    """At most `count` of `ids`, one from each of as many equal parts: its first where `phase` is 0, its middle at 0.5."""
     count = min(count, len(ids))
-    return [ids[(2 * part + 1) * len(ids) // (2 * count)] for part in range(count)]
+    return [ids[int((part + phase) * len(ids) / count)] for part in range(count)]
 
 
 def _device_name(device: torch.device) -> str:
