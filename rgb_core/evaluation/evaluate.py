@@ -109,7 +109,7 @@ def _shown_ids(frames: tuple[Frame, ...], truth: Truth) -> frozenset[str]:
 
 
 def _spread(ids: list[str], count: int, phase: float) -> list[str]:
-    """At most `count` of `ids`, one from each of as many equal parts: its first where `phase` is 0, its middle at 0.5."""
+    """At most `count` of `ids`, one from each of as many equal parts: the first at `phase` 0, the middle at 0.5."""
     count = min(count, len(ids))
     return [ids[int((part + phase) * len(ids) / count)] for part in range(count)]
 
