@@ -15,9 +15,9 @@ class GeometryRates(_Settings):
     expression_offset: float = Field(0.01, gt=0, description="move of an expression handle per step, mm")
     albedo: float = Field(0.02, gt=0, description="log albedo per step")
     light: float = Field(0.01, gt=0, description="spherical-harmonic coefficient per step, for skin of albedo 0.4")
-    rotation: float = Field(0.03, gt=0, description="joint rotation per visit of a frame, degrees")
-    translation: float = Field(0.06, gt=0, description="per visit of a frame, mm")
-    expression: float = Field(0.002, gt=0, description="coefficient per visit of a frame")
+    rotation: float = Field(0.05, gt=0, description="joint rotation per visit of a frame, degrees")
+    translation: float = Field(0.1, gt=0, description="per visit of a frame, mm")
+    expression: float = Field(0.003, gt=0, description="coefficient per visit of a frame")
     focal: float = Field(1.0e-4, gt=0, description="log focal length per step")
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
 

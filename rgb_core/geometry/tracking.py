@@ -72,9 +72,10 @@ class Tracking:
         return total
 
     def roughness(self, leaves: dict[str, Tensor], rows: Tensor) -> Tensor:
-        """Robust second differences over consecutive frames, in units of what heads do; scaled as `penalty`."""
+        """Robust second differences over consecutive frames that a batch is part of, in units of what heads do."""
         total = torch.zeros(())
         first = self._triples
+        first = first[torch.isin(first, torch.cat([rows - 2, rows - 1, rows]))]
         coefficients = self.coefficients(leaves)
         by_name = {
             "rotation": coefficients.joints,

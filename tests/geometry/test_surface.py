@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from rgb_core.geometry.optimiser import Parameter
 from rgb_core.geometry.parts import EYEBALL, TEETH, extension, is_surface
 from rgb_core.geometry.shading import Samples, estimate, light_basis
