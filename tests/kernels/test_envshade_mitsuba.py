@@ -43,10 +43,10 @@ def test_irradiance_matches_mitsuba():
     expected, normal = mitsuba_sphere(envmap)
     assert len(normal) > 200
     actual, _ = integrate(normal, normal, torch.ones(len(normal), 1), envmap, enable_specular=False)
-    # Quadrature of 16 x 32 texels (0.5 %), Mitsuba's interpolation, its noise of 4 % per pixel over 20 pixels and more.
+    # Quadrature of 16 x 32 texels (0.5 %), Mitsuba's interpolation, its noise of 4 % per pixel over 50 pixels and more.
     assert actual.mean().item() == pytest.approx(expected.mean().item(), rel=0.02)
     octant = ((normal > 0).long() * torch.tensor([1, 2, 4])).sum(1)
-    compared = [octant == index for index in range(8) if (octant == index).sum() >= 20]
-    assert len(compared) >= 4
+    compared = [octant == index for index in range(8) if (octant == index).sum() >= 50]
+    assert len(compared) >= 3
     for pixels in compared:
-        torch.testing.assert_close(actual[pixels].mean(0), expected[pixels].mean(0), rtol=0.025, atol=0)
+        torch.testing.assert_close(actual[pixels].mean(0), expected[pixels].mean(0), rtol=0.02, atol=0)

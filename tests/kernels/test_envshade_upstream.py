@@ -228,7 +228,7 @@ def test_a_point_without_candidates_is_named():
     candidates[17] = -1
     with pytest.raises(ArgumentError, match="point 17 has no triangle"):
         nearest_mesh_points(queries, candidates)
-    with pytest.raises(ArgumentError, match="idxs: indices must be below 81"):
+    with pytest.raises(ArgumentError, match=r"idxs: indices must lie in \[0, 81\)"):
         nearest_mesh_points(queries, candidates + 100)
 
 

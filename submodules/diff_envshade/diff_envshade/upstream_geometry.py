@@ -7,8 +7,9 @@ from torch.nn.functional import normalize
 
 from .envmap import blur_envmap, sample_envmap
 from .rotations import axis_angle_from_6d
-from .triangles import closest_barycentric, nearest_triangles
-from .visibility import BITS, unpack_bits
+from .triangle_search import nearest_triangles
+from .triangles import closest_barycentric
+from .visibility import BITS, check_indices, unpack_bits
 
 
 def sample_envmap_forward(query_point: Tensor, envmap: Tensor) -> Tensor:
@@ -80,14 +81,14 @@ def get_nearest_mesh_points_forward(
     """
     require_cpu("get_nearest_mesh_points_forward", vertex_pos, query_pos, idxs)
     vertices, faces = _mesh(face_vertex_list, vertex_pos)
-    head = check_tensor("adjacency_head", adjacency_head, (2, len(vertices)), torch.int32).long()
-    ring = check_tensor("adjacency_list", adjacency_list, (None,), torch.int32).long()
+    head = check_tensor("adjacency_head", adjacency_head, (2, len(vertices)), torch.int32)
+    ring = check_tensor("adjacency_list", adjacency_list, (None,), torch.int32)
     points = check_tensor("query_pos", query_pos, (3, None)).t()
     candidates = check_tensor("idxs", idxs, (len(points), None), torch.int64)
-    _check_below("adjacency_head", head[1], len(ring) + 1)
-    _check_below("adjacency_list", ring, len(faces))
-    _check_below("idxs", candidates, len(vertices))
-    face = nearest_triangles(head[1] - head[0], head[0], ring, faces, vertices, points, candidates)
+    check_indices("adjacency_head", torch.cat((head[1] - head[0], head[1])), len(ring) + 1)
+    check_indices("adjacency_list", ring, len(faces))
+    check_indices("idxs", candidates.clamp(min=0), len(vertices))
+    face = nearest_triangles(head[1], head[0], ring, faces.int(), vertices, points, candidates)
     return [face, closest_barycentric(vertices[faces[face]], points).t().contiguous()]
 
 
@@ -99,7 +100,7 @@ def get_nearest_mesh_points_backward(
     query_pos = check_tensor("query_pos", query_pos, (3, None))
     face = check_tensor("nearest_triangle_id", nearest_triangle_id, (query_pos.shape[1],), torch.int64)
     grad_bary = check_tensor("grad_bary", grad_bary, tuple(query_pos.shape))
-    _check_below("nearest_triangle_id", face, len(faces))
+    check_indices("nearest_triangle_id", face, len(faces))
     return get_uv_of_triangle_backward(vertices[faces[face]], query_pos.t(), grad_bary.t()).t().contiguous()
 
 
@@ -130,12 +131,5 @@ def _mesh(face_vertex_list: Tensor, vertex_pos: Tensor) -> tuple[Tensor, Tensor]
     """Vertices [V, 3] and int64 faces [F, 3] of upstream's planar tensors."""
     vertices = check_tensor("vertex_pos", vertex_pos, (3, None)).t()
     faces = check_tensor("face_vertex_list", face_vertex_list, (3, None), torch.int32).t().long()
-    if faces.numel() and int(faces.min()) < 0:
-        raise ArgumentError(f"face_vertex_list: indices must not be negative, found {int(faces.min())}")
-    _check_below("face_vertex_list", faces, len(vertices))
+    check_indices("face_vertex_list", faces, len(vertices))
     return vertices, faces
-
-
-def _check_below(name: str, indices: Tensor, size: int) -> None:
-    if indices.numel() and int(indices.max()) >= size:
-        raise ArgumentError(f"{name}: indices must be below {size}, found {int(indices.max())}")

@@ -32,8 +32,8 @@ class PointVisibility:
         if words.shape[1] * BITS < texels:
             raise ArgumentError(f"visibility.words: {words.shape[1]} words are too few for a map of {texels} texels")
         words = words[:, : -(-texels // BITS)].contiguous()
-        _check_range("visibility.faces", faces, len(words))
-        _check_range("visibility.face_id", face_id, len(faces))
+        check_indices("visibility.faces", faces, len(words))
+        check_indices("visibility.face_id", face_id, len(faces))
         return PointVisibility(words, faces, face_id, barycentric)
 
 
@@ -51,7 +51,8 @@ def visibility_weights(visibility: PointVisibility, texels: int, dtype: torch.dt
     return torch.einsum("pk,pkt->pt", visibility.barycentric.to(dtype), bits)
 
 
-def _check_range(name: str, indices: Tensor, size: int) -> None:
+def check_indices(name: str, indices: Tensor, size: int) -> None:
+    """Raise ArgumentError unless all `indices` lie in [0, size)."""
     # In numpy, because waking torch's threads for 0.02 ms of work costs milliseconds on a busy machine.
     array = as_numpy(indices)
     if array.size and (array.min() < 0 or array.max() >= size):
