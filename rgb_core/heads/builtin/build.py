@@ -47,6 +47,8 @@ class Cut:
     """[Q]."""
     used: Indices
     """[V] base vertices, sorted."""
+    ring: list[int]
+    """Base vertices of the open end."""
 
     def local(self, base_vertices: Indices) -> Indices:
         """Head vertices of the base vertices, all of which must be in use."""
@@ -105,7 +107,7 @@ def _cut(wheel: Wheel) -> Cut:
     kept = body[topology.quads_beyond(mesh.quads[body], loop, CROWN)]
     kept = np.concatenate([kept, np.flatnonzero(np.isin(mesh.parts, list(anatomy.HELPER_REGIONS)))])
     quads = mesh.quads[kept]
-    return Cut(quads, mesh.uv_quads[kept], mesh.parts[kept], np.unique(quads))
+    return Cut(quads, mesh.uv_quads[kept], mesh.parts[kept], np.unique(quads), loop)
 
 
 def _head_center(shaped: Floats, cut: Cut) -> Floats:
@@ -174,6 +176,8 @@ def _rig(
     rigid[tongue] = True
     jaw_share = rig.smooth(jaw_share, edges, rigid)
     neck_share = rig.smooth(rig.neck_weights(wheel)[cut.used], edges, rigid)
+    ring_share = neck_share[cut.local(np.array(cut.ring))].max()
+    neck_share = np.clip((neck_share - ring_share) / (1 - ring_share), 0, 1)  # the open end stays with the root
     neck_share[rigid] = 1
 
     weights = np.zeros((len(vertices), len(rig.JOINT_NAMES)))
