@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from kernel_runtime import ArgumentError, as_numpy, check_tensor, require_cpu
 from torch.autograd.function import once_differentiable
@@ -210,7 +211,7 @@ def _check_clouds(
         raise ArgumentError("points1: expected at least one cloud")
     lengths = []
     for number, points, given in ((1, points1, lengths1), (2, points2, lengths2)):
-        if not torch.isfinite(points).all():
+        if not np.isfinite(as_numpy(points)).all():
             raise ArgumentError(f"points{number}: holds values that are not finite")
         length = torch.full((len(points),), points.shape[1]) if given is None else given
         check_tensor(f"lengths{number}", length, (len(points),), torch.int64)

@@ -17,10 +17,10 @@ def distCUDA2(points: torch.Tensor) -> torch.Tensor:
         ArgumentError: a wrong shape or dtype, or a coordinate that is not finite.
     """
     require_cpu("distCUDA2", points)
-    positions = check_tensor("points", points, (None, 3))
-    if not torch.isfinite(positions).all():
+    positions = as_numpy(check_tensor("points", points, (None, 3)))
+    if not np.isfinite(positions).all():
         raise ArgumentError("points: holds values that are not finite")
     mean = np.zeros(len(points), np.float32)
     if len(points) > 1:
-        cpu.mean_nearest_distance2(as_numpy(positions), mean)
+        cpu.mean_nearest_distance2(positions, mean)
     return torch.from_numpy(mean)

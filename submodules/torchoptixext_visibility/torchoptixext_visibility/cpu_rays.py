@@ -26,7 +26,7 @@ def _enter_box(box, ox, oy, oz, ix, iy, iz, t_min, t_max):
     return max(near, t_min) if max(near, t_min) <= min(far, t_max) else np.float32(np.inf)
 
 
-@jit
+@jit(fastmath=False)  # reordered sums would break the antisymmetry
 def _edge_volume(ax, ay, az, bx, by, bz, dx, dy, dz):
     """d . (b - a) x (a + b): antisymmetric in a and b, so that two triangles agree on their common edge."""
     ex, ey, ez = bx - ax, by - ay, bz - az

@@ -109,9 +109,12 @@ def _meets_ball(remaining, active, x, y, z, radius2, directions, groups):
     return False
 
 
-@jit
+@jit(fastmath=False)  # reordered sums would break the antisymmetry
 def _edge_plane(ax, ay, az, bx, by, bz):
-    """Normal of the plane through the origin, a and b: -2 a x b, from the edge to keep precision far away."""
+    """Normal (b - a) x (a + b) of the plane through the origin, a and b; the edge keeps precision far away.
+
+    Antisymmetric in a and b, so that no direction slips between two triangles with a common edge.
+    """
     ex, ey, ez = bx - ax, by - ay, bz - az
     sx, sy, sz = ax + bx, ay + by, az + bz
     return ey * sz - ez * sy, ez * sx - ex * sz, ex * sy - ey * sx

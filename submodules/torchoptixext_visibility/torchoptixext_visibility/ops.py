@@ -151,6 +151,7 @@ class MeshBvh:
 
 
 def _finite(name: str, tensor: torch.Tensor) -> np.ndarray:
-    if not torch.isfinite(tensor).all():
+    values = as_numpy(tensor)
+    if not np.isfinite(values).all():
         raise ArgumentError(f"{name}: holds values that are not finite")
-    return as_numpy(tensor)
+    return values
