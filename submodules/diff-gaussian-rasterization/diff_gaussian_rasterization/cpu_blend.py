@@ -162,27 +162,17 @@ def _store_tile(y0, x0, state, image, alpha, final_transmittance, last_contribut
                 image[y0 + r, x0 + x, c] = state[r, _CHANNELS + (1 + c) * LANES + x]
 
 
-@jit
-def _blend_tiles(
-    first, last, tile_starts, owners, splats, features, image, alpha, final_transmittance, last_contributor
-):  # fmt: skip
-    columns = (alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
-    state = np.empty((TILE_HEIGHT, _CHANNELS + features.shape[1] * LANES), np.float32)
-    row_open = np.empty(TILE_HEIGHT, np.bool_)
-    for tile in range(first, last):
-        y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
-        own = owners[tile_starts[tile] : tile_starts[tile + 1]]
-        _blend_tile(y0, x0, own, splats, features, state, row_open)
-        _store_tile(y0, x0, state, image, alpha, final_transmittance, last_contributor)
-
-
 @parallel_jit
 def blend_forward(
     tile_bounds, tile_starts, owners, splats, features, image, alpha, final_transmittance, last_contributor
 ):  # fmt: skip
     """Blend every tile's list into image [H,W,C], alpha [H,W], and what the backward pass needs [H,W] x 2."""
+    columns = (alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
     for part in numba.prange(tile_bounds.shape[0] - 1):
-        _blend_tiles(
-            tile_bounds[part], tile_bounds[part + 1], tile_starts, owners, splats, features, image, alpha,
-            final_transmittance, last_contributor,
-        )  # fmt: skip
+        state = np.empty((TILE_HEIGHT, _CHANNELS + features.shape[1] * LANES), np.float32)
+        row_open = np.empty(TILE_HEIGHT, np.bool_)
+        for tile in range(tile_bounds[part], tile_bounds[part + 1]):
+            y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
+            own = owners[tile_starts[tile] : tile_starts[tile + 1]]
+            _blend_tile(y0, x0, own, splats, features, state, row_open)
+            _store_tile(y0, x0, state, image, alpha, final_transmittance, last_contributor)

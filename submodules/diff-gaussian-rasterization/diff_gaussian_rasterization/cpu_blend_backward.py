@@ -203,35 +203,22 @@ def _unblend_tile(y0, x0, instances, owners, splats, features, state, row_last, 
         _reduce_lanes(lanes, dx0, sums[instances[k]])
 
 
-@jit
-def _unblend_tiles(
-    first, last, tile_starts, instances, owners, splats, features,
-    final_transmittance, last_contributor, grad_image, grad_alpha, sums,
-):  # fmt: skip
-    columns = (grad_alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
-    channels = features.shape[1]
-    state = np.empty((TILE_HEIGHT, _GRADIENT + channels * LANES), np.float32)
-    lanes = np.empty(_S_FEATURE + channels * LANES, np.float32)
-    row_last = np.empty(TILE_HEIGHT, np.int64)
-    for tile in range(first, last):
-        start, stop = tile_starts[tile], tile_starts[tile + 1]
-        if start == stop:
-            continue
-        y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
-        _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor)
-        _unblend_tile(
-            y0, x0, instances[start:stop], owners[start:stop], splats, features, state, row_last, lanes, sums
-        )  # fmt: skip
-
-
 @parallel_jit
 def blend_backward(
     tile_bounds, tile_starts, instances, owners, splats, features,
     final_transmittance, last_contributor, grad_image, grad_alpha, sums,
 ):  # fmt: skip
     """Write the sums of every contributing instance into its row of `sums` [instances, SUM_COLUMNS + C]."""
+    columns = (grad_alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
+    channels = features.shape[1]
     for part in numba.prange(tile_bounds.shape[0] - 1):
-        _unblend_tiles(
-            tile_bounds[part], tile_bounds[part + 1], tile_starts, instances, owners, splats, features,
-            final_transmittance, last_contributor, grad_image, grad_alpha, sums,
-        )  # fmt: skip
+        state = np.empty((TILE_HEIGHT, _GRADIENT + channels * LANES), np.float32)
+        lanes = np.empty(_S_FEATURE + channels * LANES, np.float32)
+        row_last = np.empty(TILE_HEIGHT, np.int64)
+        for tile in range(tile_bounds[part], tile_bounds[part + 1]):
+            own = slice(tile_starts[tile], tile_starts[tile + 1])
+            if own.start == own.stop:
+                continue
+            y0, x0 = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
+            _load_tile(state, row_last, y0, x0, grad_image, grad_alpha, final_transmittance, last_contributor)
+            _unblend_tile(y0, x0, instances[own], owners[own], splats, features, state, row_last, lanes, sums)
