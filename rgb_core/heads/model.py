@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -83,7 +83,7 @@ class HeadModel:
     def to(self, device: torch.device | str) -> "HeadModel":
         """The same model with every tensor on `device`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        moved = {key: value.to(device) for key, value in fields.items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {key: value.to(device) for key, value in fields.items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, **moved)
 
     def pose(

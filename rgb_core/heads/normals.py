@@ -9,8 +9,10 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
     A vertex without a face, or whose faces are all degenerate, gets the zero vector.
     """
-    a, b, c = (vertices.index_select(-2, faces[:, corner]) for corner in range(3))
+    by_vertex = vertices.movedim(-2, 0).contiguous()  # whole batches are gathered and added per vertex: one pass each
+    corners = faces.t().reshape(-1)
+    a, b, c = by_vertex.index_select(0, corners).chunk(3)
     doubled_area = torch.linalg.cross(b - a, c - a)
-    corners = faces.t().reshape(-1)[:, None].expand(*doubled_area.shape[:-2], -1, 3)
-    sums = torch.zeros_like(vertices).scatter_add(-2, corners, torch.cat([doubled_area] * 3, dim=-2))
-    return torch.nn.functional.normalize(sums, dim=-1, eps=torch.finfo(vertices.dtype).tiny)
+    sums = torch.zeros_like(by_vertex).index_add(0, corners, torch.cat([doubled_area] * 3))
+    normals = torch.nn.functional.normalize(sums, dim=-1, eps=torch.finfo(vertices.dtype).tiny)
+    return normals.movedim(0, -2).contiguous()

@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +72,7 @@ def save_head(head: HeadModel, path: Path | str) -> None:
     Raises:
         InputError: when the file cannot be written.
     """
-    arrays: dict[str, np.ndarray] = {
+    arrays: dict[str, Any] = {
         "format": np.array(FORMAT),
         "version": np.array(VERSION, dtype=np.int32),
         "name": np.array(head.name),
