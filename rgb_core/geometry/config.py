@@ -26,7 +26,7 @@ class GeometryWeights(_Settings):
     """Weight of every term of the objective; 0 switches a term off."""
 
     silhouette: float = Field(1.0, ge=0, description="squared error of the mask, per root of the head's pixels")
-    shading: float = Field(10.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
+    shading: float = Field(30.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
     laplacian: float = Field(5.0, ge=0, description="bending of the offsets from the head model, squared, per cm")
     normal_consistency: float = Field(1.0, ge=0, description="change of the angles between neighbour faces, squared")
     offset_size: float = Field(0.02, ge=0, description="squared mm of the neutral offsets, mean, softer off the face")

@@ -110,7 +110,7 @@ class GeometryFit:
         return {**self.surface.parameters, **self.tracking.parameters, **self.appearance}
 
     def step(self, step: int) -> dict[str, float]:
-        """One batch forward, backward and update; returns the weighted loss and the silhouette term."""
+        """One batch forward, backward and update; returns the terms that compare with the pictures."""
         config = self.config
         done = step / config.steps
         warming = done < config.warmup
@@ -154,7 +154,7 @@ class GeometryFit:
         if coloured:
             for name, parameter in self.appearance.items():
                 parameter.step(light_leaves[name].grad, share)
-        return {"loss": loss.item(), "silhouette": terms["silhouette"].item()}
+        return {name: terms[name].item() for name in ("silhouette", "shading") if name in terms}
 
     def _rows(self, step: int) -> Tensor:
         """The frames of a step: every pass over the clip is in an order that depends on the seed and the pass alone."""
