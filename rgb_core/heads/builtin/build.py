@@ -17,8 +17,8 @@ from .makehuman import Floats, Indices, Wheel
 
 NECK_RING = (1526, 8207)
 """Two neighbours on the edge loop around the base of the neck along which the head is cut off."""
-CROWN = 991
-"""A vertex (under the chin) on the head's side of the ring."""
+CHIN = 991
+"""A vertex under the chin, on the head's side of the ring."""
 BASIS_STEP = 2.0**-15
 """Grid of the bases, 0.03 mm: far below what shows, exact in half precision up to 6 cm, and it compresses well."""
 EYES = {"Left": "helper-l-eye", "Right": "helper-r-eye"}
@@ -104,7 +104,7 @@ def _cut(wheel: Wheel) -> Cut:
     mesh = wheel.mesh
     body = np.flatnonzero(mesh.parts == "body")
     loop = topology.edge_loop(mesh.quads[body], *NECK_RING)
-    kept = body[topology.quads_beyond(mesh.quads[body], loop, CROWN)]
+    kept = body[topology.quads_beyond(mesh.quads[body], loop, CHIN)]
     kept = np.concatenate([kept, np.flatnonzero(np.isin(mesh.parts, list(anatomy.HELPER_REGIONS)))])
     quads = mesh.quads[kept]
     return Cut(quads, mesh.uv_quads[kept], mesh.parts[kept], np.unique(quads), loop)
@@ -113,7 +113,7 @@ def _cut(wheel: Wheel) -> Cut:
 def _head_center(shaped: Floats, cut: Cut) -> Floats:
     """Middle of the box around the head above the chin, ears apart."""
     head = shaped[cut.used]
-    head = head[head[:, 1] >= shaped[CROWN, 1]]
+    head = head[head[:, 1] >= shaped[CHIN, 1]]
     return np.array([0.0, *(head[:, 1:].min(0) + head[:, 1:].max(0)) / 2])
 
 
@@ -203,7 +203,7 @@ def _near(vertices: Floats, still: NDArray[np.bool_], joint: Floats) -> Indices:
 def _texture(wheel: Wheel, cut: Cut, island: Indices) -> Floats:
     kinds = [cut.parts[np.argmax(island == index)] for index in range(int(island.max()) + 1)]
     scale = np.array([ISLAND_SCALE[kind.rpartition("-")[2]] for kind in kinds])
-    face = island[(cut.quads == CROWN).any(1).argmax()]
+    face = island[(cut.quads == CHIN).any(1).argmax()]
     return topology.pack_islands(wheel.mesh.uv, cut.uv_quads, island, scale, np.arange(len(kinds)) != face)
 
 
