@@ -26,7 +26,7 @@ class GeometryWeights(_Settings):
     """Weight of every term of the objective; 0 switches a term off."""
 
     silhouette: float = Field(1.0, ge=0, description="squared error of the mask, per root of the head's pixels")
-    shading: float = Field(30.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
+    shading: float = Field(90.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
     laplacian: float = Field(5.0, ge=0, description="bending of the offsets from the head model, squared, per cm")
     normal_consistency: float = Field(1.0, ge=0, description="change of the angles between neighbour faces, squared")
     offset_size: float = Field(0.02, ge=0, description="squared mm of the neutral offsets, mean, softer off the face")
@@ -52,7 +52,7 @@ class GeometryConfig(_Settings):
     """One run of `fit-geometry`."""
 
     image_size: int = Field(256, ge=32, le=4096, description="longer side of the training images, pixels")
-    steps: int = Field(1000, gt=0, description="optimisation steps")
+    steps: int = Field(600, gt=0, description="optimisation steps")
     batch: int = Field(8, gt=0, description="frames per step")
     warmup: float = Field(0.25, ge=0, lt=1, description="share of the steps on silhouettes alone, at half resolution")
     smooth_start_mm: float = Field(25.0, gt=0, description="length over which gradients are smoothed at first")

@@ -44,7 +44,7 @@ def fit_geometry(dataset: Dataset, config: GeometryConfig, out: Path, progress: 
     done = fit.restore(load_checkpoint(out), fingerprint, out)
     progress.start("fitting geometry", config.steps, done)
     for step in range(done, config.steps):
-        progress.advance(**fit.step(step))
+        progress.advance(1, **fit.step(step))
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
             save_checkpoint(out, fit.state(), {"step": step + 1, "fingerprint": fingerprint})
     geometry = fit.result()

@@ -29,8 +29,10 @@ class Parameter:
         """The value as a fresh leaf that collects a gradient."""
         return self.value.detach().requires_grad_()
 
-    def step(self, gradient: Tensor, share: float, rows: Tensor | slice = slice(None)) -> None:
-        """Descend along gradient[rows] with `share` of the rate."""
+    def step(self, gradient: Tensor | None, share: float, rows: Tensor | slice = slice(None)) -> None:
+        """Descend along gradient[rows] with `share` of the rate; no gradient (nothing depended on it) is no step."""
+        if gradient is None:
+            return
         gradient = gradient[rows]
         self._count[rows] += 1
         count = self._count[rows].view(-1, *[1] * (gradient.ndim - 1))

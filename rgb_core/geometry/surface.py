@@ -104,10 +104,10 @@ class Surface:
 
     def step(self, leaves: dict[str, Tensor], share: float, smoother: Smoother) -> None:
         """Descend along smoothed gradients with `share` of the rates."""
-        offset_gradient = self._outer * smoother.gradient(leaves["offset"].grad)
-        self.parameters["offset"].step(offset_gradient, share)
-        hair_gradient = self.hair_freedom * smoother.gradient(leaves["hair"].grad)
-        self.parameters["hair"].step(hair_gradient, share)
+        for name, movable in (("offset", self._outer), ("hair", self.hair_freedom)):
+            gradient = leaves[name].grad
+            if gradient is not None:
+                self.parameters[name].step(movable * smoother.gradient(gradient), share)
         if "handles" in leaves:
             self.parameters["handles"].step(leaves["handles"].grad, share)
 
