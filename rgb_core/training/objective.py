@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 
 from ..avatar import Avatar, PosedGaussians
-from ..heads import HeadModel
 from ..images.compositing import prediction_on_black
 from ..images.ssim import ssim_map
 from ..shading import Lit
@@ -29,12 +28,8 @@ class AvatarPriors:
     @classmethod
     def of(cls, avatar: Avatar) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
-        head: HeadModel = avatar.head
-        return cls(
-            PartPriors.of(avatar),
-            neighbours(avatar.neutral["position"], avatar.region()),
-            avatar.attachment.interpolate(head.vertices, head.faces),
-        )
+        surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
+        return cls(PartPriors.of(avatar), neighbours(surface, avatar.region()), surface)
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: Target) -> dict[str, torch.Tensor]:

@@ -51,9 +51,9 @@ def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
     return (below.square() + above.square()).mean()
 
 
-def neighbours(position: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
-    """Pairs [M, 2] of near Gaussians of one head region."""
-    points = position.detach().numpy()
+def neighbours(surface: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    """Pairs [M, 2] of Gaussians of one head region that are attached near each other at `surface` [P, 3]."""
+    points = surface.numpy()
     _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
     pairs = torch.stack(
         [torch.arange(len(points)).repeat_interleave(index.shape[1] - 1), torch.from_numpy(index[:, 1:]).flatten()],

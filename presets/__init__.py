@@ -1,0 +1,1 @@
+"""The built-in presets, installed as the data package `rgb_presets`."""

@@ -1,0 +1,145 @@
+"""Every command on a tiny subject: what it writes, and that the same seed writes it again."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import TINY, run_rgb
+
+
+def metrics_of(folder: Path) -> dict:
+    record = json.loads((folder / "metrics.json").read_text())
+    record.pop("speed")
+    return record
+
+
+def frame_count(video: Path) -> int:
+    return imageio_ffmpeg.count_frames_and_secs(str(video))[0]
+
+
+def test_demo_leaves_what_it_says(demo: tuple[Path, dict]):
+    out, printed = demo
+    for key in ("report", "contact sheet", "video"):
+        assert Path(printed[key]).stat().st_size > 1000
+    assert frame_count(Path(printed["video"])) == 48
+    record = json.loads((out / "report" / "metrics.json").read_text())
+    assert record["reenactment"]["psnr"] == pytest.approx(printed["test PSNR (dB)"])
+    assert record["relight"]["sun"]["psnr_aligned"] > 10
+    assert not list(out.rglob("*checkpoint*"))
+
+
+def test_demo_again_changes_nothing(demo: tuple[Path, dict]):
+    out, printed = demo
+    before = (out / "avatar" / "avatar.safetensors").stat().st_mtime_ns
+    again = run_rgb("demo", "-o", out, "--quiet", "--json", *TINY)
+    assert again.returncode == 0, again.stderr
+    assert (out / "avatar" / "avatar.safetensors").stat().st_mtime_ns == before
+    assert json.loads(again.stdout)["test PSNR (dB)"] == printed["test PSNR (dB)"]
+
+
+def test_demo_refuses_a_folder_of_other_settings(demo: tuple[Path, dict]):
+    result = run_rgb("demo", "-o", demo[0], *TINY, "--seed", "7")
+    assert result.returncode == 2
+    assert "other settings" in result.stderr
+
+
+def test_same_seed_gives_the_same_avatar(demo: tuple[Path, dict], tmp_path: Path):
+    out, _ = demo
+    common = ["--geometry", out / "geometry", "-q", *TINY, "--preset", "demo"]
+    assert run_rgb("fit-gaussians", out / "dataset", "-o", tmp_path / "avatar", *common).returncode == 0
+    first = (out / "avatar" / "avatar.safetensors").read_bytes()
+    assert (tmp_path / "avatar" / "avatar.safetensors").read_bytes() == first
+    assert run_rgb("eval", tmp_path / "avatar", out / "dataset", "-o", tmp_path / "report", "-q").returncode == 0
+    assert metrics_of(tmp_path / "report") == metrics_of(out / "report")
+
+
+def test_killed_fit_continues_to_the_same_avatar(demo: tuple[Path, dict], tmp_path: Path):
+    out, _ = demo
+    arguments = ["fit-gaussians", out / "dataset", "--geometry", out / "geometry", "-o", tmp_path / "avatar", "-q"]
+    command = [*map(str, arguments), "--preset", "demo", *TINY]
+    process = subprocess.Popen([sys.executable, "-c", "from rgb_cli.app import main; main()", *command])
+    checkpoint = tmp_path / "avatar" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.is_file(), "the fit was over before it could be killed"
+    assert not (tmp_path / "avatar" / "avatar.yaml").exists()
+    assert run_rgb(*command).returncode == 0
+    first = (out / "avatar" / "avatar.safetensors").read_bytes()
+    assert (tmp_path / "avatar" / "avatar.safetensors").read_bytes() == first
+
+
+def test_unfinished_fit_of_other_settings_is_not_continued(demo: tuple[Path, dict], tmp_path: Path):
+    from rgb_core.training.fit import save_checkpoint
+
+    save_checkpoint(tmp_path, {}, {"fingerprint": "other", "step": 8, "level": 1.0})
+    out, _ = demo
+    result = run_rgb("fit-gaussians", out / "dataset", "--geometry", out / "geometry", "-o", tmp_path, "-q", *TINY)
+    assert result.returncode == 2
+    assert "unfinished fit" in result.stderr
+
+
+def test_relight_shows_light_that_moves(demo: tuple[Path, dict], tmp_path: Path):
+    out, _ = demo
+    result = run_rgb(
+        "relight", out / "avatar", "--envmap", "sun", "-o", tmp_path, "--dataset", out / "dataset", "--frames", "0:4", "-q"
+    )
+    assert result.returncode == 0, result.stderr
+    assert frame_count(tmp_path / "video.mp4") == 4
+    still = run_rgb(
+        "relight", out / "avatar", "--envmap", "sun", "-o", tmp_path / "plain", "--count", "2", "--turns", "0.5", "--plain",
+        "--size", "48",
+    )  # fmt: skip
+    assert still.returncode == 0, still.stderr
+    front, back = (np.asarray(Image.open(tmp_path / "plain" / "frames" / f"0000{i}.png")).astype(float) for i in range(2))
+    assert front.shape == (48, 48, 3)
+    assert abs(front[:24, :24].mean() - back[:24, :24].mean()) + abs(front[:, 24:].mean() - back[:, 24:].mean()) > 2
+
+
+def test_animate_by_a_head_of_another_model(demo: tuple[Path, dict], tmp_path: Path):
+    out, _ = demo
+    result = run_rgb("animate", out / "avatar", "--drive", out / "dataset", "-o", tmp_path, "--frames", "0:3", "-q")
+    assert result.returncode == 0, result.stderr
+    assert frame_count(tmp_path / "video.mp4") == 3
+
+
+@pytest.mark.parametrize("suffix", ["ply", "obj", "glb"])
+def test_export_writes_each_format(demo: tuple[Path, dict], tmp_path: Path, suffix: str):
+    path = tmp_path / f"head.{suffix}"
+    result = run_rgb("export", demo[0] / "avatar", "-o", path, "--envmap", "sunset", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["format"] == suffix
+    assert path.stat().st_size > 10_000
+
+
+def test_no_visibility_is_remembered(demo: tuple[Path, dict], tmp_path: Path):
+    out, _ = demo
+    common = ["--geometry", out / "geometry", "-q", *TINY, "--preset", "demo", "--no-visibility"]
+    assert run_rgb("fit-gaussians", out / "dataset", "-o", tmp_path / "avatar", *common).returncode == 0
+    assert "visibility: false" in (tmp_path / "avatar" / "avatar.yaml").read_text()
+
+
+def test_doctor_answers(tmp_path: Path):
+    result = run_rgb("doctor", "--json")
+    assert result.returncode == 0
+    checks = json.loads(result.stdout)
+    assert "MISSING" not in result.stdout
+    assert "52 expressions" in checks["built-in head"]
+
+
+def test_avatar_folder_moves(demo: tuple[Path, dict], tmp_path: Path):
+    """An avatar needs nothing outside its folder."""
+    moved = shutil.copytree(demo[0] / "avatar", tmp_path / "elsewhere")
+    result = run_rgb("relight", moved, "--envmap", "window", "-o", tmp_path / "relit", "--count", "1", "-q")
+    assert result.returncode == 0, result.stderr
