@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import torch
-from kernel_runtime import as_numpy, chunk_bounds
+from kernel_runtime import as_numpy
 
-from .cpu_bin import TILE_HEIGHT, TILE_WIDTH, count_instances, sort_instances
+from .cpu_bin import sort_instances
 from .cpu_blend import FIRST_BLOCK, LATER_BLOCK, blend_forward
 from .cpu_blend_backward import blend_backward
 from .cpu_covariance import covariances_backward, covariances_forward
-from .cpu_project import SPLAT_COLUMNS, SUM_COLUMNS, project_backward, project_forward
+from .cpu_project import SUM_COLUMNS, project_backward, project_forward
+from .cpu_splat import SPLAT_COLUMNS, TILE_HEIGHT, TILE_WIDTH
 from .splatting import tan_limits
 
 CHUNKS_PER_THREAD = 8  # tiles differ in cost: several parts per thread even it out
@@ -111,23 +112,22 @@ def forward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Lists]:
     """Image [H,W,C], alpha [H,W], radii [P] and what `backward` needs."""
     points = len(means)
+    rows, columns = -(-view.height // TILE_HEIGHT), -(-view.width // TILE_WIDTH)
     splats = np.empty((points, SPLAT_COLUMNS), np.float32)
     depths = np.empty(points, np.float32)
     radii = torch.empty(points, dtype=torch.int32)
+    counts = np.empty(points, np.int64)
     project_forward(
         as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera, view.lens, view.near,
-        view.width, view.height, splats, depths, radii.numpy(),
+        view.width, view.height, rows, columns, splats, depths, radii.numpy(), counts,
     )  # fmt: skip
 
-    rows, columns = -(-view.height // TILE_HEIGHT), -(-view.width // TILE_WIDTH)
-    counts = np.empty(points, np.int64)
-    count_instances(splats, rows, columns, counts)
     offsets = np.zeros(points + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     tile_starts = np.empty(rows * columns + 1, np.int64)
     instances, owners = np.empty((2, offsets[-1]), np.int32)
     order = _nearest_first(depths, counts)
-    parts = chunk_bounds(len(order), numba.get_num_threads())
+    parts = np.linspace(0, len(order), numba.get_num_threads() + 1).astype(np.int64)
     sort_instances(splats, order, offsets, rows, columns, parts, tile_starts, instances, owners)
 
     padded = _pad_features(as_numpy(features), alpha_point_id)

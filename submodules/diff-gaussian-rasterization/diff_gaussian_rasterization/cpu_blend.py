@@ -10,14 +10,15 @@ import numba
 import numpy as np
 from kernel_runtime import jit, parallel_jit
 
-from .cpu_bin import TILE_HEIGHT, TILE_WIDTH
-from .cpu_project import (
+from .cpu_splat import (
     CURVE,
     HALF_HEIGHT,
     LOG_MIN_ALPHA,
     LOG_OPACITY,
     SLOPE_X,
     SLOPE_Y,
+    TILE_HEIGHT,
+    TILE_WIDTH,
     X,
     Y,
 )

@@ -8,7 +8,6 @@ import numba
 import numpy as np
 from kernel_runtime import jit, parallel_jit
 
-from .cpu_bin import TILE_HEIGHT, TILE_WIDTH
 from .cpu_blend import (
     CAP,
     FIRST_BLOCK,
@@ -22,23 +21,8 @@ from .cpu_blend import (
     row_misses,
     row_range,
 )
-from .cpu_project import (
-    C_X,
-    C_Y,
-    CURVE,
-    LOG_OPACITY,
-    Q_X,
-    Q_XX,
-    Q_XY,
-    Q_Y,
-    Q_YY,
-    SLOPE_X,
-    SLOPE_Y,
-    SUM_COLUMNS,
-    Q,
-    X,
-    Y,
-)
+from .cpu_project import C_X, C_Y, Q_X, Q_XX, Q_XY, Q_Y, Q_YY, SUM_COLUMNS, Q
+from .cpu_splat import CURVE, LOG_OPACITY, SLOPE_X, SLOPE_Y, TILE_HEIGHT, TILE_WIDTH, X, Y
 
 # Offsets from the start of a row's state.
 _T = 0  # transmittance behind the current splat

@@ -10,18 +10,22 @@ import numba
 import numpy as np
 from kernel_runtime import jit, parallel_jit
 
+from .cpu_splat import (
+    CURVE,
+    HALF_HEIGHT,
+    INVISIBLE,
+    LOG_MIN_ALPHA,
+    LOG_OPACITY,
+    SLOPE_X,
+    SLOPE_Y,
+    WIDEST,
+    X,
+    Y,
+    count_tiles,
+)
 from .splatting import LOW_PASS_VARIANCE, MIN_ALPHA, MIN_EIGENVALUE_GAP, RADIUS_SIGMAS
 
-LOG_MIN_ALPHA = math.log(MIN_ALPHA)
 LARGEST_RADIUS = 2.0**30  # px, what an int32 holds
-
-# Columns of a splat. At pixel offset (dx, dy) = splat centre - pixel,
-#   log alpha = LOG_OPACITY - (SLOPE_X dx + SLOPE_Y dy)^2 - CURVE dy^2,
-# a sum of squares that rounding cannot turn positive. Pixels above MIN_ALPHA lie within HALF_HEIGHT rows; the one
-# farthest right (left) lies WIDEST rows above (below) the centre.
-X, Y, SLOPE_X, SLOPE_Y, CURVE, LOG_OPACITY, HALF_HEIGHT, WIDEST = range(8)
-SPLAT_COLUMNS = 8
-INVISIBLE = -1.0  # HALF_HEIGHT of a splat that no pixel sees
 
 # Columns of the sums over pixels that the blending leaves for every splat, q = d loss / d log alpha, and c = the part
 # of q that comes from the features; the feature gradients follow.
@@ -77,10 +81,16 @@ def _dot(a, b):
 
 
 @parallel_jit
-def project_forward(means, covariances, opacities, view, lens, near, width, height, splats, depths, radii):
-    """Fill `splats` [P,8], `depths` [P] (metres) and `radii` [P] (pixels, 0 = culled)."""
+def project_forward(
+    means, covariances, opacities, view, lens, near, width, height, rows, columns, splats, depths, radii, tile_counts
+):  # fmt: skip
+    """Fill `splats` [P,8], `depths` [P] (metres), `radii` [P] (pixels, 0 = culled) and `tile_counts` [P].
+
+    `rows` x `columns` tiles cover the image; a splat gets one instance for every tile that sees it.
+    """
     for p in numba.prange(means.shape[0]):
         radii[p] = 0
+        tile_counts[p] = 0
         splats[p, HALF_HEIGHT] = INVISIBLE
         x, y, z = _to_camera(view, means[p])
         depths[p] = z
@@ -117,6 +127,7 @@ def project_forward(means, covariances, opacities, view, lens, near, width, heig
         splats[p, LOG_OPACITY] = log_opacity
         splats[p, HALF_HEIGHT] = math.sqrt(2 * c * (log_opacity - LOG_MIN_ALPHA))
         splats[p, WIDEST] = b * math.sqrt(2 * (log_opacity - LOG_MIN_ALPHA) / a)
+        tile_counts[p] = count_tiles(splats[p], rows, columns)
 
 
 @parallel_jit
