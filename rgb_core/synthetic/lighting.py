@@ -55,11 +55,12 @@ class Light:
         direction = torch.cat([powerful, cosine], 1)
         texel = self._texel_of(direction)
         cosine_density = torch.einsum("nkc,nc->nk", direction, normal).clamp(min=0) / math.pi
-        return Directions(direction, texel, 0.5 * (self._density[texel] + cosine_density))
+        density = 0.5 * (self._density[texel] + cosine_density)
+        return Directions(direction, texel, density.clamp(min=torch.finfo(density.dtype).tiny))
 
     def _by_power(self, position: Tensor, rng: np.random.Generator) -> Tensor:
         jitter = torch.from_numpy(rng.random((2, *position.shape), dtype=np.float32))
-        texel = torch.searchsorted(self._cumulative, position).clamp(max=self.height * self.width - 1)
+        texel = torch.searchsorted(self._cumulative, position, right=True).clamp(max=self.height * self.width - 1)
         row, column = texel // self.width, texel % self.width
         upper = torch.sin(math.pi * (0.5 - row / self.height))
         lower = torch.sin(math.pi * (0.5 - (row + 1) / self.height))

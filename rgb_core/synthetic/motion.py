@@ -26,7 +26,9 @@ _MOOD = {
     "mouthSmile": 0.9, "browInnerUp": 0.8, "browDown": 0.7, "browOuterUp": 0.8, "cheekSquint": 0.5, "mouthFrown": 0.6,
 }  # fmt: skip
 _GAZE = {"eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeLookDown"}
+_BLINK = {"eyeBlink"}
 _TONGUE = "tongueOut"
+_DIRECTIONS = {"jawLeft", "jawRight", "mouthLeft", "mouthRight"}  # not sides of the face
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def tracked(motion: Motion, train_frames: int, scale: float, rng: np.random.Gene
 
 def _expressions(rng: np.random.Generator, names: list[str], frames: int, train_frames: int) -> np.ndarray:
     values = np.zeros((frames, len(names)))
-    stems = [name.removesuffix("Left").removesuffix("Right") for name in names]
+    stems = [_stem(name) for name in names]
     talk = np.clip(wander(rng, frames, _FRAMES_PER_SYLLABLE, len(_TALK)), 0, 1)
     mood = np.clip(wander(rng, frames, _FRAMES_PER_MOOD, len(_MOOD)) - 0.25, 0, None) / 0.75
     # A conversation: talking stops and starts, and a wide smile leaves less room for syllables.
@@ -112,15 +114,15 @@ def _add_gaze(rng: np.random.Generator, values: np.ndarray, names: list[str]) ->
 
 
 def _add_others(rng: np.random.Generator, values: np.ndarray, stems: list[str], train_frames: int) -> None:
-    """One bump in the training part for every expression that talking, mood and gaze leave unused."""
-    used = _TALK.keys() | _MOOD.keys() | _GAZE
+    """One bump in the training part for every expression still unused, one after another."""
+    used = _TALK.keys() | _MOOD.keys() | _GAZE | _BLINK | {_TONGUE}
+    others = sorted(set(stems) - used)
+    spacing = train_frames / max(len(others), 1)
     time = np.arange(len(values))
-    width = max(2.0, train_frames / 40)
-    for stem in sorted(set(stems) - used - {_TONGUE}):
-        columns = [i for i, candidate in enumerate(stems) if candidate == stem]
-        for column in columns:
-            centre = rng.uniform(0, train_frames - 1)
-            values[:, column] += rng.uniform(0.4, 0.7) * np.exp(-0.5 * ((time - centre) / width) ** 2)
+    for stem, centre in zip(others, rng.permutation((np.arange(len(others)) + 0.5) * spacing), strict=True):
+        bump = np.exp(-0.5 * ((time - round(centre)) / max(1.0, 0.35 * spacing)) ** 2)
+        for column in (i for i, candidate in enumerate(stems) if candidate == stem):
+            values[:, column] += rng.uniform(0.4, 0.7) * bump
 
 
 def _add_blinks(rng: np.random.Generator, values: np.ndarray, names: list[str]) -> None:
@@ -134,3 +136,8 @@ def _add_blinks(rng: np.random.Generator, values: np.ndarray, names: list[str]) 
                 column = names.index(name)
                 values[:, column] = np.maximum(values[:, column], 0.95 * lid)
         centre += rng.uniform(25, 60)
+
+
+def _stem(name: str) -> str:
+    """The name without its side of the face, so that both sides move together."""
+    return name if name in _DIRECTIONS else name.removesuffix("Left").removesuffix("Right")

@@ -154,30 +154,32 @@ def _drawn_light(
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Estimates [n,3] of the reflected light with shadows and without, from the same drawn directions."""
-    normal = surface.normal[chunk]
+    normal, view, material = surface.normal[chunk], surface.view[chunk], surface.material
     index = torch.arange(count // 2) * surface.samples + surface.sample[chunk, None]
     drawn = light.draw(normal, index, count // 2 * surface.samples, shift[surface.pixel[chunk]], rng)
     centre = light.texel_direction[drawn.texel]
-    above = torch.einsum("nkc,nc->nk", drawn.direction, normal) > 0
-    above &= torch.einsum("nkc,nc->nk", centre, normal) > 0
-    point, ray = above.nonzero(as_tuple=True)
-    occluded = bvh.occluded(surface.origin[chunk][point], drawn.direction[point, ray])
-    reflected = _reflection(surface, point + chunk.start, centre[point, ray])
-    weight = count * drawn.density[point, ray]
-    light_sent = reflected * light.texel_radiance[drawn.texel[point, ray]] / weight[:, None]
-    unshadowed = torch.zeros_like(normal).index_add_(0, point, light_sent)
-    return torch.zeros_like(normal).index_add_(0, point[~occluded], light_sent[~occluded]), unshadowed
+    n_dot_l, l_dot_v = _dot(centre, normal), _dot(centre, view)
+    above = (_dot(drawn.direction, normal) > 0) & (n_dot_l > 0)
+    point, _ = above.nonzero(as_tuple=True)
+    occluded = bvh.occluded(surface.origin[chunk][point], drawn.direction[above])
 
-
-def _reflection(surface: SurfaceSamples, sample: Tensor, light_dir: Tensor) -> Tensor:
-    """BRDF times n.l [R,3] at the samples [R] for one unit light direction [R,3] each, as `shade` sums it."""
-    normal, view, material = surface.normal[sample], surface.view[sample], surface.material
-    n_dot_l = (normal * light_dir).sum(1, keepdim=True)
+    one = torch.ones(())
     n_dot_v = (normal * view).sum(1, keepdim=True)
-    l_dot_v = (light_dir * view).sum(1, keepdim=True)
-    unit = torch.ones_like(n_dot_l)
-    lobe = specular_lobe(n_dot_l, n_dot_v, l_dot_v, unit, unit, material.roughness[sample])
-    return material.albedo[sample] * n_dot_l.clamp(min=0) / math.pi + material.specular_albedo[sample] * lobe
+    lobe = specular_lobe(n_dot_l, n_dot_v, l_dot_v, one, one, material.roughness[chunk])
+    sent = light.texel_radiance[drawn.texel] / (count * drawn.density)[..., None]
+
+    def reflected(counted: Tensor) -> Tensor:
+        diffuse = torch.einsum("nk,nkc->nc", counted * n_dot_l / math.pi, sent)
+        specular = torch.einsum("nk,nkc->nc", counted * lobe, sent)
+        return material.albedo[chunk] * diffuse + material.specular_albedo[chunk] * specular
+
+    visible = above.masked_scatter(above, ~occluded)
+    return reflected(visible.float()), reflected(above.float())
+
+
+def _dot(directions: Tensor, vectors: Tensor) -> Tensor:
+    """Products [N,K] of directions [N,K,3] with one vector [N,3] each."""
+    return torch.einsum("nkc,nc->nk", directions, vectors)
 
 
 def _interpolate(barycentric: Tensor, corners: Tensor) -> Tensor:

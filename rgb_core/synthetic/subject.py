@@ -15,9 +15,10 @@ SCALP, NECK, EAR, EYEBALL, EYE_SOCKET, MOUTH, TEETH, LIPS = 1, 2, 3, 4, 5, 6, 7,
 
 HAIR_THICKNESS = 0.010  # metres
 _GIVEN_SHARE = 0.3  # of the identity modes, in the head model that the avatar system gets
-_IDENTITY_SIGMA = 0.6
-_HAIRLINE_ROUNDS = 3
-_LIP_ROUNDS = 1
+_IDENTITY_SIGMA = 0.8
+_SUBDIVISIONS = 2
+_HAIRLINE_ROUNDS = 8
+_LIP_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,57 @@ def make_subject(rng: np.random.Generator) -> Subject:
     identity = torch.from_numpy(rng.normal(0, _IDENTITY_SIGMA, modes).clip(-1, 1).astype(np.float32))
     known = torch.arange(modes) < round(_GIVEN_SHARE * modes)
     given = _with_identity(head, identity * known)
-    bare = subdivide(_with_identity(head, identity))
+    bare = _refined(_with_identity(head, identity), _SUBDIVISIONS)
     hair = _spread(bare, SCALP, _HAIRLINE_ROUNDS)
-    surface = dataclasses.replace(bare, vertices=_with_hair(bare, hair, NoiseVolume(rng)))
+    # Both versions turn about the same joints, so that coefficients mean the same motion for both.
+    surface = dataclasses.replace(
+        bare,
+        vertices=_with_hair(bare, hair, NoiseVolume(rng)),
+        joint_positions=given.joint_positions,
+        joint_regressor=None,
+    )
     return Subject(identity, given, surface, bare.vertices, hair, _spread(bare, LIPS, _LIP_ROUNDS))
 
 
 def _with_identity(head: HeadModel, identity: Tensor) -> HeadModel:
     """`head` with the identity baked into its template, joints included; no identity modes remain."""
     vertices = head.vertices + torch.einsum("s,svc->vc", identity, head.shape_basis)
-    return dataclasses.replace(head, vertices=vertices, shape_basis=head.shape_basis[:0])
+    joints = head.joint_positions if head.joint_regressor is None else head.joint_regressor @ vertices
+    return dataclasses.replace(head, vertices=vertices, joint_positions=joints, shape_basis=head.shape_basis[:0])
+
+
+def _refined(head: HeadModel, times: int) -> HeadModel:
+    """Loop subdivision of the template; deformations are interpolated along the edges.
+
+    Loop's rule for regular vertices is midpoint subdivision and then three quarters of the mean of the neighbours. It
+    shrinks coarse round parts, so eyeballs and teeth keep their place between lids and lips.
+    """
+    for _ in range(times):
+        head = subdivide(head)
+        share = 0.75 * ((head.region != EYEBALL) & (head.region != TEETH)).float()[:, None]
+        vertices = torch.lerp(head.vertices, _neighbour_mean(head.vertices, head.faces), share)
+        head = dataclasses.replace(head, vertices=vertices)
+    return head
 
 
 def _spread(head: HeadModel, region: int, rounds: int) -> Tensor:
     """Membership [V] of a region, blurred over `rounds` rings of neighbours."""
-    a, b = head.faces[:, [0, 1, 2]].reshape(-1), head.faces[:, [1, 2, 0]].reshape(-1)
-    weight = (head.region == region).float()
-    degree = torch.ones_like(weight).index_add_(0, a, torch.ones(len(a))).index_add_(0, b, torch.ones(len(a)))
+    weight = (head.region == region).float()[:, None]
     for _ in range(rounds):
-        weight = weight.index_add(0, a, weight[b]).index_add(0, b, weight[a]) / degree
-    return weight
+        weight = 0.5 * (weight + _neighbour_mean(weight, head.faces))
+    return weight[:, 0]
+
+
+def _neighbour_mean(values: Tensor, faces: Tensor) -> Tensor:
+    """Mean [V,C] of `values` [V,C] over the vertices that share an edge with each vertex."""
+    start, end = faces.reshape(-1), faces.roll(-1, 1).reshape(-1)
+    total = torch.zeros_like(values).index_add_(0, start, values[end]).index_add_(0, end, values[start])
+    count = torch.bincount(torch.cat([start, end]), minlength=len(values))
+    return total / count[:, None]
 
 
 def _with_hair(head: HeadModel, hair: Tensor, noise: NoiseVolume) -> Tensor:
     """Vertices [V,3] with the scalp raised by locks of hair."""
-    locks = noise.layered(head.vertices * torch.tensor([1.0, 0.6, 0.6]), (0.024, 0.011))[:, 0]
+    locks = noise.layered(head.vertices * torch.tensor([1.0, 0.6, 0.6]), (0.020, 0.009, 0.005))[:, 0]
     height = HAIR_THICKNESS * smoothstep(0.3, 1.0, hair) * (0.4 + 1.2 * locks)
     return head.vertices + height[:, None] * vertex_normals(head.vertices, head.faces)
