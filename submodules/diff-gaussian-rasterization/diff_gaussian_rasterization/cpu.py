@@ -127,8 +127,10 @@ def forward(
     tile_starts = np.empty(rows * columns + 1, np.int64)
     instances, owners = np.empty((2, offsets[-1]), np.int32)
     order = _nearest_first(depths, counts)
-    parts = np.linspace(0, len(order), numba.get_num_threads() + 1).astype(np.int64)
-    sort_instances(splats, order, offsets, rows, columns, parts, tile_starts, instances, owners)
+    parts = numba.get_num_threads()
+    bounds = np.linspace(0, len(order), parts + 1).astype(np.int64)
+    position = np.zeros((parts, rows * columns), np.int64)
+    sort_instances(splats, order, offsets, rows, columns, bounds, position, tile_starts, instances, owners)
 
     padded = _pad_features(as_numpy(features), alpha_point_id)
     tile_bounds = _balanced(tile_starts)

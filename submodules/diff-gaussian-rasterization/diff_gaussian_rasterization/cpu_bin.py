@@ -5,7 +5,6 @@ once, then a stable counting sort by tile keeps that order within every tile.
 """
 
 import numba
-import numpy as np
 from kernel_runtime import jit, parallel_jit
 
 from .cpu_splat import tile_columns, tile_rows
@@ -37,18 +36,18 @@ def _scatter_by_tile(splats, order, offsets, rows, columns, position, instances,
 
 
 @parallel_jit
-def sort_instances(splats, order, offsets, rows, columns, bounds, tile_starts, instances, owners):
+def sort_instances(splats, order, offsets, rows, columns, bounds, position, tile_starts, instances, owners):
     """Counting sort of the instances by tile, front to back within a tile.
 
     Args:
         order: splats with at least one instance, nearest first.
         offsets: [P+1], the instances of splat p are numbered offsets[p] to offsets[p + 1].
         bounds: cuts `order` into parts that are sorted side by side; the result does not depend on them.
+        position: scratch, zeros [parts, tiles].
         tile_starts: out, [tiles+1], where each tile's list starts in `instances` and `owners`.
         instances, owners: out, instance numbers and their splats.
     """
     parts, tiles = bounds.shape[0] - 1, rows * columns
-    position = np.zeros((parts, tiles), np.int64)
     for part in numba.prange(parts):
         _count_by_tile(splats, order[bounds[part] : bounds[part + 1]], rows, columns, position[part])
     total = 0

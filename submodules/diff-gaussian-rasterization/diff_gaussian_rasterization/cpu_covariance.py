@@ -1,8 +1,10 @@
-"""numba: covariances of Gaussians from rotations and scales, in float64, and the backward pass."""
+"""numba: covariances of Gaussians from rotations and scales, in float64, and the backward pass.
 
-import numba
+At about 10 ns per Gaussian these loops are not worth waking other threads.
+"""
+
 import numpy as np
-from kernel_runtime import jit, parallel_jit
+from kernel_runtime import jit
 
 
 @jit
@@ -25,10 +27,10 @@ def _quaternion(quaternions, p):
     )
 
 
-@parallel_jit
+@jit
 def covariances_forward(rotations, scales, covariances):
     """Write R diag(scales^2) R^T as upper triangles (xx, xy, xz, yy, yz, zz) into `covariances` [P,6] float64."""
-    for p in numba.prange(scales.shape[0]):
+    for p in range(scales.shape[0]):
         w, x, y, z = _quaternion(rotations, p)
         r = _rotation(w, x, y, z)
         variance = (np.float64(scales[p, 0]) ** 2, np.float64(scales[p, 1]) ** 2, np.float64(scales[p, 2]) ** 2)
@@ -42,19 +44,19 @@ def covariances_forward(rotations, scales, covariances):
                 entry += 1
 
 
-@parallel_jit
+@jit
 def covariances_backward(rotations, scales, grad_covariances, grad_rotations, grad_scales):
     """Gradients [P,4] and [P,3] from those of the upper triangles [P,6].
 
     With L = R diag(s) and the symmetric gradient G of the covariance L L^T, dL = 2 G L. The quaternion gradient is
     that of the unnormalised formula.
     """
-    for p in numba.prange(scales.shape[0]):
+    g = np.empty((3, 3), np.float64)
+    for p in range(scales.shape[0]):
         w, x, y, z = _quaternion(rotations, p)
         r = _rotation(w, x, y, z)
         xx, xy, xz = grad_covariances[p, 0], 0.5 * grad_covariances[p, 1], 0.5 * grad_covariances[p, 2]
         yy, yz, zz = grad_covariances[p, 3], 0.5 * grad_covariances[p, 4], grad_covariances[p, 5]
-        g = np.empty((3, 3), np.float64)
         for k in range(3):
             scale = np.float64(scales[p, k])
             g[0, k] = 2 * (xx * r[0][k] + xy * r[1][k] + xz * r[2][k])
