@@ -1,5 +1,6 @@
 """Assembles the `rgb` command; one file per command in `commands/`. Nothing heavy is imported before a command runs."""
 
+import os
 import sys
 
 import typer
@@ -11,6 +12,10 @@ from .commands import COMMANDS
 from .console import print_error
 
 BAD_INPUT, INTERRUPTED = 2, 130
+
+# Threads that wait for each other must not spin: on a machine that does anything else, spinning costs many times the work.
+# OpenMP reads this when torch or numba load it, so it is set before any command imports them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 app = typer.Typer(
     name="rgb",
