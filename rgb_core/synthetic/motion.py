@@ -23,7 +23,7 @@ _FRAMES_PER_MOOD = 45
 
 _TALK = {"jawOpen": 0.7, "mouthFunnel": 0.6, "mouthPucker": 0.6, "mouthLowerDown": 0.45, "mouthUpperUp": 0.4}
 _MOOD = {
-    "mouthSmile": 0.9, "browInnerUp": 0.8, "browDown": 0.7, "browOuterUp": 0.8, "cheekSquint": 0.5, "mouthFrown": 0.6,
+    "mouthSmile": 0.8, "browInnerUp": 0.7, "browDown": 0.5, "browOuterUp": 0.7, "cheekSquint": 0.5, "mouthFrown": 0.45,
 }  # fmt: skip
 _GAZE = {"eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeLookDown"}
 _BLINK = {"eyeBlink"}
