@@ -13,8 +13,8 @@ from .console import print_error
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
-# Threads that wait for each other must not spin: on a machine that does anything else, spinning costs many times the work.
-# OpenMP reads this when torch or numba load it, so it is set before any command imports them.
+# Threads that wait for each other must not spin: on a machine that does anything else, spinning costs many times the
+# work. OpenMP reads this when torch or numba load it, so it is set before any command imports them.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 app = typer.Typer(

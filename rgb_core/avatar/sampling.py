@@ -5,8 +5,8 @@ import torch
 from kernel_runtime import jit
 from scipy.spatial import cKDTree
 
-# Picking among this many random candidates per point fills about half of the densest (hexagonal) packing, whose discs of
-# diameter r hold sqrt(3) / 2 r^2 each (measured; random sequential packing ends at 60 %).
+# Picking among this many random candidates per point fills about half of the densest (hexagonal) packing, whose discs
+# of diameter r hold sqrt(3) / 2 r^2 each (measured; random sequential packing ends at 60 %).
 _COVERAGE = 0.51 / (np.sqrt(3.0) / 2.0)
 _CANDIDATES_PER_POINT = 6
 

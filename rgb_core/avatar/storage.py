@@ -124,7 +124,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 def _check(avatar: Avatar, path: Path) -> None:
     count, pairs = avatar.count, len(avatar.expressions.expression)
-    shapes = {f"neutral.{name}": (value, (count, CHANNELS[name])) for name, value in avatar.neutral.items()}
+    shapes: dict[str, tuple[torch.Tensor, tuple[int, ...]]] = {
+        f"neutral.{name}": (value, (count, CHANNELS[name])) for name, value in avatar.neutral.items()
+    }
     shapes |= {
         "attachment.face_id": (avatar.attachment.face_id, (count,)),
         "attachment.barycentric": (avatar.attachment.barycentric, (count, 3)),

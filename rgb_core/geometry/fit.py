@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from ..data import Dataset
 from ..errors import DivergenceError, InputError
 from ..heads import subdivide
 from ..progress import Progress
 from . import losses
-from .checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from .config import GeometryConfig
 from .evidence import Evidence
 from .initialise import first_light, hair_membership

@@ -12,13 +12,13 @@ from ..avatar import CHANNELS, Avatar, save_avatar
 from ..avatar.deformation import expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import avatar_from_tensors, avatar_tensors
+from ..checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from ..data import Dataset
 from ..errors import DivergenceError, InputError
 from ..geometry import Geometry
 from ..progress import Progress
 from ..rendering import composite_gaussians
 from ..shading import SurfaceTracer, light_gaussians
-from .checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from .config import GaussianConfig
 from .density import DensityStatistics, rearrange
 from .frames import TrainingFrames
@@ -163,6 +163,7 @@ class _Fit:
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         self._check(terms, step, frame.id)
         loss.backward()
+        assert screen.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
         frozen = _FROZEN_IN_WARMUP if done < config.warmup else frozenset()
         self.optimiser.step(step, frozen)

@@ -1,4 +1,4 @@
-"""A small head with two expressions: a grid of skin over a scalp, enough for every rule about attachment and blending."""
+"""A small head with two expressions: a grid of skin below a scalp, enough for attachment and blending."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from rgb_core.heads import HeadModel
 
 @pytest.fixture
 def patch() -> HeadModel:
-    """A gently curved 9 x 9 grid, 8 cm wide, facing +z; expression 0 lifts its middle, expression 1 shears its right half."""
+    """A gently curved 9 x 9 grid, 8 cm wide, facing +z; `lift` raises its middle, `shear` moves its right half."""
     axis = torch.linspace(-0.04, 0.04, 9)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     vertices = torch.stack([x, y, 0.1 - 2 * (x**2 + y**2)], dim=-1).reshape(-1, 3)

@@ -27,6 +27,7 @@ TINY = [
     "--set", "gaussians.density.max_gaussians=700",
 ]  # fmt: skip
 
+
 def run_rgb(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     code = "from rgb_cli.app import main; main()"

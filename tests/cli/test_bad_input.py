@@ -112,7 +112,12 @@ def test_output_that_belongs_to_somebody(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("override", "mention"),
-    [("gaussians.stepz=3", "stepz"), ("gaussians.steps=many", "steps"), ("gaussians.steps=-4", "steps"), ("x", "KEY=VALUE")],
+    [
+        ("gaussians.stepz=3", "stepz"),
+        ("gaussians.steps=many", "steps"),
+        ("gaussians.steps=-4", "steps"),
+        ("x", "KEY=VALUE"),
+    ],
 )
 def test_wrong_setting(tmp_path: Path, override: str, mention: str):
     assert_refused(run_rgb("demo", "-o", tmp_path / "out", "--set", override), mention)

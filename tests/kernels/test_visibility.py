@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from embreex.mesh_construction import TriangleMesh
-from kernel_runtime import ArgumentError
-from torchoptixext_visibility import MeshBvh, reference, texel_directions
+from kernel_runtime import ArgumentError, texel_directions
+from torchoptixext_visibility import MeshBvh, reference
 from visibility_meshes import head, soup, vertex_normals
 
 ROTATION = torch.tensor([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])

@@ -6,6 +6,7 @@ an [H, W] map has latitude pi (1/2 - (i + 1/2) / H) and azimuth 2 pi (j + 1/2) /
 
 import math
 
+import kernel_runtime
 import torch
 from kernel_runtime import ArgumentError
 from torch import Tensor
@@ -21,13 +22,7 @@ def texel_directions(
 ) -> Tensor:
     """Unit directions [H*W, 3] of the texel centres, computed in float64 and rounded once to `dtype`."""
     _check_size(height, width)
-    rows = torch.arange(height, dtype=torch.float64, device=device)
-    columns = torch.arange(width, dtype=torch.float64, device=device)
-    latitude = (math.pi * (0.5 - (rows + 0.5) / height))[:, None].expand(height, width)
-    azimuth = (2 * math.pi * (columns + 0.5) / width)[None, :].expand(height, width)
-    ring = torch.cos(latitude)
-    directions = torch.stack((ring * torch.cos(azimuth), torch.sin(latitude), ring * torch.sin(azimuth)), dim=-1)
-    return directions.reshape(height * width, 3).to(dtype)
+    return torch.from_numpy(kernel_runtime.texel_directions(height, width)).to(device, dtype)
 
 
 def texel_solid_angles(

@@ -1,6 +1,7 @@
 """What every kernel package shares: argument checks with readable errors, numba settings, device dispatch."""
 
 from .arguments import ArgumentError, UnsupportedDevice, as_numpy, check_tensor, require_cpu
+from .environment import texel_directions
 from .jit import chunk_bounds, jit, parallel_jit
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "jit",
     "parallel_jit",
     "require_cpu",
+    "texel_directions",
 ]

@@ -27,7 +27,7 @@ def check_tensor(
         raise ArgumentError(f"{name}: expected a tensor, got {type(tensor).__name__}")
     expected = "[" + ", ".join("*" if size is None else str(size) for size in shape) + "]"
     fits = tensor.ndim == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, tensor.shape)
+        want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
     )
     if not fits:
         raise ArgumentError(f"{name}: expected shape {expected}, got {list(tensor.shape)}")

@@ -1,6 +1,5 @@
 """Mesh BVH: visibility bitfields, ray casting and nearest surface points, with the names of the OptiX extension."""
 
-from .directions import texel_directions
 from .ops import Closest, Hits, MeshBvh
 from .upstream import (
     optixDist_destroy,
@@ -31,5 +30,4 @@ __all__ = [
     "optixEnvmapVisibility_load_mesh",
     "optixEnvmapVisibility_trace",
     "run_sample_code",
-    "texel_directions",
 ]

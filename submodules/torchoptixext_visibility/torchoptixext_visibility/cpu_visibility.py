@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from kernel_runtime import jit, parallel_jit
+from kernel_runtime import jit, parallel_jit, texel_directions
 
-from .directions import texel_directions
 from .simd import at_least, lowest_bit
 
 WORD = 32  # directions per word

@@ -4,8 +4,7 @@ Memory grows with the product of both; meant for small meshes.
 """
 
 import torch
-
-from .directions import texel_directions
+from kernel_runtime import texel_directions
 
 
 def trace(

@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..errors import InputError
-from ..files import atomic_path
+from .errors import InputError
+from .files import atomic_path
 
 FILE = "checkpoint.safetensors"
 

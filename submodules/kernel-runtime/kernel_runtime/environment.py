@@ -1,4 +1,4 @@
-"""Where the texels of a latitude-longitude light map point."""
+"""Where the texels of a latitude-longitude light map point: the one convention of all kernels."""
 
 import numpy as np
 
