@@ -1,6 +1,44 @@
-"""Settings of every test run."""
+"""Settings of every test run, and a small head that many tests use."""
 
 import os
 
 # As the `rgb` command does, and for the same reason; before anything imports torch or numba.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import pytest
+import torch
+
+from rgb_core.heads import HeadModel
+
+
+@pytest.fixture
+def patch() -> HeadModel:
+    """A gently curved 9 x 9 grid, 8 cm wide, facing +z; `lift` raises its middle, `shear` moves its right half."""
+    axis = torch.linspace(-0.04, 0.04, 9)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    vertices = torch.stack([x, y, 0.1 - 2 * (x**2 + y**2)], dim=-1).reshape(-1, 3)
+    index = torch.arange(81).reshape(9, 9)
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
+    faces = torch.cat([torch.stack([a, b, c], -1).reshape(-1, 3), torch.stack([a, c, d], -1).reshape(-1, 3)])
+    lift = torch.zeros(81, 3)
+    lift[:, 2] = 0.01 * torch.exp(-(vertices[:, :2] / 0.012).square().sum(1))
+    lift[lift.norm(dim=1) < 1e-5] = 0
+    shear = torch.zeros(81, 3)
+    right = (vertices[:, 0] > 0) & (vertices[:, 1] < 0.025)
+    shear[right, 1] = 0.2 * vertices[right, 0]
+    region = torch.zeros(81, dtype=torch.uint8)
+    region[vertices[:, 1] > 0.035] = 1
+    return HeadModel(
+        name="patch",
+        vertices=vertices,
+        faces=faces,
+        shape_basis=torch.zeros(0, 81, 3),
+        expression_basis=torch.stack([lift, shear]),
+        expression_names=("lift", "shear"),
+        pose_basis=torch.zeros(0, 81, 3),
+        joint_positions=torch.zeros(1, 3),
+        joint_parents=torch.tensor([-1]),
+        joint_names=("root",),
+        skin_weights=torch.ones(81, 1),
+        region=region,
+    )

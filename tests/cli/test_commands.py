@@ -107,10 +107,8 @@ def test_relight_shows_light_that_moves(demo: tuple[Path, dict], tmp_path: Path)
     )
     assert result.returncode == 0, result.stderr
     assert frame_count(tmp_path / "video.mp4") == 4
-    still = run_rgb(
-        "relight", out / "avatar", "--envmap", "sun", "-o", tmp_path / "plain", "--count", "2", "--turns", "0.5", "--plain",
-        "--size", "48",
-    )  # fmt: skip
+    plain = ["-o", tmp_path / "plain", "--plain", "--size", "48"]
+    still = run_rgb("relight", out / "avatar", "--envmap", "sun", "--count", "2", "--turns", "1", *plain)
     assert still.returncode == 0, still.stderr
     pictures = [np.asarray(Image.open(tmp_path / "plain" / "frames" / f"0000{i}.png")).astype(float) for i in range(2)]
     assert pictures[0].shape == (48, 48, 3)

@@ -1,0 +1,97 @@
+"""Light on attached Gaussians: a furnace, a shadow, a bounce."""
+
+import dataclasses
+
+import pytest
+import torch
+from diff_envshade import texel_directions
+
+from rgb_core.avatar.attachment import Attachment
+from rgb_core.avatar.model import PosedGaussians
+from rgb_core.heads import HeadModel
+from rgb_core.shading import Surface, SurfaceTracer, light_gaussians
+
+SIZE = (16, 32)
+# The pole rows of a 16 x 32 map quadrate the cosine to half a percent (kernels: white furnace).
+QUADRATURE = 0.006
+
+
+def diffuse(attachment: Attachment, head: HeadModel, albedo: float) -> PosedGaussians:
+    means = attachment.interpolate(head.vertices, head.faces)
+    count = len(means)
+    return PosedGaussians(
+        means=means,
+        rotations=torch.tensor([[1.0, 0.0, 0.0, 0.0]]).repeat(count, 1),
+        scales=torch.full((count, 3), 1e-3),
+        opacities=torch.ones(count, 1),
+        albedo=torch.full((count, 3), albedo),
+        roughness=torch.full((count, 1), 0.5),
+        specular_albedo=torch.zeros(count, 3),
+    )
+
+
+def everywhere(head: HeadModel) -> Attachment:
+    return Attachment(torch.arange(len(head.faces)), torch.full((len(head.faces), 3), 1 / 3))
+
+
+def lit(head: HeadModel, envmap: torch.Tensor, albedo: float = 0.5, surface: Surface | None = None, **options):
+    attachment = everywhere(head)
+    tracer = SurfaceTracer(head.faces, torch.ones(head.vertex_count, dtype=torch.bool), SIZE)
+    surface = surface or tracer.trace(head.vertices)
+    eye = torch.tensor([0.0, 0.0, 1.0])
+    return light_gaussians(diffuse(attachment, head, albedo), attachment, head.faces, surface, eye, envmap, **options)
+
+
+def test_open_surface_in_a_white_furnace_shows_its_albedo(patch: HeadModel):
+    radiance = lit(patch, torch.ones(3, *SIZE), 0.5).radiance
+    torch.testing.assert_close(radiance, torch.full_like(radiance, 0.5), rtol=QUADRATURE, atol=0)
+
+
+def roofed(patch: HeadModel) -> HeadModel:
+    """The patch and, 2 cm above its right half, a sheet."""
+    sheet = torch.tensor([[0.0, -0.06, 0.12], [0.06, -0.06, 0.12], [0.06, 0.06, 0.12], [0.0, 0.06, 0.12]])
+    count = patch.vertex_count
+    faces = torch.cat([patch.faces, count + torch.tensor([[0, 1, 2], [0, 2, 3]])])
+    return dataclasses.replace(patch, vertices=torch.cat([patch.vertices, sheet]), faces=faces)
+
+
+def test_sheet_casts_a_shadow_that_no_visibility_leaves_out(patch: HeadModel):
+    head = roofed(patch)
+    envmap = torch.zeros(3, *SIZE).flatten(1)
+    envmap[:, (texel_directions(*SIZE) @ torch.tensor([0.0, 0.0, 1.0])).argmax()] = 50.0
+    envmap = envmap.view(3, *SIZE)
+    centre = head.vertices[patch.faces].mean(1)
+    under, beside = centre[:, 0] > 0.012, centre[:, 0] < -0.012
+    shadowed = lit(head, envmap).radiance[: len(patch.faces), 0]
+    assert float(shadowed[under].max()) == pytest.approx(0, abs=1e-6)
+    assert float(shadowed[beside].min()) > 0.1
+    tracer = SurfaceTracer(head.faces, torch.ones(head.vertex_count, dtype=torch.bool), SIZE)
+    open_ = lit(head, envmap, surface=tracer.trace(head.vertices, visibility=False)).radiance[: len(patch.faces), 0]
+    assert float(open_[under].min()) > 0.1
+
+
+def test_bounce_follows_its_closed_form(patch: HeadModel):
+    head = roofed(patch)
+    white = torch.ones(3, *SIZE)
+    direct = lit(head, white, 0.8, one_bounce=False).radiance[: len(patch.faces)]
+    filled = lit(head, white, 0.8).radiance[: len(patch.faces)]
+    occlusion = 1 - direct / 0.8  # in a white furnace what is missing is what is blocked
+    expected = direct / (1 - 0.8 * occlusion)
+    torch.testing.assert_close(filled, expected, rtol=0.02, atol=1e-3)  # quadrature, and occlusion blended by vertex
+    assert float((filled - direct).max()) > 0.1
+
+
+def test_needed_vertices_alone_are_traced(patch: HeadModel):
+    needed = torch.zeros(patch.vertex_count, dtype=torch.bool)
+    needed[:10] = True
+    surface = SurfaceTracer(patch.faces, needed, SIZE).trace(patch.vertices)
+    assert bool((surface.visibility[:10] != 0).any(1).all())
+    assert bool((surface.visibility[10:] == 0).all())
+
+
+def test_refit_equals_a_fresh_trace(patch: HeadModel):
+    everything = torch.ones(patch.vertex_count, dtype=torch.bool)
+    bent = patch.vertices + 0.5 * patch.expression_basis[0]
+    used = SurfaceTracer(patch.faces, everything, SIZE)
+    used.trace(patch.vertices)
+    assert torch.equal(used.trace(bent).visibility, SurfaceTracer(patch.faces, everything, SIZE).trace(bent).visibility)

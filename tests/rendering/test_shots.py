@@ -1,0 +1,83 @@
+"""Poses to render: turning heads, clips, and other people's motion."""
+
+import dataclasses
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from rgb_core.avatar.portrait import Portrait
+from rgb_core.data import Camera
+from rgb_core.errors import InputError
+from rgb_core.heads import HeadModel, axis_angle_to_matrix
+from rgb_core.rendering.shots import TURN, clip_shots, retarget, turntable
+
+
+def look_at(yaw: float) -> Camera:
+    """A camera 1 m from the origin, turned by `yaw` radians about the vertical, OpenCV axes."""
+    turn = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0]))
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    rotation = flip @ turn.T
+    return Camera((100.0, 100.0, 32.0, 32.0), torch.cat([rotation, torch.tensor([[0.0], [0.0], [1.0]])], 1), 64, 64)
+
+
+def frame(root: list[float], translation: list[float], camera: Camera) -> SimpleNamespace:
+    return SimpleNamespace(
+        expression=torch.tensor([0.3, 0.6]),
+        joints=torch.tensor([root]),
+        translation=torch.tensor(translation),
+        camera=camera,
+    )
+
+
+@pytest.fixture
+def avatar(patch: HeadModel) -> SimpleNamespace:
+    portrait = Portrait.of(
+        [frame([0.0, 0.9, 0.0], [0.0] * 3, look_at(0)), frame([0.1, 0.1, 0.0], [0.0] * 3, look_at(0))]
+    )
+    return SimpleNamespace(head=patch, portrait=portrait)
+
+
+def test_portrait_is_the_frame_that_faces_its_camera(avatar: SimpleNamespace):
+    torch.testing.assert_close(avatar.portrait.joints[0], torch.tensor([0.1, 0.1, 0.0]))
+
+
+def test_portrait_survives_yaml(avatar: SimpleNamespace):
+    again = Portrait.from_dict(avatar.portrait.to_dict())
+    assert again.camera.intrinsics == avatar.portrait.camera.intrinsics
+    assert torch.equal(again.camera.world_to_camera, avatar.portrait.camera.world_to_camera)
+    assert torch.equal(again.joints, avatar.portrait.joints)
+
+
+def test_turntable_swings_both_ways_about_the_portrait(avatar: SimpleNamespace):
+    shots = turntable(avatar, 8)
+    rest = axis_angle_to_matrix(avatar.portrait.joints[0])
+    angles = []
+    for shot in shots:
+        relative = axis_angle_to_matrix(shot.joints[0]) @ rest.T
+        angles.append(math.atan2(float(relative[0, 2]), float(relative[0, 0])))
+    assert angles[0] == pytest.approx(0, abs=1e-5)
+    assert angles[2] == pytest.approx(TURN, abs=1e-5)
+    assert angles[6] == pytest.approx(-TURN, abs=1e-5)
+
+
+def test_retarget_keeps_what_the_camera_sees(avatar: SimpleNamespace):
+    """A driving clip whose camera stands elsewhere turns the avatar before its own camera as the driver turned."""
+    source = SimpleNamespace(head=avatar.head)
+    aside = look_at(0.7)
+    frames = [frame([0.2, 0.5, 0.1], [0.01, 0.0, 0.0], aside), frame([0.0, -0.3, 0.0], [-0.01, 0.0, 0.0], aside)]
+    shots = retarget(avatar, source, frames)
+    for shot, driver in zip(shots, frames, strict=True):
+        seen = shot.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(shot.joints[0])
+        wanted = driver.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(driver.joints[0])
+        torch.testing.assert_close(seen, wanted, atol=1e-5, rtol=0)
+        torch.testing.assert_close(shot.expression, driver.expression)
+    apart = shots[0].camera.world_to_camera[:, :3] @ (shots[0].translation - shots[1].translation)
+    torch.testing.assert_close(apart, aside.world_to_camera[:, :3] @ torch.tensor([0.02, 0.0, 0.0]), atol=1e-6, rtol=0)
+
+
+def test_clip_of_another_model_is_refused(avatar: SimpleNamespace):
+    other = dataclasses.replace(avatar.head, expression_names=("a", "b"), name="other")
+    with pytest.raises(InputError, match="rgb animate"):
+        clip_shots(avatar, SimpleNamespace(head=other, folder="clip"), [])

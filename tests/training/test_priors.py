@@ -1,0 +1,57 @@
+"""The priors say nothing about what they allow, and the light starts grey at its level."""
+
+import math
+
+import pytest
+import torch
+
+from rgb_core.training.light import LightParameters, light_smoothness, white_light
+from rgb_core.training.priors import albedo_smoothness, neighbours, opacity_entropy
+
+
+def test_light_starts_grey_at_its_level():
+    envmap = LightParameters(torch.zeros(3, 16, 32), 1.7).envmap()
+    torch.testing.assert_close(envmap, torch.full((3, 16, 32), 1.7))
+
+
+def test_light_stays_positive():
+    assert bool((LightParameters(torch.full((3, 4, 8), -50.0), 2.0).envmap() >= 0).all())
+
+
+def test_smoothness_is_zero_for_constant_light_and_counts_the_equator_more_than_the_pole():
+    base = torch.ones(3, 16, 32)
+    assert float(light_smoothness(base)) == 0
+    pole, equator = base.clone(), base.clone()
+    pole[:, 0, 5] = 4
+    equator[:, 8, 5] = 4
+    assert float(light_smoothness(equator)) > 5 * float(light_smoothness(pole))
+
+
+def test_white_light_measures_chroma_not_level():
+    grey = torch.rand(50, 1, generator=torch.Generator().manual_seed(1)).expand(50, 3)
+    assert float(white_light(grey)) == pytest.approx(0, abs=1e-7)
+    tinted = torch.tensor([[2.0, 1.0, 0.0]])  # mean 1, mean absolute deviation 2/3
+    assert float(white_light(tinted)) == pytest.approx(2 / 3)
+    assert float(white_light(7 * tinted)) == pytest.approx(2 / 3)
+
+
+def test_opacity_entropy_peaks_at_one_half():
+    assert float(opacity_entropy(torch.full((4, 1), 0.5))) == pytest.approx(math.log(2))
+    assert float(opacity_entropy(torch.tensor([[1.0], [0.0]]))) < 2e-3
+
+
+def test_neighbours_stay_within_a_region():
+    axis = torch.arange(10.0)
+    points = torch.stack([axis, torch.zeros(10), torch.zeros(10)], dim=1)
+    region = (axis >= 5).to(torch.uint8)
+    pairs = neighbours(points, region)
+    assert bool((region[pairs[:, 0]] == region[pairs[:, 1]]).all())
+    assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9} == set(pairs[:, 0].tolist())
+
+
+def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge():
+    pairs = torch.tensor([[0, 1]])
+    even = torch.full((2, 3), 0.4)
+    assert float(albedo_smoothness(even, pairs)) == pytest.approx(0, abs=1e-7)
+    costs = [float(albedo_smoothness(torch.tensor([[0.4] * 3, [0.4 * factor] * 3]), pairs)) for factor in (0.3, 0.09)]
+    assert costs[1] < 2.3 * costs[0]  # squares would cost four times as much
