@@ -9,6 +9,7 @@ from .evaluate import evaluate
 from .export import export
 from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
+from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
 
@@ -21,5 +22,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
+    "patch-dataset": patch_dataset,
     "doctor": doctor,
 }
