@@ -1,4 +1,4 @@
-"""Draws the pictures of README.md from an avatar and its dataset: truth, avatar, its layers, and itself under other lights.
+"""Draws the pictures of README.md: truth, avatar, its layers, and the avatar under other lights.
 
 python benchmarks/readme_pictures.py AVATAR DATASET docs/images --frame 00168
 """

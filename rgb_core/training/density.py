@@ -1,5 +1,6 @@
 """Density control: Gaussians multiply where the picture asks for detail and vanish where they are transparent."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from ..avatar.deformation import ExpressionField
 from ..avatar.model import bind_expressions
 from .config import DensityControl
 
-_SPLIT_SHRINK = 1.6
+_SPLIT_SHRINK, _SPLIT_SHIFT = 1.6, 0.75
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ def rearrange(
     statistics: DensityStatistics,
     settings: DensityControl,
     multiply: bool,
-    seed: int,
 ) -> Rearrangement:
     """One event: prune, then (with `multiply`) clone small and split large Gaussians, then walk and bind all anew."""
     opacity = torch.sigmoid(avatar.neutral["opacity"].detach())[:, 0]
@@ -59,8 +59,11 @@ def rearrange(
     grown = avatar.select(order)
     history = order.clone()
     history[len(kept) :] = -1
-    if len(halved):
-        _scatter(grown, len(order) - 2 * len(halved), seed)
+    # A clone and its original share the opacity; rows of `kept` are those of `alive & ~split` in order.
+    doubled = torch.cat([chosen[kept], torch.ones(len(cloned), dtype=torch.bool)])
+    opacity_of = grown.neutral["opacity"]
+    opacity_of[: len(doubled)][doubled] = _thin_out(opacity_of[: len(doubled)][doubled])
+    _halve(grown.neutral, len(order) - 2 * len(halved))
     return _rebind(avatar, grown, field, order, history)
 
 
@@ -75,18 +78,25 @@ def _choose(gradient: torch.Tensor, alive: torch.Tensor, settings: DensityContro
     return wanted
 
 
-def _scatter(avatar: Avatar, first: int, seed: int) -> None:
-    """Move the Gaussians from row `first` on to random places inside themselves and shrink them."""
-    neutral = avatar.neutral
-    generator = torch.Generator().manual_seed(seed)
-    scale = neutral["log_scale"][first:].exp()
-    local = torch.randn(scale.shape, generator=generator) * scale
+def _thin_out(opacity: torch.Tensor) -> torch.Tensor:
+    """Logits of opacities of which two on top of each other cover what one of `opacity` (logits) did."""
+    return torch.logit(1 - torch.sqrt(1 - torch.sigmoid(opacity)), eps=1e-6)
+
+
+def _halve(neutral: dict[str, torch.Tensor], first: int) -> None:
+    """Turn the pairs of equal Gaussians in the two halves of the rows from `first` on into the two ends of one each.
+
+    Every end is shorter along the longest axis and moved along it, so that the pair covers what the one did.
+    """
+    log_scale = neutral["log_scale"][first:]
+    axis = torch.nn.functional.one_hot(log_scale.argmax(1), 3).to(log_scale)
+    direction = torch.ones(len(log_scale), 1)
+    direction[len(log_scale) // 2 :] = -1
+    local = _SPLIT_SHIFT * direction * axis * log_scale.exp()
     w, xyz = torch.nn.functional.normalize(neutral["rotation"][first:], dim=1).split([1, 3], dim=1)
-    cross = torch.linalg.cross(xyz, local) + w * local
-    offset = local + 2 * torch.linalg.cross(xyz, cross)
-    neutral["position"] = torch.cat([neutral["position"][:first], neutral["position"][first:] + offset])
-    neutral["log_scale"] = neutral["log_scale"].clone()
-    neutral["log_scale"][first:] -= torch.tensor(_SPLIT_SHRINK).log()
+    offset = local + 2 * torch.linalg.cross(xyz, torch.linalg.cross(xyz, local) + w * local)
+    neutral["position"][first:] += offset
+    neutral["log_scale"][first:] -= axis * math.log(_SPLIT_SHRINK)
 
 
 def _rebind(

@@ -189,9 +189,7 @@ class _Fit:
         settings, done = self.config.density, (step + 1) / self.config.steps
         if (step + 1) % settings.interval or done < settings.start or step + 1 == self.config.steps:
             return
-        event = rearrange(
-            self.avatar, self.field, self.statistics, settings, done <= settings.stop, self.seed * 1_000_003 + step
-        )
+        event = rearrange(self.avatar, self.field, self.statistics, settings, multiply=done <= settings.stop)
         self.avatar = event.avatar
         for name in CHANNELS:
             self.avatar.neutral[name] = self.optimiser.replace(name, self.avatar.neutral[name], event.gaussians)
