@@ -1,6 +1,7 @@
 """The native dataset: a folder with dataset.json, checked as a whole before any pixel is read."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +13,10 @@ from torch import Tensor
 from ..errors import InputError
 from ..heads import HeadModel, load_head
 from .camera import Camera
-from .frame import Frame, parse_frame
+from .frame import Frame, FrameContext, parse_frame
 from .ground_truth import GroundTruth
 from .pixels import check_reduction, load_labels, load_linear, load_rgba
-from .records import Record, read_json
+from .records import Defects, Record, read_json
 
 FORMAT = "rgb-dataset"
 VERSION = 1
@@ -120,7 +121,25 @@ def load_dataset(folder: str | Path) -> Dataset:
     Raises:
         InputError: at the first problem, naming the file, the frame and the key.
     """
-    folder = Path(folder)
+    dataset = _read(Path(folder), Defects())
+    assert dataset is not None  # without a defect there is one
+    return dataset
+
+
+def examine_dataset(folder: str | Path) -> tuple[Dataset | None, list[str]]:
+    """What `load_dataset` would return with the sound frames alone, and a sentence for every defect.
+
+    The dataset is None where too little is sound to have one.
+    """
+    defects = Defects(keep=True)
+    dataset = None
+    with defects.checked():
+        dataset = _read(Path(folder), defects)
+    return dataset, defects.found
+
+
+def _read(folder: Path, defects: Defects) -> Dataset | None:
+    """A dataset of what is sound; None where a defect that `defects` kept leaves none."""
     path = folder / FILE_NAME
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
@@ -133,39 +152,45 @@ def load_dataset(folder: str | Path) -> Dataset:
         record.fail("format", f"is {record.get('format')!r}, expected '{FORMAT}'")
     if record.get("version") != VERSION:
         record.fail("version", f"{record.get('version')!r} is unknown; this program reads version {VERSION}")
-    head_path = folder / record.text("head_model")
-    if not head_path.is_file():
-        record.fail("head_model", f"names {head_path}, which does not exist")
-    head = load_head(head_path)
-    size = record.count("width"), record.count("height")
-    frames = _parse_frames(record, path, size, head)
+    values: dict[str, Any] = {}
+    for key, check in _CHECKS.items():
+        with defects.checked():
+            values[key] = check(record)
+    if not {"head_model", "width", "height"} <= values.keys():
+        return None
+    head = values["head_model"]
+    context = FrameContext(folder, (values["width"], values["height"]), head)
+    frames: list[Frame] = []
+    with defects.checked():
+        values["shape"] = _shape(record, head)
+    with defects.checked():
+        frames = _parse_frames(record, context, defects)
+    if not frames:
+        return None
+    splits = _splits(record, defects)
+    if len(values) <= len(_CHECKS):
+        return None
+    sound = {frame.id for frame in frames}
     return Dataset(
         folder=folder,
-        subject=record.text("subject"),
-        width=size[0],
-        height=size[1],
-        fps=record.number("fps"),
+        subject=values["subject"],
+        width=values["width"],
+        height=values["height"],
+        fps=values["fps"],
         head=head,
-        light_frame=_light_frame(record),
-        shape=_shape(record, head),
-        splits=_splits(record, {frame.id for frame in frames}),
-        all_frames=frames,
+        light_frame=values["light_frame"],
+        shape=values["shape"],
+        splits={name: tuple(frame_id for frame_id in ids if frame_id in sound) for name, ids in splits.items()},
+        all_frames=tuple(frames),
         extra=record.unknown(_KEYS),
     )
 
 
-def _parse_frames(record: Record, path: Path, size: tuple[int, int], head: HeadModel) -> tuple[Frame, ...]:
-    values = record.items("frames")
-    if not values:
-        record.fail("frames", "is empty")
-    frames = []
-    for index, value in enumerate(values):
-        name = value.get("id", f"number {index}") if isinstance(value, dict) else f"number {index}"
-        frames.append(parse_frame(Record(value, f"{path}, frame {name}"), path.parent, size, head))
-    repeated = [name for name, count in Counter(frame.id for frame in frames).items() if count > 1]
-    if repeated:
-        record.fail("frames", f"has the id '{repeated[0]}' more than once")
-    return tuple(frames)
+def _head(record: Record) -> HeadModel:
+    path = Path(record.context).parent / record.text("head_model")
+    if not path.is_file():
+        record.fail("head_model", f"names {path}, which does not exist")
+    return load_head(path)
 
 
 def _light_frame(record: Record) -> str:
@@ -181,17 +206,52 @@ def _shape(record: Record, head: HeadModel) -> Tensor:
     return torch.from_numpy(values).float()
 
 
-def _splits(record: Record, known: set[str]) -> dict[str, tuple[str, ...]]:
-    splits = Record(record.get("splits"), f"{record.context}, splits")
+_CHECKS: dict[str, Callable[[Record], Any]] = {
+    "head_model": _head,
+    "width": lambda record: record.count("width"),
+    "height": lambda record: record.count("height"),
+    "subject": lambda record: record.text("subject"),
+    "fps": lambda record: record.number("fps"),
+    "light_frame": _light_frame,
+}
+
+
+def _parse_frames(record: Record, context: FrameContext, defects: Defects) -> list[Frame]:
+    values = record.items("frames")
+    if not values:
+        record.fail("frames", "is empty")
+    frames = []
+    for index, value in enumerate(values):
+        name = value.get("id", f"number {index}") if isinstance(value, dict) else f"number {index}"
+        with defects.checked():
+            frame = parse_frame(Record(value, f"{record.context}, frame {name}"), context, defects)
+            frames += [frame] if frame else []
+    for name, count in Counter(frame.id for frame in frames).items():
+        if count > 1:
+            with defects.checked():
+                record.fail("frames", f"has the id '{name}' more than once")
+    return frames
+
+
+def _splits(record: Record, defects: Defects) -> dict[str, tuple[str, ...]]:
     parsed: dict[str, tuple[str, ...]] = {"train": (), "test": ()}
-    for name in splits.values:
-        ids = splits.items(name)
-        unknown = [frame_id for frame_id in ids if not isinstance(frame_id, str) or frame_id not in known]
-        if unknown:
-            splits.fail(name, f"names the frame {unknown[0]!r}, which does not exist")
-        if len(set(ids)) < len(ids):
-            splits.fail(name, "names a frame more than once")
-        parsed[name] = tuple(ids)
-    if not parsed["train"]:
-        splits.fail("train", "is empty; training needs at least one frame")
+    ids = (value.get("id") for value in record.items("frames") if isinstance(value, dict))
+    known = {frame_id for frame_id in ids if isinstance(frame_id, str)}  # those of defective frames too
+    with defects.checked():
+        splits = Record(record.get("splits"), f"{record.context}, splits")
+        for name in splits.values:
+            with defects.checked():
+                parsed[name] = _split(splits, name, known)
+        if splits.values.get("train", []) == []:
+            splits.fail("train", "is empty; training needs at least one frame")
     return parsed
+
+
+def _split(splits: Record, name: str, known: set[str]) -> tuple[str, ...]:
+    ids = splits.items(name)
+    for frame_id in ids:
+        if not isinstance(frame_id, str) or frame_id not in known:
+            splits.fail(name, f"names the frame {frame_id!r}, which does not exist")
+    if len(set(ids)) < len(ids):
+        splits.fail(name, "names a frame more than once")
+    return tuple(ids)

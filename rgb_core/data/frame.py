@@ -1,5 +1,6 @@
 """One frame of a dataset, and the checks that its record in dataset.json must pass."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 from ..heads import HeadModel
 from ..images import check_png
 from .camera import Camera
-from .records import Record
+from .records import Defects, Record
 
 _KEYS = frozenset({"id", "image", "semantic", "K", "w2c", "expression", "joints", "translation"})
 _ROTATION_TOLERANCE = 1e-3  # largest error of R R^T: files carry matrices with four digits or more
@@ -47,43 +48,87 @@ def check_id(record: Record, key: str) -> str:
     return name
 
 
-def parse_frame(record: Record, folder: Path, size: tuple[int, int], head: HeadModel) -> Frame:
-    """Check one record of `frames` against the head model and the headers of its image files.
+@dataclass(frozen=True)
+class FrameContext:
+    """What every record of `frames` is checked against."""
+
+    folder: Path
+    size: tuple[int, int]
+    """(width, height) of the images."""
+    head: HeadModel
+
+
+def parse_frame(record: Record, context: FrameContext, defects: Defects) -> Frame | None:
+    """Check one record of `frames` against the head model and the headers of its image files, key by key.
+
+    Returns:
+        The frame; None where `defects` kept what is wrong with it, each with the file, the frame and the key.
 
     Raises:
-        InputError: naming the file, the frame and the key.
+        InputError: at the first defect, where `defects` keeps none.
     """
-    name = check_id(record, "id")
+    known = len(defects.found)
+    values: dict[str, Any] = {}
+    for key, check in _CHECKS.items():
+        with defects.checked():
+            values[key] = check(record, context)
+    if "w2c" in values and "translation" in values:
+        with defects.checked():
+            _check_in_view(record, values["w2c"], values["translation"], context.head)
+    if len(defects.found) > known:
+        return None
+    return Frame(
+        id=values["id"],
+        image=values["image"],
+        semantic=values["semantic"],
+        camera=Camera(values["K"], _float32(values["w2c"]), *context.size),
+        expression=_float32(values["expression"]),
+        joints=_float32(values["joints"]),
+        translation=_float32(values["translation"]),
+        extra=record.unknown(_KEYS),
+    )
+
+
+def _intrinsics(record: Record, _: FrameContext) -> tuple[float, ...]:
     fx, fy, cx, cy = record.array("K", (4,)).tolist()
     if fx <= 0 or fy <= 0:
         record.fail("K", "is [fx, fy, cx, cy] in pixels with positive focal lengths")
-    world_to_camera = record.array("w2c", (3, 4))
-    _check_rigid(record, world_to_camera)
-    translation = record.array("translation", (3,))
-    _check_in_view(record, world_to_camera, translation, head)
-    image = _image_file(record, "image", folder, 4, size)
-    has_labels = record.values.get("semantic") is not None
-    return Frame(
-        id=name,
-        image=image,
-        semantic=_image_file(record, "semantic", folder, 1, size) if has_labels else None,
-        camera=Camera((fx, fy, cx, cy), _float32(world_to_camera), *size),
-        expression=_float32(record.array("expression", (head.expression_basis.shape[0],))),
-        joints=_float32(record.array("joints", (head.joint_count, 3))),
-        translation=_float32(translation),
-        extra=record.unknown(_KEYS),
-    )
+    return fx, fy, cx, cy
+
+
+def _world_to_camera(record: Record, _: FrameContext) -> np.ndarray:
+    matrix = record.array("w2c", (3, 4))
+    _check_rigid(record, matrix)
+    return matrix
+
+
+def _semantic(record: Record, context: FrameContext) -> Path | None:
+    if record.values.get("semantic") is None:
+        return None
+    return _image_file(record, "semantic", 1, context)
+
+
+_CHECKS: dict[str, Callable[[Record, FrameContext], Any]] = {
+    "id": lambda record, _: check_id(record, "id"),
+    "K": _intrinsics,
+    "w2c": _world_to_camera,
+    "translation": lambda record, _: record.array("translation", (3,)),
+    "image": lambda record, context: _image_file(record, "image", 4, context),
+    "semantic": _semantic,
+    "expression": lambda record, context: record.array("expression", (context.head.expression_basis.shape[0],)),
+    "joints": lambda record, context: record.array("joints", (context.head.joint_count, 3)),
+}
 
 
 def _float32(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def _image_file(record: Record, key: str, folder: Path, channels: int, size: tuple[int, int]) -> Path:
-    path = folder / record.text(key)
+def _image_file(record: Record, key: str, channels: int, context: FrameContext) -> Path:
+    path = context.folder / record.text(key)
     if not path.is_file():
         record.fail(key, f"names {path}, which does not exist")
-    check_png(path, channels, size)
+    check_png(path, channels, context.size)
     return path
 
 

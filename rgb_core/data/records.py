@@ -1,6 +1,8 @@
 """Reading JSON records: every wrong value becomes one sentence that names the file, the place and the key."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +28,28 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object, not a {type(value).__name__}")
     return value
+
+
+class Defects:
+    """What becomes of a defect that does not keep the rest from being checked: it is raised, or kept among `found`.
+
+    Args:
+        keep: go on after a defect.
+    """
+
+    def __init__(self, keep: bool = False) -> None:
+        self._keep = keep
+        self.found: list[str] = []
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """A check that stands alone; a defect ends the block."""
+        try:
+            yield
+        except InputError as error:
+            if not self._keep:
+                raise
+            self.found.append(str(error))
 
 
 class Record:

@@ -1,0 +1,72 @@
+"""`examine_dataset`: every defect at once, with file and key, and the sound frames that remain."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from dataset_samples import IDS, write_dataset
+
+from rgb_core.data.dataset import examine_dataset
+from rgb_core.images import write_png
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "subject")
+
+
+def edit(folder: Path, change) -> None:
+    path = folder / "dataset.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def test_a_sound_dataset_has_no_defect(folder: Path):
+    dataset, defects = examine_dataset(folder)
+    assert defects == []
+    assert [frame.id for frame in dataset.all_frames] == list(IDS)
+
+
+def test_all_defects_are_found_and_sound_frames_remain(folder: Path):
+    def damage(record):
+        record["frames"][0].update(K=[1, 1], expression=[0.0], joints="none")
+        record["frames"][1]["w2c"][0][3] = float("nan")
+        del record["frames"][1]["image"]
+        record["splits"]["validation"] = ["nobody"]
+
+    edit(folder, damage)
+    write_png(folder / "semantic" / f"{IDS[0]}.png", torch.zeros(3, 3))
+    dataset, defects = examine_dataset(folder)
+    first, second = (f"{folder}/dataset.json, frame {name}: " for name in IDS[:2])
+    assert defects == [
+        f"{first}K has shape [2], expected [4]",
+        f"{folder}/semantic/{IDS[0]}.png is 3 x 3 pixels, expected 16 x 12",
+        f"{first}expression has shape [1], expected [2]",
+        f"{first}joints must be numbers of shape [2, 3]",
+        f"{second}w2c has a number that is not finite",
+        f"{second}image is missing",
+        f"{folder}/dataset.json, splits: validation names the frame 'nobody', which does not exist",
+    ]
+    assert [frame.id for frame in dataset.all_frames] == list(IDS[2:])
+    assert dataset.splits["train"] == ()
+
+
+def test_defects_of_the_dataset_itself_are_found_together(folder: Path):
+    edit(folder, lambda record: record.update(fps=-1, light_frame="moon", width=0))
+    dataset, defects = examine_dataset(folder)
+    assert dataset is None
+    assert [defect.split(": ")[1].split()[0] for defect in defects] == ["width", "fps", "light_frame"]
+
+
+@pytest.mark.parametrize("frames", [{}, [], [3], [{"id": []}], None])
+def test_without_frames_that_is_said_once(folder: Path, frames: object):
+    edit(folder, lambda record: record.update(frames=frames))
+    dataset, defects = examine_dataset(folder)
+    assert dataset is None
+    assert len(defects) == len(set(defects)) > 0
+
+
+def test_what_is_no_dataset(tmp_path: Path):
+    assert examine_dataset(tmp_path / "none") == (None, [f"{tmp_path / 'none'} is not a folder"])
