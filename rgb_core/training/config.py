@@ -34,6 +34,7 @@ class LossWeights(_Settings):
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
     albedo_smoothness: float = Field(0.02, ge=0, description="robust log-albedo difference of neighbours")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
+    skin_tone: float = Field(0.1, ge=0, description="squared log ratio of the skin's mean albedo to `skin_luminance`")
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
     opacity_entropy: float = Field(0.002, ge=0, description="binary entropy of opacity, in the last third")
 

@@ -15,8 +15,9 @@ from ..heads import HeadModel, vertex_normals
 from ..images import srgb_to_linear
 from .config import GaussianConfig
 from .frames import TrainingFrames
+from .priors import SKIN_REGION
 
-HIDDEN_REGION, SKIN_REGION = 9, 0
+HIDDEN_REGION = 9
 _OPACITY, _ROUGHNESS, _SPECULAR = 0.7, 0.5, 0.35
 _FLATNESS = 0.4
 _COLOUR_FRAMES = 16

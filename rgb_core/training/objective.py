@@ -63,6 +63,7 @@ def prior_terms(
         "light_smoothness": light_smoothness(envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
+        "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else torch.zeros(()),
     }
     if progress >= _ENTROPY_START:

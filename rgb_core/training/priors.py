@@ -19,6 +19,7 @@ _PARTS = {
     "lips": ((8,), (0.2, 0.6), (0.2, 0.8), 2.0),
     "other": ((9,), (0.3, 0.7), (0.05, 0.7), 3.0),
 }
+SKIN_REGION = 0
 _NEIGHBOURS = 4
 _ROBUST = 0.1
 
@@ -30,6 +31,7 @@ class PartPriors:
     roughness: torch.Tensor  # [P, 2]
     specular: torch.Tensor  # [P, 2]
     reach: torch.Tensor  # [P] metres above the surface
+    skin: torch.Tensor  # [S] the Gaussians on skin, or all of them where a head has no skin
 
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
@@ -38,12 +40,17 @@ class PartPriors:
         for regions, roughness, specular, reach_mm in _PARTS.values():
             table[list(regions)] = torch.tensor([*roughness, *specular, 1e-3 * reach_mm])
         rows = table[avatar.region().long()]
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4])
+        skin = (avatar.region() == SKIN_REGION).nonzero()[:, 0]
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], skin if len(skin) else torch.arange(avatar.count))
 
     def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared excess of roughness and specular albedo over their ranges."""
         specular = gaussians.specular_albedo[:, 0]
         return _hinge(gaussians.roughness[:, 0], self.roughness) + _hinge(specular, self.specular)
+
+    def skin_tone(self, gaussians: PosedGaussians, luminance: float) -> torch.Tensor:
+        """Squared log ratio of the skin's mean albedo to `luminance`: what fixes the scale that pictures leave open."""
+        return (gaussians.albedo.index_select(0, self.skin).mean() / luminance).log().square()
 
 
 def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
