@@ -1,6 +1,6 @@
 """What every kernel package shares: argument checks with readable errors, numba settings, device dispatch."""
 
-from .arguments import ArgumentError, UnsupportedDevice, as_numpy, check_tensor, require_cpu
+from .arguments import ArgumentError, UnsupportedDevice, as_numpy, check_tensor, device_of, require_cpu
 from .environment import texel_directions
 from .jit import chunk_bounds, jit, parallel_jit
 
@@ -10,6 +10,7 @@ __all__ = [
     "as_numpy",
     "check_tensor",
     "chunk_bounds",
+    "device_of",
     "jit",
     "parallel_jit",
     "require_cpu",

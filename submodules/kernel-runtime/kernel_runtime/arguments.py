@@ -1,5 +1,7 @@
 """Argument checks: a wrong shape, dtype or device is reported once, by name, before a kernel runs."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 
@@ -17,8 +19,9 @@ def check_tensor(
     tensor: torch.Tensor,
     shape: tuple[int | None, ...],
     dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
 ) -> torch.Tensor:
-    """Return `tensor` contiguous if it has `shape` (None matches any size) and `dtype`.
+    """Return `tensor` contiguous if it has `shape` (None matches any size), `dtype` and `device` (None: any).
 
     Raises:
         ArgumentError: naming the argument, what it is and what was expected.
@@ -33,6 +36,8 @@ def check_tensor(
         raise ArgumentError(f"{name}: expected shape {expected}, got {list(tensor.shape)}")
     if tensor.dtype != dtype:
         raise ArgumentError(f"{name}: expected {dtype}, got {tensor.dtype}")
+    if device is not None and tensor.device != device:
+        raise ArgumentError(f"{name}: expected a tensor on {device}, got one on {tensor.device}")
     return tensor.contiguous()
 
 
@@ -43,6 +48,23 @@ def require_cpu(operation: str, *tensors: torch.Tensor | None) -> None:
             raise UnsupportedDevice(
                 f"{operation} has no {tensor.device.type} kernel in this version: move its tensors to the CPU"
             )
+
+
+def device_of(operation: str, *tensors: torch.Tensor | None) -> Literal["cpu", "cuda"]:
+    """The kind of device that holds every tensor given, for dispatch; None is skipped.
+
+    Raises:
+        UnsupportedDevice: the tensors lie on several devices, or on one that is neither a CPU nor a CUDA device.
+    """
+    devices = sorted({str(tensor.device) for tensor in tensors if tensor is not None})
+    if len(devices) > 1:
+        raise UnsupportedDevice(f"{operation} got tensors on {' and '.join(devices)}: move them to one device")
+    kind = devices[0].partition(":")[0] if devices else "cpu"
+    if kind == "cpu":
+        return "cpu"
+    if kind == "cuda":
+        return "cuda"
+    raise UnsupportedDevice(f"{operation} has no {kind} kernel: move its tensors to the CPU or to a CUDA device")
 
 
 def as_numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -1,0 +1,143 @@
+"""Compiles CUDA C++ from package data to machine code with NVRTC, and keeps the results on disk."""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from .arguments import UnsupportedDevice
+
+# Changes when what a cache entry holds changes.
+_FORMAT = 1
+_CPP_STANDARD = "c++17"
+
+
+class CompileError(RuntimeError):
+    """NVRTC refused a source; the message holds its log."""
+
+
+@dataclass(frozen=True)
+class Cubin:
+    """Machine code for one architecture and the mangled name of each kernel in it."""
+
+    code: bytes
+    symbols: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CudaSource:
+    """A .cu file and the headers it includes, all in one package's data, and how to compile them.
+
+    fast_math allows approximate division, square root and transcendental functions and flushes denormals to zero; sums
+    are never reordered.
+    """
+
+    package: str
+    source: str
+    includes: tuple[str, ...] = ()
+    fast_math: bool = True
+
+    def texts(self) -> list[str]:
+        """The source and its headers, in the order of `includes`."""
+        return [(self._folder() / name).read_text() for name in (self.source, *self.includes)]
+
+    def compile(self, arch: str, names: tuple[str, ...]) -> Cubin:
+        """The kernels `names` (C++ expressions such as `blend<3>`) for `arch` (`sm_90`), from the cache if there.
+
+        Needs no GPU.
+
+        Raises:
+            CompileError: with the compiler's log.
+            UnsupportedDevice: cuda.core or NVRTC is not installed.
+        """
+        path = cache_folder() / f"{self._key(arch, names)}.cubin"
+        cubin = _read(path)
+        if cubin is None:
+            cubin = self._compile(arch, names)
+            _write(path, cubin)
+        return cubin
+
+    def _folder(self) -> Path:
+        return Path(str(resources.files(self.package)))
+
+    def _key(self, arch: str, names: tuple[str, ...]) -> str:
+        settings = [_FORMAT, _CPP_STANDARD, self.fast_math, arch, nvrtc_version(), names, self.source, self.includes]
+        return hashlib.sha256(json.dumps([settings, self.texts()]).encode()).hexdigest()
+
+    def _compile(self, arch: str, names: tuple[str, ...]) -> Cubin:
+        from cuda.core import Program, ProgramOptions
+
+        options = ProgramOptions(
+            name=self.source, arch=arch, std=_CPP_STANDARD, use_fast_math=self.fast_math,
+            include_path=str(self._folder()),
+        )  # fmt: skip
+        try:
+            compiled = Program(self.texts()[0], "c++", options).compile("cubin", name_expressions=names)
+        except Exception as error:
+            raise CompileError(f"{self.package}/{self.source} does not compile for {arch}:\n{error}") from error
+        symbols = {_text(name): _text(symbol) for name, symbol in compiled.symbol_mapping.items()}
+        return Cubin(bytes(compiled.code), symbols)
+
+
+@lru_cache(maxsize=1)
+def nvrtc_version() -> tuple[int, int]:
+    """Major and minor version of the compiler.
+
+    Raises:
+        UnsupportedDevice: cuda.core or NVRTC is not installed.
+    """
+    try:
+        import cuda.core  # noqa: F401, the launcher that must come with the compiler
+        from cuda.bindings import nvrtc
+
+        status, major, minor = nvrtc.nvrtcVersion()
+    except Exception as error:  # cuda.bindings reports a library it cannot load by various types
+        raise UnsupportedDevice(
+            "CUDA tensors need the packages cuda-core and nvidia-cuda-nvrtc (pip install 'kernel-runtime[cuda]'), "
+            f"which did not load: {error}"
+        ) from error
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        raise UnsupportedDevice(f"CUDA tensors need NVRTC, which did not start: {status}")
+    return major, minor
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $RGB_CACHE_DIR, else rgb in the user's cache folder."""
+    if "RGB_CACHE_DIR" in os.environ:
+        return Path(os.environ["RGB_CACHE_DIR"]) / "cubins"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rgb" / "cubins"
+
+
+def _read(path: Path) -> Cubin | None:
+    """The entry at `path`, or None if there is none that is whole."""
+    try:
+        head, code = path.read_bytes().split(b"\n", 1)
+        entry = json.loads(head)
+        if entry["sha256"] == hashlib.sha256(code).hexdigest():
+            return Cubin(code, entry["symbols"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _write(path: Path, cubin: Cubin) -> None:
+    """Put the entry at `path` in one step, so that other processes never see half of it.
+
+    A folder that cannot be written costs only compiling again.
+    """
+    head = json.dumps({"sha256": hashlib.sha256(cubin.code).hexdigest(), "symbols": cubin.symbols})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(head.encode() + b"\n" + cubin.code)
+        os.replace(file.name, path)
+    except OSError:
+        return
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
