@@ -47,6 +47,7 @@ class View:
 class Lists:
     """What the forward pass leaves for the backward pass."""
 
+    covariances: torch.Tensor  # [P,6] float64
     splats: np.ndarray
     features: np.ndarray  # [P, padded channels], alpha first
     offsets: np.ndarray  # [P+1], the instances of every splat
@@ -58,20 +59,24 @@ class Lists:
     last_contributor: np.ndarray
 
 
-def covariances(rotations: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-    """World covariances as upper triangles [P,6], float64."""
+def _covariances(shape: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """World covariances as upper triangles [P,6] float64, from themselves or from rotations and scales."""
+    if len(shape) == 1:
+        return shape[0]
+    rotations, scales = shape
     out = torch.empty(len(scales), 6, dtype=torch.float64)
     covariances_forward(as_numpy(rotations), as_numpy(scales), out.numpy())
     return out
 
 
-def covariance_gradients(
-    rotations: torch.Tensor, scales: torch.Tensor, grad: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients of rotations [P,4] and scales [P,3]."""
+def _shape_gradients(shape: tuple[torch.Tensor, ...], grad_covariance: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Gradients of the tensors in `shape` from those of the covariances."""
+    if len(shape) == 1:
+        return (grad_covariance,)
+    rotations, scales = shape
     grad_rotations, grad_scales = torch.empty_like(rotations), torch.empty_like(scales)
     covariances_backward(
-        as_numpy(rotations), as_numpy(scales), as_numpy(grad), grad_rotations.numpy(), grad_scales.numpy()
+        as_numpy(rotations), as_numpy(scales), as_numpy(grad_covariance), grad_rotations.numpy(), grad_scales.numpy()
     )
     return grad_rotations, grad_scales
 
@@ -104,14 +109,19 @@ def _balanced(tile_starts: np.ndarray) -> np.ndarray:
 
 def forward(
     means: torch.Tensor,
-    covariance: torch.Tensor,
+    shape: tuple[torch.Tensor, ...],
     opacities: torch.Tensor,
     features: torch.Tensor,
     view: View,
     alpha_point_id: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Lists]:
-    """Image [H,W,C], alpha [H,W], radii [P] and what `backward` needs."""
-    points = len(means)
+    capacity: int | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Lists]:
+    """Image [H,W,C], alpha [H,W], radii [P], number of instances [] and what `backward` needs.
+
+    `shape` is (covariances [P,6] float64,) or (rotations [P,4], scales [P,3]). The lists have the size they need,
+    whatever the `capacity`.
+    """
+    points, covariance = len(means), _covariances(shape)
     rows, columns = -(-view.height // TILE_HEIGHT), -(-view.width // TILE_WIDTH)
     splats = np.empty((points, SPLAT_COLUMNS), np.float32)
     depths = np.empty(points, np.float32)
@@ -143,32 +153,36 @@ def forward(
         last_contributor,
     )  # fmt: skip
     lists = Lists(
-        splats, padded, offsets, tile_starts, tile_bounds, instances, owners, final_transmittance, last_contributor
-    )
-    return image, alpha, radii, lists
+        covariance, splats, padded, offsets, tile_starts, tile_bounds, instances, owners, final_transmittance,
+        last_contributor,
+    )  # fmt: skip
+    return image, alpha, radii, torch.tensor(offsets[-1]), lists
 
 
 def backward(
     means: torch.Tensor,
-    covariance: torch.Tensor,
+    shape: tuple[torch.Tensor, ...],
     opacities: torch.Tensor,
+    features: torch.Tensor,
     view: View,
     lists: Lists,
     grad_image: torch.Tensor,
     grad_alpha: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of means, covariances, opacities, features, and (by the image alone) screen points."""
-    channels = grad_image.shape[2]
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients of means, shape, opacities, features, and (by the image alone) screen points."""
+    channels, covariance = features.shape[1], lists.covariances
     sums = np.zeros((len(lists.instances), SUM_COLUMNS + channels), np.float32)
     blend_backward(
         lists.tile_bounds, lists.tile_starts, lists.instances, lists.owners, lists.splats, lists.features,
         lists.final_transmittance, lists.last_contributor, as_numpy(grad_image), as_numpy(grad_alpha), sums,
     )  # fmt: skip
-    grad_means, grad_covariance, grad_opacities = (torch.empty_like(t) for t in (means, covariance, opacities))
-    grad_features, grad_screen = means.new_empty(len(means), channels), means.new_empty(len(means), 2)
+    grad_means, grad_covariance, grad_opacities, grad_features = (
+        torch.empty_like(t) for t in (means, covariance, opacities, features)
+    )
+    grad_screen = means.new_empty(len(means), 2)
     project_backward(
         sums, lists.offsets, as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera,
         view.lens, view.width, view.height, grad_means.numpy(), grad_covariance.numpy(), grad_opacities.numpy(),
         grad_features.numpy(), grad_screen.numpy(),
     )  # fmt: skip
-    return grad_means, grad_covariance, grad_opacities, grad_features, grad_screen
+    return grad_means, _shape_gradients(shape, grad_covariance), grad_opacities, grad_features, grad_screen

@@ -90,8 +90,16 @@ def _blend_row(row, edge, slope, top, feature, position):
 @jit
 def _accumulate(row, channel, feature):
     """Add a later block of weighted features."""
-    f0, f1, f2, f3, f4, f5, f6, f7 = (feature[0], feature[1], feature[2], feature[3],
-                                      feature[4], feature[5], feature[6], feature[7])
+    f0, f1, f2, f3, f4, f5, f6, f7 = (
+        feature[0],
+        feature[1],
+        feature[2],
+        feature[3],
+        feature[4],
+        feature[5],
+        feature[6],
+        feature[7],
+    )
     for x in range(LANES):
         weight = row[_WEIGHT + x]
         channel[x] += f0 * weight

@@ -1,5 +1,7 @@
 """Gaussian splatting in plain torch, dense over pixels and Gaussians: slow, differentiable, in any float dtype."""
 
+from typing import NamedTuple
+
 import torch
 
 from .splatting import (
@@ -9,9 +11,16 @@ from .splatting import (
     MIN_EIGENVALUE_GAP,
     MIN_TRANSMITTANCE,
     RADIUS_SIGMAS,
-    Rasterization,
     tan_limits,
 )
+
+
+class Reference(NamedTuple):
+    """A `Rasterization` without tiles, so without instances."""
+
+    image: torch.Tensor
+    alpha: torch.Tensor
+    radii: torch.Tensor
 
 
 def rotation_matrices(quaternions: torch.Tensor) -> torch.Tensor:
@@ -94,7 +103,7 @@ def rasterize(
     screen_points: torch.Tensor | None = None,
     near: float = 0.05,
     alpha_point_id: int = 0,
-) -> Rasterization:
+) -> Reference:
     """The same as `diff_gaussian_rasterization.rasterize`, in the dtype of `means` and by autograd."""
     covariance = covariances(rotations, scales)
     centers, image_covariance, depths, radii = _project(
@@ -109,4 +118,4 @@ def rasterize(
         feature_weights = _weights((centers + shift)[order], *splats)
     image = (feature_weights @ features[order]).reshape(height, width, -1)
     alpha = weights[:, order >= alpha_point_id].sum(1).reshape(height, width)
-    return Rasterization(image, alpha, radii)
+    return Reference(image, alpha, radii)

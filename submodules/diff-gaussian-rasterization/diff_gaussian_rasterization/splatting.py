@@ -19,6 +19,7 @@ class Rasterization(NamedTuple):
     image: torch.Tensor  # [H,W,C] features, premultiplied by alpha: on black
     alpha: torch.Tensor  # [H,W] in 0..1
     radii: torch.Tensor  # [P] int32, three standard deviations in pixels; 0 = culled
+    instances: torch.Tensor  # [] int64, pairs of a Gaussian and a tile that sees it
 
 
 def tan_limits(focal: float, center: float, size: int) -> tuple[float, float]:

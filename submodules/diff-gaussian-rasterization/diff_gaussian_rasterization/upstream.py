@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from kernel_runtime import ArgumentError, require_cpu
+from kernel_runtime import ArgumentError, device_of
 
 from . import spherical_harmonics
-from .ops import rasterize_covariances, world_covariances
+from .ops import rasterize, rasterize_covariances
 
 NEAR = 0.2  # depth in scene units up to which upstream culls
 _TOLERANCE = 1e-3  # relative, when fields that say the same are compared
@@ -31,7 +31,9 @@ class GaussianRasterizationSettings(NamedTuple):
 
 def _intrinsics(settings: GaussianRasterizationSettings) -> tuple[float, float, float, float]:
     """Focal lengths and principal point in pixels, from the projection matrix."""
-    view, full = settings.viewmatrix.detach().double().T, settings.projmatrix.detach().double().T
+    # Both at once: a single copy from the device.
+    matrices = torch.stack([settings.viewmatrix.detach(), settings.projmatrix.detach()]).cpu().double()
+    view, full = matrices.transpose(1, 2)
     projection = full @ torch.linalg.inv(view)
     projection = projection / projection[3, 2]
     pinhole = torch.zeros(3, 4, dtype=torch.float64)
@@ -86,28 +88,18 @@ def rasterize_gaussians(
         ArgumentError: a shape, dtype or device does not fit, or the matrices are not a pinhole camera.
     """
     settings = raster_settings
-    require_cpu("rasterize_gaussians", means3D, means2D, sh, colors_precomp, opacities, scales, rotations)
+    device_of("rasterize_gaussians", means3D, means2D, sh, colors_precomp, opacities, scales, rotations)
     colors = colors_precomp
     if _given(sh):
         directions = torch.nn.functional.normalize(means3D - settings.campos, dim=1)
         colors = spherical_harmonics.colors(settings.sh_degree, sh, directions)
-    if _given(cov3Ds_precomp):
-        covariances = cov3Ds_precomp.double()
-    else:
-        covariances = world_covariances(rotations, scales * settings.scale_modifier)
     # Blending colour - background on black equals blending colour over the background, with the exact gradients.
-    result = rasterize_covariances(
-        means3D,
-        covariances,
-        opacities,
-        colors - settings.bg,
-        settings.viewmatrix.T[:3],
-        _intrinsics(settings),
-        settings.image_width,
-        settings.image_height,
-        screen_points=means2D[:, :2],
-        near=NEAR,
-    )
+    scene = opacities, colors - settings.bg, settings.viewmatrix.T[:3], _intrinsics(settings)
+    options = settings.image_width, settings.image_height, means2D[:, :2], NEAR
+    if _given(cov3Ds_precomp):
+        result = rasterize_covariances(means3D, cov3Ds_precomp.double(), *scene, *options)
+    else:
+        result = rasterize(means3D, rotations, scales * settings.scale_modifier, *scene, *options)
     return (result.image + settings.bg).permute(2, 0, 1), result.radii
 
 

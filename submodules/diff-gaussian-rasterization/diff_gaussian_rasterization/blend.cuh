@@ -1,0 +1,50 @@
+// What the forward and the backward blending share: which pixel a thread has, and splats staged in shared memory.
+
+#pragma once
+
+#include "splat.cuh"
+
+// One block is one tile, one warp a patch of it, one thread a pixel.
+struct Pixel {
+    int x, y;
+    bool inside;
+    float patch_x, patch_y;  // first pixel of the warp's patch
+
+    __device__ Pixel(int width, int height) {
+        constexpr int PATCHES = TILE / PATCH_WIDTH;  // side by side
+        int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+        int first_x = blockIdx.x * TILE + warp % PATCHES * PATCH_WIDTH;
+        int first_y = blockIdx.y * TILE + warp / PATCHES * PATCH_HEIGHT;
+        x = first_x + lane % PATCH_WIDTH;
+        y = first_y + lane / PATCH_WIDTH;
+        inside = x < width && y < height;
+        patch_x = static_cast<float>(first_x);
+        patch_y = static_cast<float>(first_y);
+    }
+};
+
+// A block of CHANNELS channels of one splat, behind the 0 or 1 by which it counts in the alpha output.
+template <int CHANNELS>
+struct __align__(16) Features {
+    float counts;
+    float values[CHANNELS];
+
+    __device__ void load(const float* features, int owner, int channels, int first, int alpha_point_id) {
+        const float* row = features + static_cast<long long>(owner) * channels + first;
+        counts = owner >= alpha_point_id ? 1.0f : 0.0f;
+#pragma unroll
+        for (int c = 0; c < CHANNELS; ++c) values[c] = first + c < channels ? row[c] : 0.0f;
+    }
+};
+
+// The list of the block's tile, as far as it was kept.
+struct TileList {
+    long long begin;
+    int count;
+
+    __device__ TileList(const long long* tile_starts, long long capacity) {
+        int tile = blockIdx.y * gridDim.x + blockIdx.x;
+        begin = min(tile_starts[tile], capacity);
+        count = static_cast<int>(min(tile_starts[tile + 1], capacity) - begin);
+    }
+};
