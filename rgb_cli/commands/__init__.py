@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from .animate import animate
+from .check import check
 from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
+    "check": check,
     "patch-dataset": patch_dataset,
     "doctor": doctor,
 }
