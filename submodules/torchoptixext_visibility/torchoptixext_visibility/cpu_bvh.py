@@ -11,6 +11,9 @@ from kernel_runtime import jit
 
 LEAF_SIZE = 4  # triangles; measured best of 1, 2, 4 and 8 for the visibility walk
 _BINS = 16
+# Deeper ranges are halved as they stand, so that trees of up to 2^26 faces have at most 64 levels, which the stacks of
+# the CUDA kernels hold.
+_SPLIT_DEPTH = 40
 # Half extents grow by this share so that rounding in their own computation never loses a corner.
 _BOX_MARGIN = np.float32(1 + 1e-6)
 
@@ -120,7 +123,9 @@ def build(vertices, faces):
         if end - start <= LEAF_SIZE:
             links[node, 0], links[node, 1] = start, end - start
             continue
-        axis, last_bin, low, scale = _best_split(boxes, order[start:end], bins, counts, right_cost)
+        axis, last_bin, low, scale = -1, 0, np.float32(0), np.float32(0)
+        if depth < _SPLIT_DEPTH:
+            axis, last_bin, low, scale = _best_split(boxes, order[start:end], bins, counts, right_cost)
         middle = (start + end) // 2
         if axis >= 0:
             left, right = start, end

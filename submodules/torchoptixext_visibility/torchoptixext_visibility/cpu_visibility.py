@@ -6,13 +6,13 @@ through the origin. The result equals that of tracing every ray. Directions are 
 are neighbours: a cone then concerns few words, which the bounding cones of the words tell at once.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numba
 import numpy as np
 from kernel_runtime import jit, parallel_jit, texel_directions
 
+from .grouping import grouped_texels, positions
 from .simd import at_least, lowest_bit
 
 WORD = 32  # directions per word
@@ -29,27 +29,9 @@ class DirectionSet(NamedTuple):
     slot: np.ndarray  # [32 S] int32: position of each direction in the grouped order, -1 for those past the last
 
 
-@lru_cache(maxsize=8)
-def _grouping(height: int, width: int) -> np.ndarray:
-    """Texel at each position [32 G] of the grouped order, -1 for none: median splits down to a word."""
-    directions = texel_directions(height, width)
-    words, pending = [], [np.arange(height * width)]
-    while pending:
-        members = pending.pop()
-        if len(members) <= WORD:
-            words.append(np.pad(members, (0, WORD - len(members)), constant_values=-1))
-            continue
-        longest_axis = np.linalg.eigh(np.cov(directions[members].T))[1][:, -1]
-        members = members[np.argsort(directions[members] @ longest_axis, kind="stable")]
-        middle = (len(members) // WORD + 1) // 2 * WORD
-        pending += [members[middle:], members[:middle]]
-    words += [np.full(WORD, -1)] * (-len(words) % WORD)
-    return np.concatenate(words)
-
-
 def direction_set(height: int, width: int, light_to_world: np.ndarray) -> DirectionSet:
     """The directions light_to_world @ d of the texels of a height x width map, grouped for `visibility`."""
-    order = _grouping(height, width)
+    order = grouped_texels(height, width, WORD)
     directions = texel_directions(height, width)[order] @ light_to_world.astype(np.float64).T
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     directions[order < 0] = 0
@@ -61,10 +43,10 @@ def direction_set(height: int, width: int, light_to_world: np.ndarray) -> Direct
     wide = cosine <= 0
     sine = np.where(wide, 1, np.sqrt(np.maximum(1 - cosine**2, 0)))
     groups = np.stack([*axes.T, np.where(wide, -1, cosine), sine])
-    slot = np.full(-(-height * width // WORD) * WORD, -1, np.int32)
-    slot[order[order >= 0]] = np.flatnonzero(order >= 0)
     return DirectionSet(
-        np.ascontiguousarray(directions.T, np.float32), np.ascontiguousarray(groups, np.float32), slot
+        np.ascontiguousarray(directions.T, np.float32),
+        np.ascontiguousarray(groups, np.float32),
+        positions(order, height * width),
     )
 
 
@@ -220,7 +202,5 @@ def visibility(bounds, links, triangles, depth, points, normals, offset, directi
             ox, oy, oz = points[p, 0] + offset * nx, points[p, 1] + offset * ny, points[p, 2] + offset * nz
             _upper_hemisphere(directions, nx, ny, nz, active, remaining)
             if len(links) > 0:
-                _walk(
-                    bounds, links, triangles, ox, oy, oz, nx, ny, nz, directions, groups, stack, active, remaining
-                )
+                _walk(bounds, links, triangles, ox, oy, oz, nx, ny, nz, directions, groups, stack, active, remaining)
             _in_original_order(remaining, slot, words[p])

@@ -52,9 +52,7 @@ def visibility(
     if light_to_world is not None:
         directions = directions @ light_to_world.T
     origins = points + offset * normals
-    clear = [
-        trace(vertices, faces, origin.expand_as(directions), directions)[0].isinf() for origin in origins
-    ]
+    clear = [trace(vertices, faces, origin.expand_as(directions), directions)[0].isinf() for origin in origins]
     above = normals @ directions.T >= 0
     return torch.stack(clear) & above if clear else above
 

@@ -44,15 +44,13 @@ class _Tracers:
     by_device: dict[torch.device, _Tracer] = field(default_factory=dict)
 
     def create(self, device: str | torch.device, tracer: _Tracer) -> None:
-        if torch.device(device).type != "cpu":
-            raise UnsupportedDevice(f'{self.family}: no kernel for {device} in this version; use device "cpu"')
-        self.by_device[torch.device(device)] = tracer
+        self.by_device[_numbered(self.family, device)] = tracer
 
     def destroy(self, device: str | torch.device) -> None:
-        self.by_device.pop(torch.device(device), None)
+        self.by_device.pop(_numbered(self.family, device), None)
 
     def destroy_mesh(self, device: str | torch.device) -> None:
-        tracer = self.of(torch.device(device))
+        tracer = self.of(_numbered(self.family, device))
         tracer.mesh, tracer.faces = None, None
 
     def of(self, device: torch.device) -> _Tracer:
@@ -69,6 +67,18 @@ class _Tracers:
     def load_mesh(self, vertex_group: Sequence[torch.Tensor], index_group: Sequence[torch.Tensor | None]) -> None:
         vertices, faces = _merge(vertex_group, index_group)
         self.of(vertices.device).load(vertices, faces)
+
+
+def _numbered(family: str, device: str | torch.device) -> torch.device:
+    """The device as tensors on it name it."""
+    device = torch.device(device)
+    if device.type not in ("cpu", "cuda"):
+        raise UnsupportedDevice(f"{family}: no kernels for {device}; use the CPU or a CUDA device")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UnsupportedDevice(f'{family}: there is no CUDA device for {device} here; use device "cpu"')
+    return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
 
 
 _distance = _Tracers("optixDist")
@@ -114,9 +124,7 @@ def optixDist_destroy_mesh(device: str | torch.device) -> None:
     _distance.destroy_mesh(device)
 
 
-def optixDist_load_mesh(
-    vertex_group: Sequence[torch.Tensor], index_group: Sequence[torch.Tensor | None]
-) -> None:
+def optixDist_load_mesh(vertex_group: Sequence[torch.Tensor], index_group: Sequence[torch.Tensor | None]) -> None:
     """Set the mesh: parts of vertices [V,3] float32 and faces [M,3] int32, or None for triples."""
     _distance.load_mesh(vertex_group, index_group)
 

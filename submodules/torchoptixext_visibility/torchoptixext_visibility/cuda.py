@@ -1,0 +1,128 @@
+"""The triangle tree in the memory of a CUDA device and its queries, on tensors already checked.
+
+The tree's shape comes from the CPU's build, once per mesh. Moving the vertices and all queries run on torch's current
+stream without waiting for the device, so that they may be captured in a CUDA graph once they have run outside of one.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from kernel_runtime import as_numpy, texel_directions
+from kernel_runtime.cuda import CudaModule
+
+from . import cpu_bvh
+from .grouping import grouped_texels, positions
+
+_PACKAGE, _HEADERS = "torchoptixext_visibility", ("tree.cuh",)
+_REFIT = CudaModule(_PACKAGE, "refit.cu", _HEADERS).kernel("refit")
+_VISIBILITY_SOURCE = CudaModule(_PACKAGE, "visibility.cu", _HEADERS)
+_ROTATE = _VISIBILITY_SOURCE.kernel("rotate_directions")
+_VISIBILITY = _VISIBILITY_SOURCE.kernel("visibility")
+# Without fast maths: a box must not be missed by the rounding of a reciprocal, nor barycentrics blurred by it.
+_RAYS = CudaModule(_PACKAGE, "rays.cu", _HEADERS, fast_math=False)
+_TRACE, _OCCLUDED = _RAYS.kernel("trace"), _RAYS.kernel("occluded")
+_CLOSEST = CudaModule(_PACKAGE, "closest.cu", _HEADERS, fast_math=False).kernel("closest_points")
+
+_THREADS = 128  # per block
+# As in visibility.cu:
+_WARPS_PER_BLOCK = 4  # one point each
+_GROUP = 16  # directions
+_DIRECTIONS_PER_WARP = 512
+
+
+class CudaTree:
+    """A tree over vertices [V,3] float32 and faces [F,3] int32 of one device; queries as those of `MeshBvh`."""
+
+    def __init__(self, vertices: torch.Tensor, faces: torch.Tensor):
+        device = vertices.device
+        host_faces = as_numpy(faces.cpu())
+        links, order, _ = cpu_bvh.build(as_numpy(vertices.cpu()), host_faces)
+        parents = np.zeros(len(links), np.int32)
+        inner = np.flatnonzero(links[:, 1] == 0)
+        parents[inner + 1], parents[links[inner, 0]] = inner, inner
+        leaves = np.flatnonzero(links[:, 1]).astype(np.int32)
+        self._faces, self._face_numbers, self._links, self._parents, self._leaves = (
+            torch.from_numpy(array).to(device) for array in (host_faces[order], order, links, parents, leaves)
+        )
+        self._arrivals = torch.zeros(len(links), dtype=torch.int32, device=device)
+        self._triangles = torch.empty(len(faces), 3, 4, device=device)
+        self._nodes = torch.empty(len(links), 2, 4, device=device)
+        self._boxes = torch.empty_like(self._nodes)
+        self.refit(vertices)
+
+    def refit(self, vertices: torch.Tensor) -> None:
+        _REFIT.launch(
+            _blocks(len(self._leaves)), _THREADS,
+            (vertices, self._faces, self._face_numbers, self._links, self._parents, self._leaves, len(self._leaves),
+             self._arrivals, self._triangles, self._nodes, self._boxes),
+        )  # fmt: skip
+
+    def trace(
+        self, origins: torch.Tensor, directions: torch.Tensor, t_max: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(t, face, barycentric)."""
+        t = torch.full_like(origins[:, 0], torch.inf)
+        face = torch.full_like(t, -1, dtype=torch.int64)
+        barycentric = torch.zeros_like(origins)
+        if len(self._faces):
+            _TRACE.launch(
+                _blocks(len(origins)), _THREADS,
+                (self._nodes, self._triangles, origins, directions, len(origins), float(t_max), t, face, barycentric),
+            )  # fmt: skip
+        return t, face, barycentric
+
+    def occluded(self, origins: torch.Tensor, directions: torch.Tensor, t_min: float, t_max: float) -> torch.Tensor:
+        hidden = torch.zeros_like(origins[:, 0], dtype=torch.bool)
+        if len(self._faces):
+            _OCCLUDED.launch(
+                _blocks(len(origins)), _THREADS,
+                (self._nodes, self._triangles, origins, directions, len(origins), float(t_min), float(t_max), hidden),
+            )  # fmt: skip
+        return hidden
+
+    def closest_point(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(face, barycentric, squared distance)."""
+        distance2 = torch.empty_like(points[:, 0])
+        face = torch.empty_like(distance2, dtype=torch.int64)
+        barycentric = torch.empty_like(points)
+        _CLOSEST.launch(
+            _blocks(len(points)), _THREADS,
+            (self._nodes, self._triangles, points, len(points), face, barycentric, distance2),
+        )  # fmt: skip
+        return face, barycentric, distance2
+
+    def visibility(
+        self,
+        points: torch.Tensor,
+        normals: torch.Tensor,
+        height: int,
+        width: int,
+        light_to_world: torch.Tensor,
+        offset: float,
+    ) -> torch.Tensor:
+        texels, slot = _light_tables(height, width, points.device)
+        directions = torch.empty(len(texels), 4, device=points.device)
+        groups = torch.empty(len(texels) // _GROUP, 2, 4, device=points.device)
+        parts = len(texels) // _DIRECTIONS_PER_WARP
+        _ROTATE.launch(parts, _DIRECTIONS_PER_WARP, (texels, light_to_world, directions, groups))
+        words = torch.zeros(len(points), len(slot) // 32, dtype=torch.int32, device=points.device)
+        _VISIBILITY.launch(
+            (-(-len(points) // _WARPS_PER_BLOCK), parts), (32, _WARPS_PER_BLOCK),
+            (points, normals, float(offset), len(points), self._nodes, len(self._nodes), self._triangles, directions,
+             groups, slot, words.shape[1], words),
+        )  # fmt: skip
+        return words
+
+
+def _blocks(threads: int) -> int:
+    return -(-threads // _THREADS)
+
+
+@lru_cache(maxsize=16)
+def _light_tables(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Texel directions [n,3] float64 in grouped order, zero where there is none, and the slots of `grouping`."""
+    order = grouped_texels(height, width, _GROUP)
+    texels = texel_directions(height, width)[order]
+    texels[order < 0] = 0
+    return torch.from_numpy(texels).to(device), torch.from_numpy(positions(order, height * width)).to(device)
