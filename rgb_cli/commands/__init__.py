@@ -10,6 +10,7 @@ from .evaluate import evaluate
 from .export import export
 from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
+from .import_ import import_
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
+    "import": import_,
     "check": check,
     "patch-dataset": patch_dataset,
     "doctor": doctor,

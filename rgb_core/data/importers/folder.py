@@ -1,0 +1,103 @@
+"""Finding the files of a source folder: only inside it, with names that a dataset can carry."""
+
+import os
+from pathlib import Path
+
+from ...errors import InputError
+from ..records import Record
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+MASK_FOLDERS = ("mask", "masks", "fg_masks", "image_mask", "alpha")
+_MASK_PREFIX = "mask_"  # NeRFBlendShape calls them mask_00000.png
+
+
+def printable(path: Path) -> str:
+    """A path as text, bytes that are not UTF-8 escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class SourceFolder:
+    """The folder that the user wants to import."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Check the folder.
+
+        Raises:
+            InputError: when it does not exist or its name is not UTF-8.
+        """
+        self.path = Path(path)
+        _check_utf8(self.path)
+        if not self.path.is_dir():
+            raise InputError(f"{self.path} is not a folder; give the folder of a tracked clip")
+        self._real = Path(os.path.realpath(self.path))
+
+    def has(self, name: str) -> bool:
+        """Whether a file or folder is there."""
+        return (self.path / name).exists()
+
+    def file(self, name: str) -> Path:
+        """The path of `name`, whether it exists or not.
+
+        Raises:
+            InputError: when it, or the link that it is, leads out of the folder.
+        """
+        if "\0" in name or not _is_utf8(name):
+            raise InputError(f"{self.path} names a file {name!r}, which is not a UTF-8 name; rename it")
+        path = self.path / name
+        if not Path(os.path.realpath(path)).is_relative_to(self._real):
+            raise InputError(f"{path} leads out of {self.path}; copy the file into the folder first")
+        return path
+
+    def named(self, record: Record, key: str, suffixes: tuple[str, ...] = ("",)) -> Path:
+        """The existing file that `key` of a JSON record names, with the first of `suffixes` that exists.
+
+        Raises:
+            InputError: when there is none, or when it leads out of the folder.
+        """
+        name = record.text(key)
+        path = next((path for suffix in suffixes if (path := self.file(name + suffix)).is_file()), None)
+        if path is None:
+            record.fail(key, f"names {self.path / name}, which does not exist")
+        return path
+
+    def files(self, name: str, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dict[str, Path]:
+        """The files of a subfolder by stem, none where there is no such folder; earlier suffixes win.
+
+        Raises:
+            InputError: for a name that is not UTF-8, or a link that leads out of the source.
+        """
+        folder = self.file(name)
+        if not folder.is_dir():
+            return {}
+        found: dict[str, Path] = {}
+        for path in sorted(folder.iterdir(), key=lambda path: os.fsencode(path)):
+            suffix = path.suffix.lower()
+            if suffix not in suffixes or path.name.startswith("."):
+                continue
+            _check_utf8(path)
+            if path.is_symlink():
+                self.file(str(path.relative_to(self.path)))
+            known = found.get(path.stem)
+            if known is None or suffixes.index(suffix) < suffixes.index(known.suffix.lower()):
+                found[path.stem] = path
+        return found
+
+    def masks(self) -> dict[str, Path]:
+        """The mattes by the stem of their image, from the first mask folder that exists."""
+        for name in MASK_FOLDERS:
+            if found := self.files(name):
+                return {stem.removeprefix(_MASK_PREFIX): path for stem, path in found.items()}
+        return {}
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_utf8(path: Path) -> None:
+    if not _is_utf8(str(path)):
+        raise InputError(f"{printable(path)} has a name that is not UTF-8; rename it")
