@@ -1,6 +1,11 @@
-"""The commands by name; a new one is one file here and one line in the table."""
+"""The commands by name; a new one is one file here and one line in the table.
+
+A command with commands of its own is a Typer.
+"""
 
 from collections.abc import Callable
+
+import typer
 
 from .animate import animate
 from .check import check
@@ -10,12 +15,12 @@ from .evaluate import evaluate
 from .export import export
 from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
-from .import_ import import_
+from .head import head
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
 
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
     "synth": synth,
     "fit-geometry": fit_geometry,
@@ -24,8 +29,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
-    "import": import_,
     "check": check,
     "patch-dataset": patch_dataset,
+    "head": head,
     "doctor": doctor,
 }

@@ -1,6 +1,7 @@
 """Head models: loading, saving, posing, subdivision, and what one model's expressions mean to another."""
 
 from .builtin import builtin_head
+from .foreign import load_any_head, load_frame_file, load_restricted_pickle
 from .model import HeadModel, PosedHead
 from .normals import vertex_normals
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle
@@ -14,7 +15,10 @@ __all__ = [
     "axis_angle_to_matrix",
     "builtin_head",
     "expression_transfer",
+    "load_any_head",
+    "load_frame_file",
     "load_head",
+    "load_restricted_pickle",
     "matrix_to_axis_angle",
     "save_head",
     "subdivide",
