@@ -16,6 +16,7 @@ from .export import export
 from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
 from .head import head
+from .import_ import import_
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
+    "import": import_,
     "check": check,
     "patch-dataset": patch_dataset,
     "head": head,
