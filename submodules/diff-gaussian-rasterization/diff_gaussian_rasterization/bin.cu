@@ -48,7 +48,8 @@ __device__ inline long long block_exclusive_sum(long long value, long long* warp
 }
 
 // Turns counts[part, tile] into sums over the parts before, one warp-wide column of tiles per block of WARP x WARP
-// threads. The block that finishes last turns the totals of the tiles into tile_starts [tiles + 1].
+// threads. The block that finishes last turns the totals of the tiles into tile_starts [tiles + 1] and finished_blocks,
+// which starts at zero, back to zero.
 extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
     int* counts, int parts, int tiles, long long* tile_starts, unsigned* finished_blocks) {
     __shared__ int segment_sums[WARP][WARP];
@@ -89,7 +90,10 @@ extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
         if (i < tiles) tile_starts[i] = start + exclusive;
         start += total;
     }
-    if (threadIdx.x == 0) tile_starts[tiles] = start;
+    if (threadIdx.x == 0) {
+        tile_starts[tiles] = start;
+        *finished_blocks = 0;
+    }
 }
 
 // Writes every instance at its place: owners = its splat, instances = its row in the sums of the backward pass.
