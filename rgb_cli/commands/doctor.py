@@ -1,76 +1,170 @@
 """`rgb doctor`: is this machine ready, and what to do where it is not."""
 
+import os
 import platform
 import shutil
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 from ..console import Reporter
-from ..options import Json, Quiet
+from ..options import Device, Json, Quiet
 
-_PACKAGES = ("torch", "numba", "numpy", "OpenEXR", "imageio-ffmpeg", "safetensors", "mitsuba", "embreex")
-_OPTIONAL = frozenset({"mitsuba", "embreex"})
+_PACKAGES = ("torch", "numba", "numpy", "OpenEXR", "imageio-ffmpeg", "safetensors")
+_INSTALL = "MISSING: pip install -r requirements.txt"
+_CUDA = "pip install 'kernel-runtime[cuda]'"
 _NEEDED_GB = 2.0
+_DRIVER_SECONDS = 10  # nvidia-smi answers at once or hangs on a broken driver
+_HEAD_FILES = ("generic_model.pkl", "[Ff][Ll][Aa][Mm][Ee]*.pkl", "[Ff][Ll][Aa][Mm][Ee]*.npz", "head.npz")
+_FLAME = "https://flame.is.tue.mpg.de"
 
 
 def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
-    """Check Python, packages, GPU, video codec, head model and disk; one line each.
+    """Check Python, packages, GPU, compiler, codecs, head models and disk; one line each, and what to do.
 
     Example: rgb doctor
     """
     checks = {
         "python": f"{platform.python_version()} at {sys.executable}",
-        **{name: _version(name) for name in _PACKAGES},
+        **{name: _version(name, _INSTALL) for name in _PACKAGES},
         "gpu": _gpu(),
+        "driver": _driver(),
+        "nvrtc": _nvrtc(),
+        "cuda.core": _version("cuda-core", f"not installed; a GPU needs it: {_CUDA}"),
+        "kernel cache": _writable(_kernel_cache(), "set RGB_CACHE_DIR to a folder of yours"),
+        "numba cache": _writable(_numba_cache(), "set NUMBA_CACHE_DIR to one, or every run compiles anew"),
         "cpu threads": _threads(),
         "video": _video(),
-        "built-in head": _head(),
+        "exr": _exr(),
+        "built-in head": _builtin_head(),
+        "head models": _head_models(),
         "disk": _disk(),
     }
     Reporter(quiet, as_json).result("rgb doctor", checks)
 
 
-def _version(package: str) -> str:
+def head_folders() -> list[Path]:
+    """Where head model files are looked for: $RGB_HEADS (one or more folders), ./assets and ~/.cache/rgb."""
+    given = [Path(name) for name in os.environ.get("RGB_HEADS", "").split(os.pathsep) if name]
+    return [*given, Path("assets"), Path.home() / ".cache" / "rgb"]
+
+
+def _version(package: str, otherwise: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return (
-            "not installed: only the tests use it"
-            if package in _OPTIONAL
-            else "MISSING: pip install -r requirements.txt"
-        )
+        return otherwise
 
 
 def _gpu() -> str:
     import torch
 
+    from rgb_core.errors import InputError
+
+    from ..devices import check_device
+
     if not torch.cuda.is_available():
-        return "none seen by torch; computing on the CPU"
-    return f"{torch.cuda.get_device_name()}, not used by this version"
+        reason = "this torch has no CUDA" if torch.version.cuda is None else "its driver or device is not visible"
+        return f"none seen by torch ({reason}); computing on the CPU"
+    properties = torch.cuda.get_device_properties(0)
+    name = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, sm_{properties.major}{properties.minor}"
+    try:
+        check_device(Device.cuda)
+    except InputError as error:
+        return f"{name}; not used: {error}"
+    return name
+
+
+def _driver() -> str:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return "none: nvidia-smi was not found; for an NVIDIA GPU install its driver"
+    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_DRIVER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "BROKEN: nvidia-smi does not answer; reboot or install the driver again"
+    if answer.returncode or not answer.stdout.strip():
+        return "BROKEN: nvidia-smi sees no GPU; reboot or install the driver again"
+    return answer.stdout.split()[0]
+
+
+def _nvrtc() -> str:
+    from kernel_runtime import UnsupportedDevice
+    from kernel_runtime.cubins import nvrtc_version
+
+    try:
+        return ".".join(map(str, nvrtc_version()))
+    except UnsupportedDevice:
+        return f"not installed; a GPU needs it: {_CUDA}"
+
+
+def _kernel_cache() -> Path:
+    from kernel_runtime.cubins import cache_folder
+
+    return cache_folder()
+
+
+def _numba_cache() -> Path:
+    """Beside the installed kernels, unless numba is told otherwise."""
+    import kernel_runtime
+
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(kernel_runtime.__file__).parent)
+
+
+def _writable(folder: Path, advice: str) -> str:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return str(folder) if os.access(existing, os.W_OK) else f"{folder} cannot be written; {advice}"
 
 
 def _threads() -> str:
     import numba
     import torch
 
-    return f"torch {torch.get_num_threads()}, numba {numba.get_num_threads()}"
+    return f"torch {torch.get_num_threads()}, numba {numba.get_num_threads()} of {os.cpu_count()}"
 
 
 def _video() -> str:
-    import imageio_ffmpeg
-
     try:
-        return f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}"
-    except RuntimeError:
+        import imageio_ffmpeg
+
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        listed = subprocess.run([program, "-v", "quiet", "-encoders"], capture_output=True, text=True, check=False)
+    except (ImportError, RuntimeError, OSError):
         return "MISSING: pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE"
+    if "libx264" not in listed.stdout:
+        return f"{program} cannot write H.264: unset IMAGEIO_FFMPEG_EXE or let it name another ffmpeg"
+    return f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()} with H.264"
 
 
-def _head() -> str:
+def _exr() -> str:
+    try:
+        import OpenEXR  # noqa: F401
+    except ImportError:
+        return _INSTALL
+    return "OpenEXR reads and writes; .hdr and .png need no library"
+
+
+def _builtin_head() -> str:
+    from rgb_core.errors import RgbError
     from rgb_core.heads import builtin_head
 
-    head = builtin_head()
+    try:
+        head = builtin_head()
+    except RgbError as error:
+        return f"MISSING: {error}"
     return f"{head.vertex_count} vertices, {len(head.expression_names)} expressions"
+
+
+def _head_models() -> str:
+    folders = head_folders()
+    patterns = [below + name for below in ("", "*/", "*/*/") for name in _HEAD_FILES]
+    found = sorted({str(path) for folder in folders for pattern in patterns for path in folder.glob(pattern)})
+    if found:
+        return ", ".join(found)
+    places = ", ".join(map(str, folders))
+    return f"no FLAME in {places}; only FLAME datasets need it: register at {_FLAME}, put its .pkl into one of these"
 
 
 def _disk() -> str:

@@ -1,0 +1,67 @@
+"""`rgb doctor` finds what is there and says what to do about what is not."""
+
+import importlib
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+doctor = importlib.import_module("rgb_cli.commands.doctor")  # the package has a function of this name
+
+
+def program(path: Path, body: str) -> None:
+    path.write_text(f"#!{sys.executable}\n{body}\n")
+    path.chmod(0o755)
+
+
+def test_head_files_are_found_in_the_usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RGB_HEADS", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
+    assert "no FLAME in" in doctor._head_models()
+    assert "register at" in doctor._head_models()
+    places = ["b/deep/FLAME2020/generic_model.pkl", "assets/flame2023_no_jaw.pkl", "home/.cache/rgb/FLAME2023.npz"]
+    for place in [*places, "b/far/too/deep/generic_model.pkl", "assets/other.pkl"]:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    found = doctor._head_models().split(", ")
+    assert {Path(path).resolve() for path in found} == {tmp_path / place for place in places}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("print('570.86.15')", "570.86.15"),
+        ("raise SystemExit(9)", "BROKEN: nvidia-smi sees no GPU"),
+        ("import time; time.sleep(9)", "BROKEN: nvidia-smi does not answer"),
+    ],
+)
+def test_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, says: str):
+    program(tmp_path / "nvidia-smi", body)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(doctor, "_DRIVER_SECONDS", 0.5)
+    assert doctor._driver().startswith(says)
+    (tmp_path / "nvidia-smi").unlink()
+    assert "install its driver" in doctor._driver()
+
+
+def test_missing_packages_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert "pip install" in doctor._version("torch", doctor._INSTALL)
+
+
+def test_an_ffmpeg_without_h264_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    program(tmp_path / "ffmpeg", "print('ffmpeg version 1')")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "ffmpeg"))
+    assert "cannot write H.264" in doctor._video()
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert doctor._writable(tmp_path / "a" / "b", "advice") == str(tmp_path / "a" / "b")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    assert "cannot be written; advice" in doctor._writable(tmp_path, "advice")
