@@ -1,5 +1,6 @@
-"""Drop-in for upstream's extension `_diff_envshade`: the same 19 functions, arguments by position, for CPU tensors.
+"""Drop-in for upstream's extension `_diff_envshade`: the same 19 functions, arguments by position.
 
+All take CPU or CUDA tensors, get_nearest_mesh_points_forward those of the CPU alone.
 Autograd users want `diff_envshade.shade`; these functions are for code written against upstream.
 """
 

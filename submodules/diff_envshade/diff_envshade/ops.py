@@ -3,12 +3,14 @@
 from typing import Any, NamedTuple
 
 import torch
-from kernel_runtime import check_tensor, require_cpu
+from kernel_runtime import check_tensor, device_of
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import cpu
+from . import cpu, cuda
 from .visibility import PointVisibility
+
+_BACKENDS = {"cpu": cpu, "cuda": cuda}
 
 
 class Shading(NamedTuple):
@@ -48,7 +50,8 @@ def shade(
         enable_specular: False leaves S zero at a third of the cost; view_dir and roughness then have zero gradients.
 
     Raises:
-        ArgumentError: an argument has the wrong shape, dtype (all are float32), device or index range.
+        ArgumentError: an argument has the wrong shape, dtype (all are float32), device or, on the CPU, index range. To
+            check indices on a CUDA device would be to wait for it: there, one out of range counts as the nearest valid.
     """
     points = len(check_tensor("normal", normal, (None, 3)))
     albedo = check_tensor("albedo", albedo, (points, 3))
@@ -75,9 +78,9 @@ def integrate(
     if light_to_world is None:
         light_to_world = torch.eye(3, device=normal.device)
     light_to_world = check_tensor("light_to_world", light_to_world.detach(), (3, 3))
-    require_cpu("diff_envshade", normal, view_dir, roughness, envmap, light_to_world)
+    device_of("diff_envshade", normal, view_dir, roughness, envmap, light_to_world)
     if visibility is not None:
-        visibility = visibility.checked(points, envmap.shape[1] * envmap.shape[2])
+        visibility = visibility.checked(points, envmap.shape[1] * envmap.shape[2], normal.device)
     return _Integrate.apply(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
 
 
@@ -86,11 +89,13 @@ class _Integrate(torch.autograd.Function):
     def forward(ctx: Any, normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular):
         ctx.save_for_backward(normal, view_dir, roughness, envmap)
         ctx.constants = visibility, light_to_world, enable_specular
-        return cpu.forward(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
+        backend = _BACKENDS[normal.device.type]
+        return backend.forward(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_irradiance, grad_specular):
         envmap_needs_grad = ctx.needs_input_grad[3]
-        grads = cpu.backward(grad_irradiance, grad_specular, *ctx.saved_tensors, *ctx.constants, envmap_needs_grad)
+        backend = _BACKENDS[grad_irradiance.device.type]
+        grads = backend.backward(grad_irradiance, grad_specular, *ctx.saved_tensors, *ctx.constants, envmap_needs_grad)
         return *grads, None, None, None

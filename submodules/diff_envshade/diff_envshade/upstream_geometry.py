@@ -1,7 +1,7 @@
 """Upstream's helpers around the shaders: maps, camera rays, points on triangles, tracker poses and bit fields."""
 
 import torch
-from kernel_runtime import ArgumentError, check_tensor, require_cpu
+from kernel_runtime import ArgumentError, check_tensor, device_of, require_cpu
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -14,14 +14,14 @@ from .visibility import BITS, check_indices, unpack_bits
 
 def sample_envmap_forward(query_point: Tensor, envmap: Tensor) -> Tensor:
     """Bilinear lookup [C, P] of `envmap` [C, H, W] along the directions `query_point` [3, P]."""
-    require_cpu("sample_envmap_forward", query_point, envmap)
+    device_of("sample_envmap_forward", query_point, envmap)
     query_point = check_tensor("query_point", query_point, (3, None))
     return sample_envmap(check_tensor("envmap", envmap, (None, None, None)), query_point.t()).t().contiguous()
 
 
 def blur_envmap_forward(envmap: Tensor, tar_H: int, tar_W: int, N_samples: int, alpha: float) -> Tensor:
     """`envmap` [C, H, W] resampled to [C, tar_H, tar_W] through a lobe of width `alpha`; see `envmap.blur_envmap`."""
-    require_cpu("blur_envmap_forward", envmap)
+    device_of("blur_envmap_forward", envmap)
     return blur_envmap(check_tensor("envmap", envmap, (None, None, None)), tar_H, tar_W, N_samples, alpha)
 
 
@@ -33,10 +33,10 @@ def generate_camera_ray_forward(
     z_sign is 1 where the camera looks along +z (OpenCV), -1 along -z (OpenGL). With `c2w` [4, 4] rays are turned into
     world space; otherwise their z is z_sign unless they are normalised.
     """
-    require_cpu("generate_camera_ray_forward", proj, c2w)
+    device_of("generate_camera_ray_forward", proj, c2w)
     proj = check_tensor("proj", proj, (4, 4))
-    columns = (torch.arange(W, dtype=proj.dtype) + 0.5) / W * 2 - 1
-    rows = (torch.arange(H, dtype=proj.dtype) + 0.5) / H * 2 - 1
+    columns = (torch.arange(W, dtype=proj.dtype, device=proj.device) + 0.5) / W * 2 - 1
+    rows = (torch.arange(H, dtype=proj.dtype, device=proj.device) + 0.5) / H * 2 - 1
     if flipY:
         rows = rows.flip(0)
     v, u = torch.meshgrid(rows, columns, indexing="ij")
@@ -52,7 +52,7 @@ def generate_camera_ray_forward(
 
 def get_uv_of_triangle_forward(triangles: Tensor, query_pos: Tensor) -> Tensor:
     """Barycentrics [P, 3] of the points of `triangles` [P, 3, 3] closest to `query_pos` [P, 3]."""
-    require_cpu("get_uv_of_triangle_forward", triangles, query_pos)
+    device_of("get_uv_of_triangle_forward", triangles, query_pos)
     triangles = check_tensor("triangles", triangles, (None, 3, 3))
     return closest_barycentric(triangles, check_tensor("query_pos", query_pos, (len(triangles), 3)))
 
@@ -109,7 +109,7 @@ def mt_format_conversion_forward(jaw: Tensor, eyes: Tensor) -> Tensor:
 
     The inputs are 6D rotations as metrical-tracker writes them.
     """
-    require_cpu("mt_format_conversion_forward", jaw, eyes)
+    device_of("mt_format_conversion_forward", jaw, eyes)
     jaw = check_tensor("jaw", jaw, (None, 6))
     eyes = check_tensor("eyes", eyes, (len(jaw), 12))
     joints = axis_angle_from_6d(torch.cat((jaw, eyes), dim=1).view(-1, 3, 6))
@@ -118,7 +118,7 @@ def mt_format_conversion_forward(jaw: Tensor, eyes: Tensor) -> Tensor:
 
 def extract_bitfield_forward(bitfield: Tensor, N_bit: int, i_start: int, i_end: int) -> Tensor:
     """Bits [i_end - i_start, N_bit] as 0 and 1 of the columns i_start to i_end of `bitfield` [S, N] int32."""
-    require_cpu("extract_bitfield_forward", bitfield)
+    device_of("extract_bitfield_forward", bitfield)
     bitfield = check_tensor("bitfield", bitfield, (None, None), torch.int32)
     if not 0 <= i_start <= i_end <= bitfield.shape[1]:
         raise ArgumentError(f"i_start, i_end: [{i_start}, {i_end}) does not lie in [0, {bitfield.shape[1]})")

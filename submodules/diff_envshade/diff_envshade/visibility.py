@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from kernel_runtime import ArgumentError, as_numpy, check_tensor, require_cpu
+from kernel_runtime import ArgumentError, as_numpy, check_tensor
 from torch import Tensor
 
 BITS = 32
@@ -22,18 +22,25 @@ class PointVisibility:
     face_id: Tensor  # [P] int64, the triangle each point lies on
     barycentric: Tensor  # [P, 3] float, used as given
 
-    def checked(self, points: int, texels: int) -> "PointVisibility":
-        """The same, contiguous, or ArgumentError where a shape, dtype or index does not fit `points` and `texels`."""
-        require_cpu("diff_envshade", self.words, self.faces, self.face_id, self.barycentric)
-        words = check_tensor("visibility.words", self.words, (None, None), torch.int32)
-        faces = check_tensor("visibility.faces", self.faces, (None, 3), torch.int32)
-        face_id = check_tensor("visibility.face_id", self.face_id, (points,), torch.int64)
-        barycentric = check_tensor("visibility.barycentric", self.barycentric.detach(), (points, 3))
+    def checked(self, points: int, texels: int, device: torch.device) -> "PointVisibility":
+        """The same, contiguous, or ArgumentError where a shape, dtype, device or index does not fit.
+
+        Indices are read on the CPU only; a look at those of a CUDA device would wait for it.
+        """
+        words = check_tensor("visibility.words", self.words, (None, None), torch.int32, device)
+        faces = check_tensor("visibility.faces", self.faces, (None, 3), torch.int32, device)
+        face_id = check_tensor("visibility.face_id", self.face_id, (points,), torch.int64, device)
+        barycentric = check_tensor(
+            "visibility.barycentric", self.barycentric.detach(), (points, 3), torch.float32, device
+        )
         if words.shape[1] * BITS < texels:
             raise ArgumentError(f"visibility.words: {words.shape[1]} words are too few for a map of {texels} texels")
         words = words[:, : -(-texels // BITS)].contiguous()
-        check_indices("visibility.faces", faces, len(words))
-        check_indices("visibility.face_id", face_id, len(faces))
+        if device.type == "cpu":
+            check_indices("visibility.faces", faces, len(words))
+            check_indices("visibility.face_id", face_id, len(faces))
+        elif points > 0 and 0 in (len(words), len(faces)):
+            raise ArgumentError("visibility: expected vertices and faces, got none")
         return PointVisibility(words, faces, face_id, barycentric)
 
 
@@ -54,6 +61,6 @@ def visibility_weights(visibility: PointVisibility, texels: int, dtype: torch.dt
 def check_indices(name: str, indices: Tensor, size: int) -> None:
     """Raise ArgumentError unless all `indices` lie in [0, size)."""
     # In numpy, because waking torch's threads for 0.02 ms of work costs milliseconds on a busy machine.
-    array = as_numpy(indices)
+    array = as_numpy(indices.cpu())
     if array.size and (array.min() < 0 or array.max() >= size):
         raise ArgumentError(f"{name}: indices must lie in [0, {size}), found {array.min()} to {array.max()}")
