@@ -1,6 +1,8 @@
-"""Checkpoints of a fit: all tensors and the step, written atomically, read without pickle."""
+"""Checkpoints of a fit: tensors and step in one file, written atomically, read without pickle."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,41 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from .data import Frame
 from .errors import InputError
 from .files import atomic_path
+from .heads import HeadModel
 
 FILE = "checkpoint.safetensors"
+
+Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]
+
+
+def fingerprint(frames: Sequence[Frame], head: HeadModel, settings: dict[str, Any]) -> str:
+    """What a checkpoint must agree on to be continued: the training frames, the mesh and the settings."""
+    mesh = hashlib.sha256(head.vertices.contiguous().numpy().tobytes()).hexdigest()
+    poses = [[f.id, f.expression.tolist(), f.joints.tolist(), f.translation.tolist()] for f in frames]
+    record = json.dumps([mesh, poses, settings])
+    return hashlib.sha256(record.encode()).hexdigest()
+
+
+def resume(folder: Path, finished: str, identity: str) -> Checkpoint | None:
+    """The checkpoint that a run with the fingerprint `identity` continues in `folder`; None where it starts afresh.
+
+    Args:
+        finished: the file that a finished run leaves.
+
+    Raises:
+        InputError: when the folder holds a finished run, or an unfinished one of other data or settings.
+    """
+    if (Path(folder) / finished).is_file():
+        raise InputError(f"{folder} holds a finished fit ({finished}); choose another folder, or delete it")
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is not None and checkpoint[1].get("fingerprint") != identity:
+        raise InputError(
+            f"{folder} holds an unfinished fit of other data or settings; finish that one, or choose another folder"
+        )
+    return checkpoint
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
@@ -20,7 +53,7 @@ def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], meta: dict[s
         save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary, {"rgb": json.dumps(meta)})
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+def load_checkpoint(folder: Path) -> Checkpoint | None:
     """Tensors and meta of the folder's checkpoint; None where it has none.
 
     Raises:

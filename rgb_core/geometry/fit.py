@@ -1,16 +1,14 @@
 """Stage 1: fit a personalised mesh, a light and corrected tracking to the frames of a clip."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
+from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset
-from ..errors import DivergenceError, InputError
+from ..errors import DivergenceError
 from ..heads import subdivide
 from ..progress import Progress
 from . import losses
@@ -21,7 +19,7 @@ from .optimiser import Parameter
 from .preview import write_preview
 from .rendering import view_mesh
 from .report import measure
-from .result import Coefficients, Geometry, bake_identity, save_geometry
+from .result import RECORD_FILE, Coefficients, Geometry, bake_identity, save_geometry
 from .shading import LIGHT_TERMS
 from .smoothing import Smoother
 from .surface import Surface
@@ -39,30 +37,22 @@ def fit_geometry(dataset: Dataset, config: GeometryConfig, out: Path, progress: 
         InputError: when the frames or the folder cannot be used.
         DivergenceError: at the first non-finite loss or gradient, naming step and tensor; the last checkpoint is kept.
     """
+    settings = config.model_dump()
+    identity = fingerprint(dataset.frames("train"), dataset.head, {**settings, "seed": seed})
+    checkpoint = resume(out, RECORD_FILE, identity)
     fit = GeometryFit(dataset, config, progress, seed)
-    fingerprint = _fingerprint(dataset, config, seed)
-    done = fit.restore(load_checkpoint(out), fingerprint, out)
+    done = fit.restore(*checkpoint) if checkpoint else 0
     progress.start("fitting geometry", config.steps, done)
     for step in range(done, config.steps):
         progress.advance(1, **fit.step(step))
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            save_checkpoint(out, fit.state(), {"step": step + 1, "fingerprint": fingerprint})
+            save_checkpoint(out, fit.state(), {"step": step + 1, "fingerprint": identity})
     geometry = fit.result()
-    settings = config.model_dump()
     provenance = {"subject": dataset.subject, "head_model": dataset.head.name, "seed": seed, "settings": settings}
     write_preview(out / "preview.png", fit.evidence, geometry)
     save_geometry(geometry, out, provenance)
     remove_checkpoint(out)
     return geometry
-
-
-def _fingerprint(dataset: Dataset, config: GeometryConfig, seed: int) -> str:
-    """What a checkpoint must agree on to be continued."""
-    head = hashlib.sha256(dataset.head.vertices.numpy().tobytes()).hexdigest()
-    settings = config.model_dump(exclude={"checkpoint_every"})
-    frames = [[frame.id, frame.expression.tolist()] for frame in dataset.frames("train")]
-    record = [settings, dataset.subject, head, dataset.shape.tolist(), frames, seed]
-    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 class GeometryFit:
@@ -85,15 +75,8 @@ class GeometryFit:
         self._has_light = False
         self._smoother: tuple[int, Smoother] | None = None
 
-    def restore(self, checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None, fingerprint: str, out: Path) -> int:
-        """Continue where `checkpoint` stopped, if there is one; returns the steps already done."""
-        if checkpoint is None:
-            return 0
-        tensors, meta = checkpoint
-        if meta["fingerprint"] != fingerprint:
-            raise InputError(
-                f"{out} holds an unfinished fit of other data or settings; finish that one, or choose another folder"
-            )
+    def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> int:
+        """Continue where a checkpoint stopped; returns the steps already done."""
         for name, parameter in self._parameters().items():
             parameter.restore(name, tensors)
         self._has_light = bool(tensors["has_light"])

@@ -1,7 +1,5 @@
 """Stage 2: fit Gaussian blendshapes with materials, and the light they were seen under, to the frames of a clip."""
 
-import hashlib
-import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,8 @@ import torch
 from ..avatar import CHANNELS, Avatar, save_avatar
 from ..avatar.deformation import expression_field
 from ..avatar.portrait import Portrait
-from ..avatar.storage import avatar_from_tensors, avatar_tensors
-from ..checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
+from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
+from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset
 from ..errors import DivergenceError, InputError
 from ..geometry import Geometry
@@ -54,29 +52,21 @@ def fit_gaussians(
     """
     if geometry.head.expression_names != dataset.head.expression_names:
         raise InputError(f"the geometry was fitted for another head model than that of {dataset.folder}; fit it again")
+    settings = {**config.model_dump(), "seed": seed, "visibility": visibility}
+    identity = fingerprint(geometry.refined(dataset.frames("train")), geometry.head, settings)
+    checkpoint = resume(out, DESCRIPTION, identity)
     fit = _Fit(dataset, geometry, config, seed, visibility)
-    fingerprint = _fingerprint(config, dataset, geometry, seed, visibility)
-    done = fit.restore(load_checkpoint(out), fingerprint, out)
+    done = fit.restore(*checkpoint) if checkpoint else fit.start()
     progress.start("fitting Gaussians", config.steps, done)
     for step in range(done, config.steps):
         terms = fit.step(step)
         progress.advance(loss=terms["loss"], gaussians=fit.avatar.count)
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            save_checkpoint(
-                out, fit.tensors(), {"step": step + 1, "fingerprint": fingerprint, "level": fit.light.level}
-            )
+            save_checkpoint(out, fit.tensors(), {"step": step + 1, "fingerprint": identity, "level": fit.light.level})
     avatar = fit.result()
     save_avatar(avatar, out, provenance or {})
     remove_checkpoint(out)
     return avatar
-
-
-def _fingerprint(config: GaussianConfig, dataset: Dataset, geometry: Geometry, seed: int, visibility: bool) -> str:
-    """What a checkpoint must agree on to be continued."""
-    head = hashlib.sha256(geometry.head.vertices.numpy().tobytes()).hexdigest()
-    frames = [[frame.id, frame.expression.tolist()] for frame in dataset.frames("train")]
-    record = [config.model_dump(), str(dataset.subject), frames, head, seed, visibility]
-    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 class _Fit:
@@ -101,18 +91,14 @@ class _Fit:
         )
         self.light = LightParameters(torch.zeros_like(self.avatar.light), 1.0)
 
-    def restore(self, checkpoint: tuple[dict, dict] | None, fingerprint: str, out: Path) -> int:
-        """Start, or continue where `checkpoint` stopped; returns the steps already done."""
-        if checkpoint is None:
-            self.light.level = colour_from_frames(self.avatar, self.frames, self.config.skin_luminance)
-            self._begin()
-            return 0
-        tensors, meta = checkpoint
-        if meta["fingerprint"] != fingerprint:
-            raise InputError(
-                f"{out} holds an unfinished fit of other data or settings; finish it with those, or choose "
-                "another folder"
-            )
+    def start(self) -> int:
+        """Colour the avatar by its frames; returns the steps already done, none."""
+        self.light.level = colour_from_frames(self.avatar, self.frames, self.config.skin_luminance)
+        self._begin()
+        return 0
+
+    def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> int:
+        """Continue where a checkpoint stopped; returns the steps already done."""
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
         self.avatar = avatar_from_tensors(tensors, **kept)

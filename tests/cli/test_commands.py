@@ -81,13 +81,22 @@ def test_killed_fit_continues_to_the_same_avatar(demo: tuple[Path, dict], tmp_pa
 
 
 def test_unfinished_fit_of_other_settings_is_not_continued(demo: tuple[Path, dict], tmp_path: Path):
-    from rgb_core.training.fit import save_checkpoint
+    from rgb_core.checkpoint import save_checkpoint
 
     save_checkpoint(tmp_path, {}, {"fingerprint": "other", "step": 8, "level": 1.0})
     out, _ = demo
     result = run_rgb("fit-gaussians", out / "dataset", "--geometry", out / "geometry", "-o", tmp_path, "-q", *TINY)
     assert result.returncode == 2
     assert "unfinished fit" in result.stderr
+
+
+@pytest.mark.parametrize("stage", ["geometry", "avatar"])
+def test_finished_work_is_not_overwritten(demo: tuple[Path, dict], stage: str):
+    out, _ = demo
+    command = {"geometry": "fit-geometry", "avatar": "fit-gaussians"}[stage]
+    result = run_rgb(command, out / "dataset", "-o", out / stage, "-q")
+    assert result.returncode == 2
+    assert "finished fit" in result.stderr
 
 
 def test_relight_shows_light_that_moves(demo: tuple[Path, dict], tmp_path: Path):
