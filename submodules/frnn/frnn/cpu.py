@@ -18,9 +18,7 @@ def _keep_nearest(distance2, index, dists, idxs, found):
             return found
         found -= 1
     place = found
-    while place > 0 and (
-        dists[place - 1] > distance2 or (dists[place - 1] == distance2 and idxs[place - 1] > index)
-    ):
+    while place > 0 and (dists[place - 1] > distance2 or (dists[place - 1] == distance2 and idxs[place - 1] > index)):
         dists[place], idxs[place] = dists[place - 1], idxs[place - 1]
         place -= 1
     dists[place], idxs[place] = distance2, index

@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from kernel_runtime import ArgumentError, as_numpy, check_tensor, require_cpu
+from kernel_runtime import ArgumentError, as_numpy, check_tensor, device_of
 from torch.autograd.function import once_differentiable
 
-from . import cpu
+from . import cpu, cuda
 
 _MAX_DIMENSIONS = 1024
 _MANY_NEIGHBOURS_DIMENSIONS = 32  # above this many dimensions K is limited
@@ -20,7 +19,7 @@ class GRID(NamedTuple):
     """A cell grid over points2; pass it back while points2 and its lengths are unchanged, for any radius."""
 
     sorted_points2: torch.Tensor  # [N,P2,D] points in cell order, without gradient
-    pc2_grid_off: torch.Tensor  # [N,G+1] int32 first sorted point of each cell, and the end
+    pc2_grid_off: torch.Tensor  # [N,G+1] int32 first sorted point of each cell, and the end of those in use
     sorted_points2_idxs: torch.Tensor  # [N,P2] int32 where each came from
     grid_params: torch.Tensor  # [N,7] float64: low corner (3), cells per length unit, cells along each axis (3)
 
@@ -38,6 +37,8 @@ def frnn_grid_points(
     radius_cell_ratio: float = 2.0,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, GRID]:
     """The K nearest points2 within distance r (inclusive) of every one of points1.
+
+    On CUDA tensors nothing waits for the device, and so the values of points, lengths and radii are not checked there.
 
     Args:
         points1, points2: [N,P1,D] and [N,P2,D] float32, D >= 2; the grid spans the first three coordinates.
@@ -67,7 +68,7 @@ def frnn_grid_points(
         )
     if not radius_cell_ratio > 0:
         raise ArgumentError(f"radius_cell_ratio: expected above 0, got {radius_cell_ratio}")
-    radii = _radii(r, len(points1))
+    radii = _radii(r, points1)
     if grid is None:
         grid = _build_grid(points2.detach(), lengths2, radii / radius_cell_ratio)
     elif grid.sorted_points2.shape != points2.shape:
@@ -111,7 +112,7 @@ def frnn_bf_points(
             f"frnn_bf_points: expected D in 1..{most_dimensions} and K in 1..{most_neighbours}, "
             f"got D = {points1.shape[2]}, K = {K}"
         )
-    radii = _radii(r, len(points1))
+    radii = _radii(r, points1)
     grid = _build_grid(points2.detach(), lengths2, torch.full_like(radii, torch.inf))  # one cell: all pairs
     dists, idxs = _Neighbours.apply(points1, points2, lengths1, _below(radii.square()), K, grid)
     return idxs, dists, frnn_gather(points2, idxs, lengths2) if return_nn else None
@@ -123,13 +124,16 @@ class _Neighbours(torch.autograd.Function):
     @staticmethod
     def forward(ctx, points1, points2, lengths1, limits2, count, grid):
         dists = points1.new_full((*points1.shape[:2], count), -1.0)
-        idxs = torch.full(dists.shape, -1, dtype=torch.int64)
-        for n in range(len(points1)):
-            cpu.search(
-                as_numpy(points1[n, : lengths1[n]]), as_numpy(grid.sorted_points2[n]),
-                as_numpy(grid.sorted_points2_idxs[n]), as_numpy(grid.pc2_grid_off[n]), as_numpy(grid.grid_params[n]),
-                limits2[n].numpy()[()], dists[n].numpy(), idxs[n].numpy(),
-            )  # fmt: skip
+        idxs = torch.full_like(dists, -1, dtype=torch.int64)
+        if points1.device.type == "cuda":
+            cuda.search(points1.contiguous(), lengths1, *grid, limits2, dists, idxs)
+        else:
+            for n in range(len(points1)):
+                cpu.search(
+                    as_numpy(points1[n, : lengths1[n]]), as_numpy(grid.sorted_points2[n]),
+                    as_numpy(grid.sorted_points2_idxs[n]), as_numpy(grid.pc2_grid_off[n]),
+                    as_numpy(grid.grid_params[n]), limits2[n].numpy()[()], dists[n].numpy(), idxs[n].numpy(),
+                )  # fmt: skip
         ctx.save_for_backward(points1, points2, idxs)
         ctx.mark_non_differentiable(idxs)
         return dists, idxs
@@ -141,46 +145,40 @@ class _Neighbours(torch.autograd.Function):
         away = points1[:, :, None] - frnn_gather(points2, idxs)
         pull = 2 * away * torch.where(idxs >= 0, grad_dists, 0)[..., None]
         grad2 = torch.zeros_like(points2)
-        for n in range(len(points2)):
-            found = idxs[n] >= 0
-            grad2[n].index_add_(0, idxs[n][found], -pull[n][found])
+        for n in range(len(points2) if points2.shape[1] else 0):
+            grad2[n].index_add_(0, idxs[n].clamp(min=0).flatten(), -pull[n].flatten(0, 1))  # padding adds 0
         return pull.sum(2), grad2, None, None, None, None
 
 
 def _build_grid(points2: torch.Tensor, lengths2: torch.Tensor, cells: torch.Tensor) -> GRID:
-    """Sort every cloud by cells of at least the edges `cells` [N], larger where the cloud would need too many."""
-    clouds = [_sort_into_cells(points2[n], int(lengths2[n]), float(cells[n])) for n in range(len(points2))]
-    most = max(len(offsets) for _, offsets, _ in clouds)
-    order = torch.stack([order for order, _, _ in clouds])
-    padded = [torch.cat([offsets, offsets[-1:].expand(most - len(offsets))]) for _, offsets, _ in clouds]
-    return GRID(
-        frnn_gather(points2, order[:, :, None].long())[:, :, 0],
-        torch.stack(padded).int(),
-        order.int(),
-        torch.stack([parameters for _, _, parameters in clouds]),
-    )
+    """Sort every cloud by cells of at least the edges `cells` [N], larger where the cloud would need too many.
 
-
-def _sort_into_cells(
-    points: torch.Tensor, length: int, cell: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(order [P2], cell offsets [G+1], grid parameters [7]) of points [P2,D], the first `length` of which count."""
-    spanned = torch.zeros(len(points), 3, dtype=torch.float64)
-    spanned[:, : points.shape[1]] = points[:, :3]
-    used = spanned[:length]
-    low, high = (used.amin(0), used.amax(0)) if length else (torch.zeros(3).double(),) * 2
-    extent = high - low
-    most_cells = _MOST_CELLS_2D if points.shape[1] == 2 else _MOST_CELLS_3D
-    edge = max(cell, float(extent.max()) / most_cells)
-    per_length = 1 / edge if edge > 0 else 0.0
+    Nothing here waits for a CUDA device: `pc2_grid_off` has room for the most cells there can be.
+    """
+    clouds, count, dimensions = points2.shape
+    spanned = points2.new_zeros(clouds, count + 1, 3, dtype=torch.float64)  # the last row is never used
+    spanned[:, :count, :dimensions] = points2[..., :3]
+    used = torch.arange(count + 1, device=points2.device) < lengths2[:, None]
+    low = spanned.masked_fill(~used[..., None], torch.inf).amin(1)
+    high = spanned.masked_fill(~used[..., None], -torch.inf).amax(1)
+    extent, low = (high - low).clamp(min=0), low.nan_to_num(posinf=0)
+    longest = _MOST_CELLS_2D if dimensions == 2 else _MOST_CELLS_3D
+    edge = torch.maximum(cells.double(), extent.amax(1) / longest)
+    per_length = torch.where(edge > 0, 1 / edge, 0)[:, None]
     resolution = (extent * per_length).floor() + 1
-    x, y, z = ((used - low) * per_length).floor().minimum(resolution - 1).long().unbind(1)
-    nx, ny, nz = resolution.long().tolist()
-    cells = (x * ny + y) * nz + z
-    order = torch.cat([cells.argsort(stable=True), torch.arange(length, len(points))])
-    offsets = torch.zeros(nx * ny * nz + 1, dtype=torch.int64)
-    offsets[1:] = torch.bincount(cells, minlength=nx * ny * nz).cumsum(0)
-    return order, offsets, torch.cat([low, torch.tensor([per_length]).double(), resolution])
+    x, y, z = ((spanned - low[:, None]) * per_length[:, None]).floor().minimum(resolution[:, None] - 1).unbind(2)
+    unused = (longest + 1) ** min(dimensions, 3)
+    cell = ((x * resolution[:, 1:2] + y) * resolution[:, 2:] + z).masked_fill(~used, unused).long()
+    order = cell.argsort(dim=1, stable=True)[:, :count]
+    counts = torch.zeros(clouds, unused + 1, dtype=torch.int64, device=points2.device)
+    offsets = counts.scatter_add_(1, cell, torch.ones_like(cell)).cumsum(1).roll(1, 1)
+    offsets[:, 0] = 0
+    return GRID(
+        frnn_gather(points2, order[:, :, None])[:, :, 0],
+        offsets.int(),
+        order.int(),
+        torch.cat([low, per_length, resolution], 1),
+    )
 
 
 def _below(values: torch.Tensor) -> torch.Tensor:
@@ -188,12 +186,17 @@ def _below(values: torch.Tensor) -> torch.Tensor:
     return torch.nextafter(values, torch.full_like(values, -torch.inf))
 
 
-def _radii(r: float | torch.Tensor, clouds: int) -> torch.Tensor:
-    """r as float32 [N] on the CPU."""
-    radii = torch.as_tensor(r, dtype=torch.float32).flatten()
-    if len(radii) not in (1, clouds) or not bool((radii > 0).all()):
-        raise ArgumentError(f"r: expected a number above 0, or 1 or {clouds} of them, got {r}")
-    return radii.expand(clouds)
+def _radii(r: float | torch.Tensor, points1: torch.Tensor) -> torch.Tensor:
+    """r as float32 [N] on the device of the clouds; the values of a tensor are checked on the CPU only."""
+    clouds = len(points1)
+    if isinstance(r, torch.Tensor):
+        positive = r.device.type == "cuda" or bool((r > 0).all())
+        if r.numel() not in (1, clouds) or not positive:
+            raise ArgumentError(f"r: expected a tensor above 0, of 1 or {clouds} numbers, got {r}")
+        return r.to(points1).flatten().expand(clouds).contiguous()
+    if not r > 0:
+        raise ArgumentError(f"r: expected a number above 0, got {r}")
+    return points1.new_full((clouds,), r)
 
 
 def _check_clouds(
@@ -203,19 +206,21 @@ def _check_clouds(
     lengths1: torch.Tensor | None,
     lengths2: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The lengths of both clouds, after checking all four arguments."""
-    require_cpu(operation, points1, points2, lengths1, lengths2)
+    """The lengths of both clouds, after checking all four arguments; values are checked on the CPU only."""
+    on_cpu = device_of(operation, points1, points2, lengths1, lengths2) == "cpu"
     check_tensor("points1", points1, (None, None, None))
     check_tensor("points2", points2, (len(points1), None, points1.shape[2]))
     if len(points1) == 0:
         raise ArgumentError("points1: expected at least one cloud")
     lengths = []
     for number, points, given in ((1, points1, lengths1), (2, points2, lengths2)):
-        if not np.isfinite(as_numpy(points)).all():
+        if on_cpu and not torch.isfinite(points).all():
             raise ArgumentError(f"points{number}: holds values that are not finite")
-        length = torch.full((len(points),), points.shape[1]) if given is None else given
-        check_tensor(f"lengths{number}", length, (len(points),), torch.int64)
-        if bool(((length < 0) | (length > points.shape[1])).any()):
+        if given is None:
+            lengths.append(torch.full((len(points),), points.shape[1], device=points.device))
+            continue
+        length = check_tensor(f"lengths{number}", given, (len(points),), torch.int64)
+        if on_cpu and bool(((length < 0) | (length > points.shape[1])).any()):
             raise ArgumentError(f"lengths{number}: expected 0..{points.shape[1]}, got {length.tolist()}")
         lengths.append(length)
     return lengths[0], lengths[1]

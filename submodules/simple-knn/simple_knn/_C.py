@@ -1,10 +1,9 @@
 """The upstream module name: `distCUDA2`."""
 
-import numpy as np
 import torch
-from kernel_runtime import ArgumentError, as_numpy, check_tensor, require_cpu
+from kernel_runtime import ArgumentError, as_numpy, check_tensor, device_of
 
-from . import cpu
+from . import cpu, cuda
 
 
 def distCUDA2(points: torch.Tensor) -> torch.Tensor:
@@ -16,11 +15,14 @@ def distCUDA2(points: torch.Tensor) -> torch.Tensor:
     Raises:
         ArgumentError: a wrong shape or dtype, or a coordinate that is not finite.
     """
-    require_cpu("distCUDA2", points)
-    positions = as_numpy(check_tensor("points", points, (None, 3)))
-    if not np.isfinite(positions).all():
+    kind = device_of("distCUDA2", points)
+    positions = check_tensor("points", points, (None, 3)).detach()
+    if not torch.isfinite(positions).all():
         raise ArgumentError("points: holds values that are not finite")
-    mean = np.zeros(len(points), np.float32)
-    if len(points) > 1:
-        cpu.mean_nearest_distance2(positions, mean)
-    return torch.from_numpy(mean)
+    mean = torch.zeros_like(positions[:, 0])
+    if len(points) < 2:
+        return mean
+    if kind == "cuda":
+        return cuda.mean_nearest_distance2(positions)
+    cpu.mean_nearest_distance2(as_numpy(positions), mean.numpy())
+    return mean
