@@ -1,6 +1,8 @@
 """The CUDA rasteriser: the kernels in order, from tensors to tensors, on torch's current stream."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -90,18 +92,18 @@ class Lists:
     last_contributor: torch.Tensor
 
 
-class _Readback:
-    """A device integer on its way to the host, so that work queued after it need not wait for the host."""
+def _read_back(value: torch.Tensor) -> Callable[[], int]:
+    """Start copying a device integer to the host; the result waits for it, but work queued before need not."""
+    host = torch.empty(1, dtype=value.dtype, pin_memory=True)
+    host.copy_(value, non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record()
 
-    def __init__(self, value: torch.Tensor):
-        self._host = torch.empty(1, dtype=value.dtype, pin_memory=True)
-        self._host.copy_(value, non_blocking=True)
-        self._arrived = torch.cuda.Event()
-        self._arrived.record()
+    def wait() -> int:
+        arrived.synchronize()
+        return int(host[0])
 
-    def wait(self) -> int:
-        self._arrived.synchronize()
-        return int(self._host[0])
+    return wait
 
 
 def _shape_pointers(shape: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor | None, ...]:
@@ -133,7 +135,7 @@ def _bin(
     """Starts of the tiles' lists, owners and instances of their entries, and the capacity."""
     splats, rows, columns = projected.splats, view.tile_rows, view.tile_columns
     points, tiles = len(splats), rows * columns
-    readback = _Readback(projected.counters[:1]) if capacity is None else None
+    room = _read_back(projected.counters[:1]) if capacity is None else partial(int, capacity)
     order = torch.sort(projected.depths, stable=True).indices
     part_size = BLOCK * max(1, -(-points // (BLOCK * MAX_PARTS)))
     parts = max(1, -(-points // part_size))
@@ -142,16 +144,15 @@ def _bin(
     grid = parts, -(-tiles // BAND)
     _COUNT.launch(grid, BLOCK, (splats, order, points, part_size, rows, columns, counts))
     _SCAN.launch(-(-tiles // SCAN_COLUMNS), SCAN_THREADS, (counts, parts, tiles, tile_starts, projected.counters[1:]))
-    if readback is not None:
-        capacity = readback.wait()
-        if capacity > LARGEST_CAPACITY:
-            raise ArgumentError(f"scales: the Gaussians cover {capacity} tiles, more than {LARGEST_CAPACITY}")
-    size = np.int64(capacity)
-    owners, instances = splats.new_empty(2, int(size), dtype=torch.int32)
+    size = room()
+    if size > LARGEST_CAPACITY:
+        raise ArgumentError(f"scales: the Gaussians cover {size} tiles, more than {LARGEST_CAPACITY}")
+    owners, instances = splats.new_empty(2, size, dtype=torch.int32)
     _PLACE.launch(grid, BLOCK, (
-        splats, order, projected.bases, points, part_size, rows, columns, counts, tile_starts, size, owners, instances,
+        splats, order, projected.bases, points, part_size, rows, columns, counts, tile_starts, np.int64(size), owners,
+        instances,
     ))  # fmt: skip
-    return tile_starts, owners, instances, size
+    return tile_starts, owners, instances, np.int64(size)
 
 
 def _channel_block(channels: int) -> tuple[int, int]:
@@ -175,7 +176,7 @@ def forward(
         tile_starts, owners, instances, size = _bin(projected, view, capacity)
         channels = features.shape[1]
         image = means.new_empty(view.height, view.width, channels)
-        alpha, final_transmittance = means.new_empty(2, view.height, view.width)
+        alpha, final_transmittance = (means.new_empty(view.height, view.width) for _ in range(2))
         last_contributor = means.new_empty(view.height, view.width, dtype=torch.int32)
         block, blocks = _channel_block(channels)
         _BLEND_FORWARD[block].launch((view.tile_columns, view.tile_rows, blocks), BLOCK, (
