@@ -187,10 +187,7 @@ def _read(folder: Path, defects: Defects) -> Dataset | None:
 
 
 def _head(record: Record) -> HeadModel:
-    path = Path(record.context).parent / record.text("head_model")
-    if not path.is_file():
-        record.fail("head_model", f"names {path}, which does not exist")
-    return load_head(path)
+    return load_head(record.file("head_model", Path(record.context).parent))
 
 
 def _light_frame(record: Record) -> str:
@@ -222,7 +219,8 @@ def _parse_frames(record: Record, context: FrameContext, defects: Defects) -> li
         record.fail("frames", "is empty")
     frames = []
     for index, value in enumerate(values):
-        name = value.get("id", f"number {index}") if isinstance(value, dict) else f"number {index}"
+        given = str(value.get("id", "")) if isinstance(value, dict) else ""
+        name = given if given and given.isprintable() else f"number {index}"
         with defects.checked():
             frame = parse_frame(Record(value, f"{record.context}, frame {name}"), context, defects)
             frames += [frame] if frame else []

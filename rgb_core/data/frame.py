@@ -43,7 +43,7 @@ class Frame:
 def check_id(record: Record, key: str) -> str:
     """An id that is safe as a file name."""
     name = record.text(key)
-    if name.startswith(".") or any(letter in name for letter in '/\\\0:*?"<>|'):
+    if name.startswith(".") or not name.isprintable() or any(letter in name for letter in '/\\\0:*?"<>|'):
         record.fail(key, f"{name!r} cannot be a file name")
     return name
 
@@ -125,9 +125,7 @@ def _float32(array: np.ndarray) -> Tensor:
 
 
 def _image_file(record: Record, key: str, channels: int, context: FrameContext) -> Path:
-    path = context.folder / record.text(key)
-    if not path.is_file():
-        record.fail(key, f"names {path}, which does not exist")
+    path = record.file(key, context.folder)
     check_png(path, channels, context.size)
     return path
 

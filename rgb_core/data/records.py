@@ -10,6 +10,8 @@ import numpy as np
 
 from ..errors import InputError
 
+_LARGEST = float(np.finfo(np.float32).max)  # tensors are single precision; beyond it a number is infinite
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
@@ -78,10 +80,21 @@ class Record:
             self.fail(key, f"must be a non-empty string, not {value!r}")
         return value
 
+    def file(self, key: str, folder: Path) -> Path:
+        """The existing file that a key names, relative to `folder`."""
+        path = folder / self.text(key)
+        try:
+            found = path.is_file()
+        except OSError as error:
+            self.fail(key, f"names a file that cannot be read: {error.strerror}")
+        if not found:
+            self.fail(key, f"names {path}, which does not exist")
+        return path
+
     def number(self, key: str) -> float:
         """A finite positive number."""
         value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LARGEST:
             self.fail(key, f"must be a positive number, not {value!r}")
         return float(value)
 
@@ -111,8 +124,8 @@ class Record:
         if array.shape != shape and not (array.size == 0 and 0 in shape):
             self.fail(key, f"has shape {list(array.shape)}, expected {list(shape)}")
         array = array.astype(np.float64).reshape(shape)
-        if not np.isfinite(array).all():
-            self.fail(key, "has a number that is not finite")
+        if not (np.abs(array) <= _LARGEST).all():
+            self.fail(key, "has a number that is not finite or beyond 3.4e38")
         return array
 
     def unknown(self, known: frozenset[str]) -> dict[str, Any]:
