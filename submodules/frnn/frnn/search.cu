@@ -37,8 +37,8 @@ __device__ __forceinline__ float squared_distance(const float* a, const float* _
 // Grid (points / block, clouds). D: the dimensions, or 0 for `dimensions` at run time. KEPT: neighbours held in
 // registers; if more are wanted the search repeats beyond the last one found.
 //
-// points1 [N,P1,D]; lengths1 [N]; limits2 [N] squared radii; points2 [N,P2,D], offsets [N,cells + 1], numbers [N,P2] and
-// parameters [N,7] as in `ops.GRID`. Fills dists and idxs [N,P1,wanted] as far as neighbours are found.
+// points1 [N,P1,D]; lengths1 [N]; limits2 [N] squared radii; points2 [N,P2,D], offsets [N,cells + 1], numbers [N,P2]
+// and parameters [N,7] as in `ops.GRID`. Fills dists and idxs [N,P1,wanted] as far as neighbours are found.
 template <int D, int KEPT>
 __global__ void search(
     const float* points1, const long long* lengths1, int count1, const float* points2, const int* offsets, int cells,

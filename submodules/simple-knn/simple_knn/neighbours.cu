@@ -2,8 +2,8 @@
 // of boxes, walked by one thread per point.
 //
 // A leaf is LEAF consecutive sorted points. Boxes form a heap: node 1 is the root, nodes `leaves` .. 2 leaves - 1 are
-// the leaves (`leaves` a power of two, the last ones may be empty), the children of node i are 2 i and 2 i + 1. A box is
-// two float4, its low and its high corner; that of an empty leaf is inside out and infinitely far from everything.
+// the leaves (`leaves` a power of two, the last ones may be empty), the children of node i are 2 i and 2 i + 1. A box
+// is two float4, its low and its high corner; that of an empty leaf is inside out and infinitely far from everything.
 
 constexpr int LEAF = 8;  // points
 constexpr int MAX_LEVELS = 32;
