@@ -118,6 +118,7 @@ def posed(head: HeadModel, shape, expression, joints, translation) -> torch.Tens
     """[V, 3] float64."""
     fields = {field.name: getattr(head, field.name) for field in dataclasses.fields(head)}
     double = {k: v.double() for k, v in fields.items() if isinstance(v, torch.Tensor) and v.is_floating_point()}
+    double["skin_weights"] /= double["skin_weights"].sum(1, keepdim=True)  # float32 rows miss 1 by 6e-8
     exact = dataclasses.replace(head, **double)
     identity = shape.double() if shape.numel() else None
     pose = expression[None].double(), joints[None].double(), translation[None].double()

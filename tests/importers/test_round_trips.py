@@ -9,9 +9,11 @@ import torch
 
 from rgb_core.data import load_dataset
 from rgb_core.data.importers import SourceFolder, detect, import_dataset
+from rgb_core.errors import InputError
 from rgb_core.heads import axis_angle_to_matrix, save_head
 
 from . import exporters
+from .messages import Messages
 from .subjects import Clip, flame_like_head, make_clip, posed
 
 TOLERANCE = 1e-4  # pixels; float32 coefficients of a head at 1 m err by 2e-5 of the picture's focal lengths used here
@@ -178,24 +180,14 @@ def test_coefficients_of_another_length_are_padded_not_cut(tmp_path: Path):
     )
     exporters.metrical(clip, tmp_path / "source")
     save_head(small, tmp_path / "model.npz")
-    with pytest.raises(Exception, match="exp has 100 coefficients, but the head model has 5"):
+    with pytest.raises(InputError, match="exp has 100 coefficients, but the head model has 5"):
         import_dataset(tmp_path / "source", tmp_path / "dataset", tmp_path / "model.npz")
 
 
 def test_eyelids_without_shapes_are_said_to_be_lost(tmp_path: Path):
-    class Notes:
-        lines: list[str] = []  # noqa: RUF012
-
-        def start(self, *_, **__): ...
-
-        def advance(self, *_, **__): ...
-
-        def message(self, text: str) -> None:
-            self.lines.append(text)
-
     with_lids = metrical_clip(flame_like_head(eyelids=True))
     exporters.metrical(with_lids, tmp_path / "source")
     save_head(flame_like_head(), tmp_path / "model.npz")
-    notes = Notes()
+    notes = Messages()
     import_dataset(tmp_path / "source", tmp_path / "dataset", tmp_path / "model.npz", progress=notes)
     assert any("eyelid" in line for line in notes.lines)

@@ -7,6 +7,8 @@ from ...errors import InputError
 from ...images import write_png
 from ...progress import Progress, Silent
 from ..dataset import Dataset
+from ..frame import check_id
+from ..records import Record
 from ..writer import DatasetWriter
 from . import hravatar, metrical, native, vhap
 from .folder import SourceFolder
@@ -81,6 +83,7 @@ def import_dataset(
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"no layout is called '{layout}'; choose one of {', '.join(LAYOUTS)}")
     clip = (LAYOUTS[layout] if layout else detect(folder)).read(folder, head_file, progress)
+    _check_ids(folder, clip.frames)
     verdict = check_projection(clip)
     for note in (*clip.notes, *([verdict.warning] if verdict.warning else [])):
         progress.message(note)
@@ -88,6 +91,16 @@ def import_dataset(
     if clip.camera_holds_motion and camera_moves(frames):
         frames = tuple(hold_camera(frames, clip.head, clip.shape))
     return Imported(_write(folder, clip, frames, Path(out), copy, progress), clip.layout, verdict.overlap)
+
+
+def _check_ids(folder: SourceFolder, frames: tuple[SourceFrame, ...]) -> None:
+    """Ids become file names: each is one, and no two are the same."""
+    seen: set[str] = set()
+    for frame in frames:
+        check_id(Record({"id": frame.id}, f"{folder.path}, frame {frame.image.name}"), "id")
+        if frame.id in seen:
+            raise InputError(f"{folder.path} has two frames with the id '{frame.id}'; rename one of them")
+        seen.add(frame.id)
 
 
 def _write(

@@ -27,13 +27,13 @@ class SourceFolder:
         """
         self.path = Path(path)
         _check_utf8(self.path)
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             raise InputError(f"{self.path} is not a folder; give the folder of a tracked clip")
         self._real = Path(os.path.realpath(self.path))
 
     def has(self, name: str) -> bool:
         """Whether a file or folder is there."""
-        return (self.path / name).exists()
+        return os.path.exists(self.path / name)
 
     def file(self, name: str) -> Path:
         """The path of `name`, whether it exists or not.
@@ -55,7 +55,7 @@ class SourceFolder:
             InputError: when there is none, or when it leads out of the folder.
         """
         name = record.text(key)
-        path = next((path for suffix in suffixes if (path := self.file(name + suffix)).is_file()), None)
+        path = next((path for suffix in suffixes if os.path.isfile(path := self.file(name + suffix))), None)
         if path is None:
             record.fail(key, f"names {self.path / name}, which does not exist")
         return path
@@ -67,10 +67,14 @@ class SourceFolder:
             InputError: for a name that is not UTF-8, or a link that leads out of the source.
         """
         folder = self.file(name)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             return {}
+        try:
+            paths = sorted(folder.iterdir(), key=os.fsencode)
+        except OSError as error:
+            raise InputError(f"cannot read {folder}: {error.strerror or error}") from error
         found: dict[str, Path] = {}
-        for path in sorted(folder.iterdir(), key=lambda path: os.fsencode(path)):
+        for path in paths:
             suffix = path.suffix.lower()
             if suffix not in suffixes or path.name.startswith("."):
                 continue

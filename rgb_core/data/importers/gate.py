@@ -16,6 +16,7 @@ from .source import Source, SourceFrame
 
 SAMPLED_FRAMES = 5
 LEAST_OVERLAP = 0.6  # intersection over union; hair and a neck without a mesh leave right ones at 0.7 to 0.95
+_LEAST_USABLE = 0.2  # below, the tracking is of other pictures
 _CLEARLY_BETTER = 0.15  # how much an alternative must gain before it counts as the true convention
 _LARGEST_SIDE = 128  # pixels: enough for an overlap, quick for thirty alternatives
 _CLOTH = 16  # label that no head mesh covers
@@ -82,7 +83,7 @@ def check_projection(source: Source) -> Verdict:
     """Mean overlap of mesh and matte over five frames spread over the clip.
 
     Raises:
-        InputError: when the mattes are empty, or the mesh fits them only when read in another convention.
+        InputError: when the mattes are empty, when the mesh misses them, or fits only in another convention.
     """
     count = min(SAMPLED_FRAMES, len(source.frames))
     chosen = [source.frames[round(index)] for index in torch.linspace(0, len(source.frames) - 1, count).tolist()]
@@ -101,6 +102,11 @@ def check_projection(source: Source) -> Verdict:
         raise InputError(
             f"{chosen[0].image.parent}: {problem}, but {scores[best]:.2f} {ALTERNATIVES[best].name}: "
             f"its files are not in the convention of the {source.layout} layout"
+        )
+    if overlap < _LEAST_USABLE:
+        raise InputError(
+            f"{chosen[0].image.parent}: {problem}, and no known change of signs, scale or axes fits: "
+            "the tracking is not of these pictures"
         )
     return Verdict(overlap, f"{problem}, and no known change of signs, scale or axes fits: look at it with rgb check")
 

@@ -3,6 +3,7 @@
 No FLAME file is needed: the head model is built from the meshes.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from .folder import PICTURE_SUFFIXES, SourceFolder
 from .mesh_sequence import model_of_meshes
 from .pictures import picture_header
 from .source import Layout, Source, SourceFrame, frame_id
-from .transforms import is_transforms, read_transforms
+from .transforms import is_transforms, one_camera, read_transforms
 from .vhap import OPENGL_CAMERA_TO_OPENCV, transforms_camera
 
 INSTA, VHAP_MESH = "insta", "vhap-mesh"
@@ -64,13 +65,13 @@ def _read(folder: SourceFolder, name: str, progress: Progress) -> Source:
     ]
     if len(kept) < len(records):
         notes.append(f"{len(records) - len(kept)} frames without a mesh are left out")
-    single = len({record.values.get("camera_index") for record, _ in kept}) == 1
+    single = one_camera([record for record, _ in kept])
     return Source(name, size, head, torch.zeros(0, dtype=torch.float64), tuple(frames), single, notes=tuple(notes))
 
 
 def _has_mesh(folder: SourceFolder, record: Record) -> bool:
     """INSTA's own script leaves holes where its tracker failed."""
-    return "mesh_path" in record.values and folder.file(record.text("mesh_path")).is_file()
+    return "mesh_path" in record.values and os.path.isfile(folder.file(record.text("mesh_path")))
 
 
 def _activity(folder: SourceFolder, record: Record) -> float:

@@ -115,13 +115,17 @@ def numbers(record: Record, key: str, count: int | None = None) -> np.ndarray:
     Raises:
         InputError: naming the record and the key.
     """
+    value = record.get(key)
     try:
-        row = np.asarray(record.get(key), dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError, OverflowError):
+        array = np.asarray(value)
+    except ValueError:
+        array = np.array(None)  # ragged lists
+    if array.size and array.dtype.kind not in "iuf":
         record.fail(key, "must be numbers")
+    row = array.astype(np.float64).reshape(-1)
     if count is not None and len(row) != count:
         record.fail(key, f"has {len(row)} numbers, expected {count}")
-    if not np.isfinite(row).all():
+    if not (np.abs(row) <= np.finfo(np.float32).max).all():
         record.fail(key, "has a number that is not finite")
     return row
 

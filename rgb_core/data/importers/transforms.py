@@ -36,6 +36,11 @@ def read_transforms(folder: SourceFolder) -> list[tuple[Record, str]]:
     ]
 
 
+def one_camera(records: list[Record]) -> bool:
+    """Whether a single camera took all pictures, so that its motion is really the head's."""
+    return all(record.values.get("camera_index") == records[0].values.get("camera_index") for record in records)
+
+
 def _frames(folder: SourceFolder, name: str) -> dict[str, Record]:
     path = folder.file(name)
     record = Record(read_json(path), str(path))

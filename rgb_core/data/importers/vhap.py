@@ -18,7 +18,7 @@ from .flame import Coefficients, axis_angles, load_flame, personalised
 from .folder import PICTURE_SUFFIXES, SourceFolder
 from .pictures import picture_header
 from .source import Layout, Source, SourceFrame, frame_id, intrinsics, inverse, numbers, world_to_camera
-from .transforms import is_transforms, read_transforms
+from .transforms import is_transforms, one_camera, read_transforms
 
 NAME = "vhap"
 OPENGL_CAMERA_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -61,7 +61,7 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
         )
         frames.append(frame)
         progress.advance()
-    single = len({record.values.get("camera_index") for record, _ in records}) == 1
+    single = one_camera([record for record, _ in records])
     notes = (*coefficients.notes, *([_LOST] if lost else []))
     return Source(NAME, size, head, coefficients.shape(first, "shape"), tuple(frames), single, notes=notes)
 
