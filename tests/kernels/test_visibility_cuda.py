@@ -107,7 +107,7 @@ def test_a_thousand_faces_around_one_point_fit_the_waiting_lists():
     fan = torch.stack([torch.zeros(1000, dtype=torch.int64), index, index + 1], -1)
     faces = torch.cat([fan, fan[:1].expand(2000, 3)])
     ours, expected = both(vertices, faces, torch.zeros(3, 3), None, 16, 32)
-    assert 0.2 < 1 - expected.float().mean() < 0.3  # a disc of 63 degrees
+    assert 0.2 < 1 - expected.float().mean() < 0.4  # the disc fills 28 % of the sphere, and texels crowd at its poles
     assert (ours != expected).float().mean() < GRAZING
 
 
