@@ -70,12 +70,16 @@ def load_ict(path: Path | str) -> HeadModel:
     folder = ict_folder(path)
     if folder is None:
         raise InputError(f"{path} holds no {NEUTRAL}; {DOWNLOAD}")
+    names = ict_expression_names()
+    expression_files = [folder / f"{name}.obj" for name in names]
+    for file in expression_files:
+        if not file.is_file():
+            raise InputError(f"{file} is missing; {DOWNLOAD}")
     mesh = read_obj(folder / NEUTRAL)
     if len(mesh.vertices) < HEAD_VERTICES:
         raise InputError(f"{folder / NEUTRAL} has {len(mesh.vertices)} vertices, but ICT's has more; {DOWNLOAD}")
     neutral = mesh.vertices[:HEAD_VERTICES] * METRES_PER_UNIT
-    names = ict_expression_names()
-    expressions = _offsets([folder / f"{name}.obj" for name in names], mesh.vertices)
+    expressions = _offsets(expression_files, mesh.vertices)
     _turn_eyeballs(expressions, names, neutral)
     faces, uv, uv_faces = _surface(mesh)
     anatomy = np.load(ANATOMY)
@@ -103,8 +107,6 @@ def _offsets(paths: list[Path], neutral: Floats) -> Floats:
     """[N, HEAD_VERTICES, 3] in metres."""
     offsets = np.empty((len(paths), HEAD_VERTICES, 3), dtype=np.float64)
     for index, path in enumerate(paths):
-        if not path.is_file():
-            raise InputError(f"{path} is missing; {DOWNLOAD}")
         vertices = read_obj_vertices(path)
         if vertices.shape != neutral.shape:
             raise InputError(f"{path} has {len(vertices)} vertices, but {NEUTRAL} has {len(neutral)}; {DOWNLOAD}")
@@ -115,7 +117,8 @@ def _offsets(paths: list[Path], neutral: Floats) -> Floats:
 def _turn_eyeballs(expressions: Floats, names: tuple[str, ...], neutral: Floats) -> None:
     """ICT moves the lids with the gaze but not the eyeballs: let them turn as those of the built-in head do."""
     for side, eyeball in EYEBALLS.items():
-        center = rig.sphere_center(neutral[eyeball][:OUTER_EYEBALL])
+        ball = neutral[eyeball][:OUTER_EYEBALL]
+        center = rig.sphere_center(ball[ball[:, 2] <= np.median(ball[:, 2])])  # in front, the cornea bulges
         for direction in rig.GAZE_DEGREES:
             index = names.index(f"eyeLook{direction}_{side[0]}")
             expressions[index, eyeball] = rig.gaze_offsets(neutral[eyeball], center, direction, side)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_OPCODES = 2_000_000
+MAX_OPCODES = 1_000_000
 """A FLAME file has a few thousand; each opcode costs at most some 150 bytes, so this also bounds the memory."""
 MAX_LINE = 1 << 28
 """Bytes in a text argument: protocol 0 writes a whole array as one line."""

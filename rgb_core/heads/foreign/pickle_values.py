@@ -14,8 +14,11 @@ import numpy as np
 
 from .pickle_stream import Construction, Persistent, PickleError, PickleStream, Symbol, dict_key
 
-MAX_ELEMENTS = 1 << 25
-"""Numbers in one array; FLAME's largest has six million."""
+MAX_BYTES = 1 << 29
+"""Memory of all values of one file together: a few bytes could ask for much more, or for the same many times."""
+MAX_DIMENSIONS = 32
+BYTES_PER_PAIR = 128
+"""About what an entry of a dictionary costs."""
 MAX_DEPTH = 64
 """Containers inside containers; FLAME's chumpy arrays need about ten."""
 
@@ -96,6 +99,7 @@ class _Builder:
         self._storage = storage
         self._done: dict[int, Any] = {}
         self._depth = 0
+        self._free = MAX_BYTES
 
     def build(self, node: Any) -> Any:
         """The value of one node."""
@@ -131,6 +135,12 @@ class _Builder:
             raise PickleError(f"calls '{name}', which may only be mentioned")
         return _FACTORIES[name](self, node)
 
+    def charge(self, size: int) -> None:
+        """Account for `size` bytes before they are taken."""
+        self._free -= size
+        if self._free < 0:
+            raise PickleError(f"asks for more than {MAX_BYTES >> 20} MB of memory")
+
     # Python
 
     def reconstructor(self, node: Construction) -> Any:
@@ -143,18 +153,23 @@ class _Builder:
     def ordered_dict(self, node: Construction) -> dict[Any, Any]:
         """Written as a list of pairs in old protocols, as items in new ones."""
         listed = self.build(node.arguments[0]) if node.arguments else []
+        self.charge(BYTES_PER_PAIR * len(listed))
         filled = [(dict_key(key), value) for key, value in listed]
         return dict(filled) | {dict_key(key): self.build(value) for key, value in node.pairs}
 
     def as_list(self, node: Construction) -> list[Any]:
         """A set: its items, whose hashes do not matter here."""
-        return list(self.build(node.arguments[0])) if node.arguments else []
+        items = self.build(node.arguments[0]) if node.arguments else []
+        if not isinstance(items, list):
+            raise PickleError("makes a set of something that is no list")
+        return items
 
     def encoded(self, node: Construction) -> bytes:
         """`_codecs.encode(text, "latin1")`: how protocols 0 to 2 write bytes."""
         text, encoding = node.arguments
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise PickleError("encodes text in an unusual way")
+        self.charge(len(text))
         return text.encode("latin1")
 
     def empty_bytes(self, node: Construction) -> bytes:
@@ -200,6 +215,7 @@ class _Builder:
 
     def _filled(self, dtype: np.dtype, shape: Any, contents: Any, order: Any) -> np.ndarray:
         count = _element_count(shape)
+        self.charge(count * dtype.itemsize)
         if order not in ("C", "F"):
             raise PickleError("has an array in an unusual order")
         if isinstance(contents, Construction):
@@ -224,11 +240,14 @@ class _Builder:
             raise PickleError("has a sparse matrix without contents")
         state = {_text(key): self.build(value) for key, value in node.state.items()}
         shape = state["_shape"] if "_shape" in state else state["shape"]
-        _element_count(shape)
+        count = _element_count(shape)
         if len(shape) != 2:
             raise PickleError("has a sparse matrix that is not two-dimensional")
         if "indptr" in state:
-            major = np.repeat(np.arange(len(state["indptr"]) - 1), np.diff(state["indptr"]))
+            counts = np.diff(state["indptr"])
+            if counts.min(initial=0) < 0 or counts.max(initial=0) > len(state["data"]):
+                raise PickleError("has a sparse matrix whose parts do not fit together")
+            major = np.repeat(np.arange(len(counts)), counts)
             by_column = "_csc." in node.factory.name
             row, column = (state["indices"], major) if by_column else (major, state["indices"])
         else:
@@ -238,6 +257,7 @@ class _Builder:
             raise PickleError("has a sparse matrix whose parts do not fit together")
         if len(values) and (min(row.min(), column.min()) < 0):
             raise PickleError("has a sparse matrix with an index below zero")
+        self.charge(count * values.itemsize)
         dense = np.zeros(shape, dtype=values.dtype)
         np.add.at(dense, (row, column), values)
         return dense
@@ -250,6 +270,7 @@ class _Builder:
         if "a" in state and "idxs" in state:
             source, picked = self.build(state["a"]), self.build(state["idxs"])
             if isinstance(source, np.ndarray) and isinstance(picked, np.ndarray) and picked.dtype.kind in "iu":
+                self.charge(picked.size * source.itemsize)
                 chosen = source.ravel()[picked]
                 shape = self.build(state.get("preferred_shape"))
                 return chosen if shape is None else chosen.reshape(shape)
@@ -262,6 +283,7 @@ class _Builder:
         storage, offset, size, stride = node.arguments[:4]
         numbers = self._storage_numbers(storage)
         count = _element_count(size)
+        self.charge(count * numbers.itemsize)
         steps = [_whole(step) for step in stride]
         if len(steps) != len(size) or min(steps, default=0) < 0 or _whole(offset) < 0:
             raise PickleError("has a tensor of an impossible layout")
@@ -287,6 +309,7 @@ class _Builder:
         raw = self.build(node.arguments[0])
         if not isinstance(raw, bytes):
             raise PickleError("has a tensor without numbers")
+        self.charge(len(raw))
         return legacy_storage(raw)
 
     def first_argument(self, node: Construction) -> Any:
@@ -311,10 +334,11 @@ def storage_dtype(symbol: Any) -> np.dtype:
 def _element_count(shape: Any) -> int:
     if not isinstance(shape, tuple | list) or any(_whole(length) < 0 for length in shape):
         raise PickleError("has an array of an impossible shape")
-    count = math.prod(shape)
-    if count > MAX_ELEMENTS:
-        raise PickleError(f"has an array of shape {list(shape)}, more than {MAX_ELEMENTS:,} numbers")
-    return count
+    if (
+        max(shape, default=0) > MAX_BYTES or len(shape) > MAX_DIMENSIONS
+    ):  # an empty one may have any length beside the 0
+        raise PickleError("has an array of an impossible shape")
+    return math.prod(shape)
 
 
 def _text(value: Any) -> str:

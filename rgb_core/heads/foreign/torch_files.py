@@ -1,5 +1,6 @@
 """`torch.save` files and numpy files of objects, read through the restricted unpickler."""
 
+import functools
 import io
 import zipfile
 from pathlib import Path
@@ -98,9 +99,13 @@ def _from_zip(data: bytes) -> Any:
         if f"{folder}byteorder" in members and archive.read(f"{folder}byteorder") != b"little":
             raise PickleError("was written on a big-endian machine, which is not supported")
 
+        @functools.cache
+        def member(key: str) -> bytes:
+            return archive.read(f"{folder}data/{key}")
+
         def storage(identity: tuple[Any, ...]) -> np.ndarray:
             dtype, key, count = _identity(identity)
-            return _numbers(archive.read(f"{folder}data/{key}"), dtype, count)
+            return _numbers(member(key), dtype, count)
 
         return pickled_value(archive.read(roots[0]), storage=storage)
 
