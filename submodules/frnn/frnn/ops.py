@@ -1,5 +1,6 @@
 """Fixed-radius nearest neighbours: a cell grid over the second cloud, or all pairs; gradients of the distances."""
 
+from math import isqrt
 from typing import NamedTuple
 
 import torch
@@ -162,7 +163,8 @@ def _build_grid(points2: torch.Tensor, lengths2: torch.Tensor, cells: torch.Tens
     low = spanned.masked_fill(~used[..., None], torch.inf).amin(1)
     high = spanned.masked_fill(~used[..., None], -torch.inf).amax(1)
     extent, low = (high - low).clamp(min=0), low.nan_to_num(posinf=0)
-    longest = _MOST_CELLS_2D if dimensions == 2 else _MOST_CELLS_3D
+    # Cells much finer than the spacing of points on a surface gain nothing.
+    longest = min(_MOST_CELLS_2D if dimensions == 2 else _MOST_CELLS_3D, 2 * isqrt(count) + 1)
     edge = torch.maximum(cells.double(), extent.amax(1) / longest)
     per_length = torch.where(edge > 0, 1 / edge, 0)[:, None]
     resolution = (extent * per_length).floor() + 1
