@@ -54,8 +54,8 @@ def shade(
             check indices on a CUDA device would be to wait for it: there, one out of range counts as the nearest valid.
     """
     points = len(check_tensor("normal", normal, (None, 3)))
-    albedo = check_tensor("albedo", albedo, (points, 3))
-    specular_albedo = check_tensor("specular_albedo", specular_albedo, (points, 3))
+    albedo = check_tensor("albedo", albedo, (points, 3), device=normal.device)
+    specular_albedo = check_tensor("specular_albedo", specular_albedo, (points, 3), device=normal.device)
     irradiance, specular = integrate(normal, view_dir, roughness, envmap, visibility, light_to_world, enable_specular)
     return Shading(albedo * irradiance + specular_albedo * specular, irradiance, specular)
 

@@ -3,6 +3,8 @@
 
 // Texels whose weights are in shared memory at a time, for the map's gradient.
 constexpr int BATCH = 2 * OCTET;
+// Blocks of a multiprocessor: 80 registers a thread, enough for the inner loop without spilling.
+constexpr int BLOCKS = 6;
 // Row length of these weights; the odd one keeps a column's entries in different banks.
 constexpr int PITCH = WARP + 1;
 
@@ -35,27 +37,29 @@ __device__ inline float2 add_texel(
   float lobe = 0;
   if (SPECULAR) {
     Half half(point, nl, l);
-    float c = __saturatef(1.f - half.lh), c4 = (c * c) * (c * c);
+    float lit = half.defined ? fmaxf(nl, 0.f) : 0.f;
+    float c = __saturatef(1.f - half.ls * half.inv_length), c4 = (c * c) * (c * c);
     float fresnel = FRESNEL_0 + (1.f - FRESNEL_0) * c4 * c;
-    float fresnel_slope = half.lh >= 0.f ? c4 : 0.f;  // by l.h, over -5 (1 - F0)
+    float fresnel_slope = half.ls >= 0.f ? c4 : 0.f;  // by l.h, over -5 (1 - F0)
     float square = half.root * half.root;
     float inv_d = 1.f / fmaxf(square, MIN_DISTRIBUTION_DENOMINATOR);
-    float inv_a = 1.f / (half.lit * point.kc + point.k);
+    float inv_a = 1.f / (lit * point.kc + point.k);
     float radiance_s = dot(gs, radiance);
     // From here on everything lacks a factor alpha^2.
-    float density_a = (half.lit > 0.f ? weight : 0.f) * inv_d * inv_a;
+    float density_a = (lit > 0.f ? weight : 0.f) * inv_d * inv_a;
     float reflected = density_a * fresnel;
-    lobe = reflected * half.lit;
+    lobe = reflected * lit;
     float by_density = lobe * radiance_s;
-    float by_fresnel = density_a * half.lit * radiance_s * fresnel_slope * (-5.f * (1.f - FRESNEL_0) * point.a2);
+    float by_fresnel = density_a * lit * radiance_s * fresnel_slope * (-5.f * (1.f - FRESNEL_0) * point.a2);
     float by_shadowing = reflected * radiance_s * inv_a;
     float by_root = square > MIN_DISTRIBUTION_DENOMINATOR ? by_density * inv_d * half.root : 0.f;
     float nh = half.ns * half.inv_q;
     float by_ns = by_root * (4.f * SQRT_PI * point.a2 * (1.f - point.a2)) * nh;
-    float by_s = -half.inv_q * (by_fresnel * half.lh + by_ns * half.ns);
+    float by_l = by_fresnel * half.inv_length;
+    float by_s = -half.inv_q * (by_l * half.ls + by_ns * half.ns);
     by_n += by_ns + by_shadowing * (point.k * point.a2);
     // With l = s - v, because the terms for s and l would cancel where s is small.
-    float by_l = by_fresnel * half.inv_length, by_v = by_s + by_l;
+    float by_v = by_s + by_l;
     sums.s1 += by_v * half.s1;
     sums.s2 += by_v * half.s2;
     sums.s_along += by_v * half.ns;
@@ -63,7 +67,7 @@ __device__ inline float2 add_texel(
     sums.ns += by_ns;
     sums.density += by_density;
     sums.peak += by_root * half.ns * nh;
-    sums.k += by_shadowing * (half.lit * half.lit - half.lit);
+    sums.k += by_shadowing * (lit * lit - lit);
   }
   sums.n = add(sums.n, make_float3(by_n * l.x, by_n * l.y, by_n * l.z));
   return make_float2(weight_e * nl, lobe);
@@ -72,7 +76,7 @@ __device__ inline float2 add_texel(
 // Arguments as in shade_forward.cu. A block handles `groups` times 32 points. Where `shares` [blocks, 3, words * 32] is not
 // null, the block writes its share of the map's gradient there, without the solid angles.
 template <bool SPECULAR>
-__global__ void __launch_bounds__(THREADS) shade_backward(
+__global__ void __launch_bounds__(THREADS, BLOCKS) shade_backward(
     const float4* __restrict__ table, int word_count, const float* __restrict__ normal, const float* __restrict__ view,
     const float* __restrict__ roughness, int points, int groups, const unsigned* __restrict__ words, int row_words,
     int vertices, const int* __restrict__ faces, int face_count, const long long* __restrict__ face_id,
@@ -80,9 +84,10 @@ __global__ void __launch_bounds__(THREADS) shade_backward(
     const float* __restrict__ grad_reflection, float* __restrict__ grad_normal, float* __restrict__ grad_view,
     float* __restrict__ grad_roughness, float* __restrict__ shares) {
   __shared__ float4 light[TILE_WORDS * WORD_PARTS];
-  __shared__ float2 weights[SLICES][BATCH][PITCH];  // later the sums of the slices
+  __shared__ __align__(COMBINATIONS * COLUMN_STRIDE) WeightTable weights;
+  __shared__ float2 pairs[SLICES][BATCH][PITCH];  // later the sums of the slices
   __shared__ float4 grads_e[WARP], grads_s[WARP];
-  static_assert(sizeof(weights) >= sizeof(float) * SLICES * SUMS * WARP, "the sums of the slices need more room");
+  static_assert(sizeof(pairs) >= sizeof(float) * SLICES * SUMS * WARP, "the sums of the slices need more room");
   int lane = threadIdx.x % WARP, slice = threadIdx.x / WARP;
   int padded = word_count * BITS;
 
@@ -90,7 +95,7 @@ __global__ void __launch_bounds__(THREADS) shade_backward(
     int own = (blockIdx.x * groups + group) * WARP + lane;
     int index = min(own, points - 1);
     Point point(load3(normal, index), load3(view, index), roughness[index]);
-    Corners corners(index, words, row_words, vertices, faces, face_count, face_id, barycentric);
+    Visibility seen(weights, index, words, row_words, vertices, faces, face_count, face_id, barycentric);
     float scale_e = own < points ? INV_PI : 0.f, scale_s = own < points ? 0.25f * point.masking : 0.f;
     float3 ge = scale(scale_e, load3(grad_irradiance, index)), gs = scale(scale_s, load3(grad_reflection, index));
     if (slice == 0) {
@@ -103,16 +108,20 @@ __global__ void __launch_bounds__(THREADS) shade_backward(
       int count = min(TILE_WORDS, word_count - first);
       stage_light(table, first, count, light);
       for (int word = slice; word < count; word += SLICES) {
-        SeenBits seen(corners, first + word);
+        seen.read(first + word);
         for (int batch = 0; batch < BITS; batch += BATCH) {
-          for (int octet = 0; octet < BATCH; octet += OCTET, seen.advance()) {
+          for (int octet = 0; octet < BATCH; octet += OCTET) {
+            float2(*column)[PITCH] = &pairs[slice][octet];
+            if (!seen.turn_to(batch + octet)) {
+              for (int texel = 0; texel < OCTET; ++texel) column[texel][lane] = make_float2(0, 0);
+              continue;
+            }
             const float4* texels = light + word * WORD_PARTS + (batch + octet) * TEXEL_PARTS;
 #pragma unroll
             for (int texel = 0; texel < OCTET; ++texel) {
               float4 l = texels[TEXEL_PARTS * texel], radiance = texels[TEXEL_PARTS * texel + 1];
-              float2 pair =
-                  add_texel<SPECULAR>(point, seen.weight(corners, texel), l, radiance, ge, gs, sums);
-              if (shares != nullptr) weights[slice][octet + texel][lane] = pair;
+              float2 pair = add_texel<SPECULAR>(point, seen.weight(texel), l, radiance, ge, gs, sums);
+              if (shares != nullptr) column[texel][lane] = pair;
             }
           }
           if (shares == nullptr) continue;
@@ -122,11 +131,10 @@ __global__ void __launch_bounds__(THREADS) shade_backward(
           float3 share = make_float3(0, 0, 0);
 #pragma unroll
           for (int i = first_point; i < first_point + BATCH; ++i) {
-            float2 pair = weights[slice][texel][i];
+            float2 pair = pairs[slice][texel][i];
             float4 e = grads_e[i], s = grads_s[i];
-            share.x += pair.x * e.x + pair.y * s.x;
-            share.y += pair.x * e.y + pair.y * s.y;
-            share.z += pair.x * e.z + pair.y * s.z;
+            share = make_float3(share.x + pair.x * e.x, share.y + pair.x * e.y, share.z + pair.x * e.z);
+            share = make_float3(share.x + pair.y * s.x, share.y + pair.y * s.y, share.z + pair.y * s.z);
           }
           share.x += __shfl_xor_sync(~0u, share.x, BATCH);
           share.y += __shfl_xor_sync(~0u, share.y, BATCH);
@@ -143,7 +151,7 @@ __global__ void __launch_bounds__(THREADS) shade_backward(
     }
 
     __syncthreads();
-    float* slots = reinterpret_cast<float*>(weights);
+    float* slots = reinterpret_cast<float*>(pairs);
     const float* values = reinterpret_cast<const float*>(&sums);
 #pragma unroll
     for (int i = 0; i < SUMS; ++i) slots[(slice * SUMS + i) * WARP + lane] = values[i];

@@ -12,37 +12,37 @@ __global__ void __launch_bounds__(THREADS) shade_forward(
     const int* __restrict__ faces, int face_count, const long long* __restrict__ face_id,
     const float* __restrict__ barycentric, float* __restrict__ irradiance, float* __restrict__ reflection) {
   __shared__ float4 light[TILE_WORDS * WORD_PARTS];
+  __shared__ __align__(COMBINATIONS * COLUMN_STRIDE) WeightTable weights;
   __shared__ float sums[SLICES][SUMS][WARP];
   int lane = threadIdx.x % WARP, slice = threadIdx.x / WARP;
   int first_point = blockIdx.x * WARP;
   int index = min(first_point + lane, points - 1);
   Point point(load3(normal, index), load3(view, index), roughness[index]);
-  Corners corners(index, words, row_words, vertices, faces, face_count, face_id, barycentric);
+  Visibility seen(weights, index, words, row_words, vertices, faces, face_count, face_id, barycentric);
 
   float3 diffuse = make_float3(0, 0, 0), specular = make_float3(0, 0, 0);
   for (int first = 0; first < word_count; first += TILE_WORDS) {
     int count = min(TILE_WORDS, word_count - first);
     stage_light(table, first, count, light);
     for (int word = slice; word < count; word += SLICES) {
-      SeenBits seen(corners, first + word);
-      for (int octet = 0; octet < BITS / OCTET; ++octet, seen.advance()) {
-        if (seen.octet_is_dark()) continue;
-        const float4* texels = light + word * WORD_PARTS + octet * OCTET * TEXEL_PARTS;
+      seen.read(first + word);
+      for (int bit = 0; bit < BITS; bit += OCTET) {
+        if (!seen.turn_to(bit)) continue;
+        const float4* texels = light + word * WORD_PARTS + bit * TEXEL_PARTS;
 #pragma unroll
         for (int texel = 0; texel < OCTET; ++texel) {
           float4 l = texels[TEXEL_PARTS * texel], radiance = texels[TEXEL_PARTS * texel + 1];
-          float weight = seen.weight(corners, texel);
-          float nl = dot(point.n, l);
-          float e = weight * fmaxf(nl, 0.f);
+          float nl = dot(point.n, l), lit = fmaxf(nl, 0.f);
+          float e = seen.weight(texel) * lit;
           diffuse.x += e * radiance.x;
           diffuse.y += e * radiance.y;
           diffuse.z += e * radiance.z;
           if (SPECULAR) {
             Half half(point, nl, l);
-            float c = __saturatef(1.f - half.lh);
+            float c = __saturatef(1.f - half.ls * half.inv_length);
             float fresnel = FRESNEL_0 + (1.f - FRESNEL_0) * (c * c) * (c * c) * c;
             float d = fmaxf(half.root * half.root, MIN_DISTRIBUTION_DENOMINATOR);
-            float s = weight * fresnel * half.lit * (1.f / ((half.lit * point.kc + point.k) * d));
+            float s = (half.defined ? e : 0.f) * (fresnel * (1.f / ((lit * point.kc + point.k) * d)));
             specular.x += s * radiance.x;
             specular.y += s * radiance.y;
             specular.z += s * radiance.z;
@@ -55,6 +55,7 @@ __global__ void __launch_bounds__(THREADS) shade_forward(
   float scale = 0.25f * point.a2 * point.masking;
   float own[SUMS] = {diffuse.x * INV_PI, diffuse.y * INV_PI, diffuse.z * INV_PI,
                      specular.x * scale, specular.y * scale, specular.z * scale};
+#pragma unroll
   for (int i = 0; i < SUMS; ++i) sums[slice][i][lane] = own[i];
   __syncthreads();
   int values = 3 * min(WARP, points - first_point);

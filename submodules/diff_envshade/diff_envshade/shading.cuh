@@ -11,8 +11,8 @@ constexpr int WARP = 32;
 constexpr int BITS = 32;
 constexpr int SLICES = 4;
 constexpr int THREADS = SLICES * WARP;
-// Words of the map that are in shared memory at a time: 512 texels, 16 KiB.
-constexpr int TILE_WORDS = 16;
+// Words of the map that are in shared memory at a time: 256 texels, 8 KiB.
+constexpr int TILE_WORDS = 8;
 // A texel of the table is two float4: direction and |l|^2 / 2, radiance times solid angle and solid angle.
 constexpr int TEXEL_PARTS = 2;
 constexpr int WORD_PARTS = BITS * TEXEL_PARTS;
@@ -57,54 +57,79 @@ __device__ inline float unit_excess(float3 n) {
   return rest + error;
 }
 
-// The three corners of a point's triangle: where their visibility words are and how much they weigh.
-struct Corners {
-  const unsigned* rows[3];
-  float weights[3];
+// The weight of a texel for a point is one of eight sums, by which of the three corners of its triangle see the texel.
+// Shared memory holds them, a column for each thread, so that a texel costs one look-up.
+constexpr int COMBINATIONS = 8;
+constexpr int COLUMN_STRIDE = WARP * sizeof(float);
+constexpr unsigned COMBINATION_MASK = (COMBINATIONS - 1) * COLUMN_STRIDE;
+constexpr int COMBINATION_SHIFT = 7;
+static_assert(COLUMN_STRIDE == 1 << COMBINATION_SHIFT, "a combination's number is shifted into place");
+using WeightTable = float[SLICES][COMBINATIONS][WARP];
 
-  // Without words every texel is seen. Indices out of range count as the nearest valid one, so that nothing else is read.
-  __device__ Corners(
-      int point, const unsigned* words, int row_words, int vertices, const int* faces, int face_count,
-      const long long* face_id, const float* barycentric) {
+// What a point sees. Without visibility words that is everything. Indices out of range count as the nearest valid one, so
+// that nothing else is read.
+class Visibility {
+ public:
+  __device__ Visibility(
+      WeightTable& table, int point, const unsigned* words, int row_words, int vertices, const int* faces,
+      int face_count, const long long* face_id, const float* barycentric)
+      : table_(reinterpret_cast<const char*>(table)),
+        column_((threadIdx.x / WARP * COMBINATIONS * WARP + threadIdx.x % WARP) * sizeof(float)) {
+    float weights[3] = {1, 0, 0};
+    long long face = words == nullptr ? 0 : min(max(face_id[point], 0LL), (long long)face_count - 1);
+#pragma unroll
     for (int corner = 0; corner < 3; ++corner) {
-      rows[corner] = nullptr;
-      weights[corner] = corner == 0;
-    }
-    if (words == nullptr) return;
-    long long face = min(max(face_id[point], 0LL), (long long)face_count - 1);
-    for (int corner = 0; corner < 3; ++corner) {
+      rows_[corner] = nullptr;
+      if (words == nullptr) continue;
       long long vertex = min(max(faces[3 * face + corner], 0), vertices - 1);
-      rows[corner] = words + vertex * row_words;
+      rows_[corner] = words + vertex * row_words;
       weights[corner] = barycentric[3 * point + corner];
     }
-  }
-};
-
-// Visibility of the texels of one word from the three corners; the lowest bit is the next texel.
-struct SeenBits {
-  unsigned corner[3];
-
-  __device__ SeenBits(const Corners& corners, int word) {
-    for (int i = 0; i < 3; ++i) corner[i] = corners.rows[i] == nullptr ? ~0u : corners.rows[i][word];
+#pragma unroll
+    for (int i = 0; i < COMBINATIONS; ++i) {
+      float sum = 0;
+      for (int corner = 0; corner < 3; ++corner) sum += i >> corner & 1 ? weights[corner] : 0.f;
+      table[threadIdx.x / WARP][i][threadIdx.x % WARP] = sum;
+    }
   }
 
-  __device__ void advance() {
-    for (unsigned& bits : corner) bits >>= OCTET;
+  __device__ void read(int word) {
+    for (int corner = 0; corner < 3; ++corner) bits_[corner] = rows_[corner] == nullptr ? ~0u : rows_[corner][word];
   }
 
-  __device__ bool octet_is_dark() const { return ((corner[0] | corner[1] | corner[2]) & OCTET_BITS) == 0; }
-
-  __device__ float weight(const Corners& corners, int texel) const {
-    float sum = 0;
-    for (int i = 0; i < 3; ++i) sum += corner[i] >> texel & 1 ? corners.weights[i] : 0.f;
-    return sum;
+  // Prepare eight texels from bit `first` on; false if none of them is seen.
+  __device__ bool turn_to(int first) {
+    if (((bits_[0] | bits_[1] | bits_[2]) & OCTET_BITS << first) == 0) return false;
+    // Put the bits of a texel, one a corner, side by side. For every third texel at once, because they need three places.
+    unsigned turned[3];
+    for (int corner = 0; corner < 3; ++corner)
+      turned[corner] = __funnelshift_r(bits_[corner], bits_[corner], first - COMBINATION_SHIFT - corner);
+    for (int third = 0; third < 3; ++third) {
+      unsigned own = THIRDS << (COMBINATION_SHIFT + third) % 3, next = THIRDS << (COMBINATION_SHIFT + third + 2) % 3;
+      unsigned two = (turned[0] & own) | (turned[1] & ~own);
+      mixed_[third] = (turned[2] & next) | (two & ~next);
+    }
+    return true;
   }
+
+  // Weight of one of these texels.
+  __device__ float weight(int texel) const {
+    return *reinterpret_cast<const float*>(table_ + ((mixed_[texel % 3] >> texel & COMBINATION_MASK) | column_));
+  }
+
+ private:
+  static constexpr unsigned THIRDS = 0x49249249;  // every third bit from the lowest on
+
+  const char* table_;
+  unsigned column_;
+  const unsigned* rows_[3];
+  unsigned bits_[3], mixed_[3];
 };
 
 // What the integrals need of a point. t1 and t2 are unit, at right angles to n and to each other.
 struct Point {
   float3 n, v, t1, t2;
-  float v1, v2, nv;            // v in that frame
+  float nv;
   float inv_nn, half_vv;       // 1 / |n|^2, |v|^2 / 2
   float roughness, k, kc, a2;  // masking k = (r + 1)^2 / 8, 1 - k, alpha^2 = r^4
   float masking;               // of the view: 1 / (max(n.v, 0) (1 - k) + k)
@@ -121,8 +146,6 @@ struct Point {
     float b = m.x * m.y * a;
     t1 = make_float3(1.f + sign * m.x * m.x * a, sign * b, -sign * m.x);
     t2 = make_float3(b, sign + m.y * m.y * a, -m.y);
-    v1 = dot(t1, v);
-    v2 = dot(t2, v);
     nv = dot(n, v);
     half_vv = 0.5f * dot(v, v);
     k = (r + 1.f) * (r + 1.f) * 0.125f;
@@ -135,26 +158,28 @@ struct Point {
   }
 };
 
-// Of one light direction: s along t1, t2 and n (n.s), 1 / |s|, 1 / q, l.h, the root of pi u^2 with u = 1 + (n.h)^2 (alpha^2 - 1), and n.l where
-// light is reflected, else 0.
+// Of one light direction: s along t1, t2 and n (n.s), 1 / |s|, 1 / q, l.s, the root of pi u^2 with
+// u = 1 + (n.h)^2 (alpha^2 - 1), and whether light is reflected if it comes from above the horizon.
 //
 // Near the mirror direction u is small and must not be a difference: |s|^2 is split into its part along n and the part tt
 // across, and u = (n.h)^2 alpha^2 + (1 - |n|^2) + |n|^2 tt / q. The same split gives q without cancellation where light
 // comes from straight behind, of which nothing is reflected.
 struct Half {
-  float s1, s2, ns, inv_length, inv_q, lh, root, lit;
+  float s1, s2, ns, inv_length, inv_q, ls, root;
+  bool defined;
 
   __device__ Half(const Point& p, float nl, float4 light) {
     ns = nl + p.nv;
-    s1 = p.v1 + dot(p.t1, light);
-    s2 = p.v2 + dot(p.t2, light);
+    float3 s = make_float3(light.x + p.v.x, light.y + p.v.y, light.z + p.v.z);
+    s1 = dot(p.t1, s);
+    s2 = dot(p.t2, s);
     float tt = s1 * s1 + s2 * s2, along = ns * ns;
     float q = along * p.inv_nn + tt;
     inv_length = rsqrtf(fmaxf(q, MIN_HALF_SQUARED));
     inv_q = inv_length * inv_length;
-    lh = (0.5f * q + (light.w - p.half_vv)) * inv_length;  // 2 l.s = q + |l|^2 - |v|^2
+    ls = 0.5f * q + (light.w - p.half_vv);  // |v|^2 = |s - l|^2
     root = (along * p.u_a2 + tt * p.u_nn) * inv_q + p.u_excess;
-    lit = q > MIN_HALF_SQUARED ? fmaxf(nl, 0.f) : 0.f;
+    defined = q > MIN_HALF_SQUARED;
   }
 };
 
