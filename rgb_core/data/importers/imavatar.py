@@ -4,7 +4,6 @@ FLAME is four times its size there, cameras look along -z with y up, and intrins
 negative horizontal focal length. The head's motion is FLAME's global rotation; the camera stands still.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +117,7 @@ def _layout(name: str, file: str) -> Layout:
     def read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> Source:
         return _read(file, name, folder, head_file, progress)
 
-    matches: Callable[[SourceFolder], bool] = lambda folder: _clip(folder, file) is not None  # noqa: E731
-    return Layout(name, file, matches, read)
+    return Layout(name, file, lambda folder: _clip(folder, file) is not None, read)
 
 
 MONOFACECOMPUTE = _layout("monofacecompute", "flame_params_optimized.json")

@@ -126,7 +126,7 @@ def numbers(record: Record, key: str, count: int | None = None) -> np.ndarray:
     if count is not None and len(row) != count:
         record.fail(key, f"has {len(row)} numbers, expected {count}")
     if not (np.abs(row) <= np.finfo(np.float32).max).all():
-        record.fail(key, "has a number that is not finite")
+        record.fail(key, "has a number that is not finite or beyond 3.4e38")
     return row
 
 

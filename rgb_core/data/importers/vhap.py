@@ -83,7 +83,7 @@ def _parameters(folder: SourceFolder, frame: Record) -> Record:
     """
     path = folder.named(frame, "flame_param_path")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return Record({key: archive[key] for key in archive.files}, str(path))
     except (*UNREADABLE, AttributeError, TypeError) as error:
         raise InputError(f"{path} is not a readable .npz archive: {error}") from error
