@@ -22,7 +22,7 @@ from flame_samples import (
 from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, load_any_head, load_head, save_head
 from rgb_core.heads.foreign import load_flame
-from rgb_core.heads.foreign.flame_version import PEAKS_2020
+from rgb_core.heads.foreign.flame_version import PEAKS_2020, recognise_version
 
 FLOAT32 = 2e-6
 """Metres: single precision of values up to 0.3 m summed over 400 modes and 36 correctives."""
@@ -213,6 +213,25 @@ def test_2020_is_told_by_its_expressions(tmp_path: Path):
     with pytest.raises(InputError, match="--version"):
         load_flame(write_flame(file, arrays))
     assert load_flame(file, version="flame2023").name == "flame2023"
+
+
+def test_years_in_names(tmp_path: Path, arrays: dict[str, np.ndarray]):
+    for name, version in (
+        ("FLAME2020/generic_model.pkl", "flame2020"),
+        ("generic_model.pkl", "flame2020"),
+        ("flame 2023 Open/model.pkl", "flame2023"),
+        ("FLAME2020/flame2023_no_jaw.pkl", "flame2023"),
+        ("FLAME_2019/generic_model.pkl", None),
+        ("model.pkl", None),
+    ):
+        file = tmp_path / "models" / name
+        basis = np.zeros((100, VERTICES, 3))
+        arguments = file, arrays["v_template"], arrays["f"], basis, np.zeros(VERTICES, np.uint8), None
+        if version:
+            assert recognise_version(*arguments) == (version, "file name")
+        else:
+            with pytest.raises(InputError, match="--version"):
+                recognise_version(*arguments)
 
 
 def test_missing_file_says_where_to_get_it(tmp_path: Path):

@@ -158,6 +158,25 @@ def test_damaged_frames_are_refused(tmp_path: Path, name: str):
     assert not canary.exists()
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_flipped_bytes_never_escape(tmp_path: Path, zipped: bool):
+    path = tmp_path / "00000.frame"
+    torch.save(frame(), path, _use_new_zipfile_serialization=zipped)
+    good = path.read_bytes()
+    draw = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(good)
+        for position in draw.integers(0, len(good), 6):
+            damaged[position] ^= 1 << draw.integers(8)
+        path.write_bytes(damaged)
+        try:
+            load_frame_file(path)
+        except InputError:
+            refused += 1
+    assert refused > 50  # the others hit numbers or padding
+
+
 def test_code_in_numpy_files(tmp_path: Path):
     canary = tmp_path / "canary"
     np.save(tmp_path / "file.npy", np.array([Attack(os.system, f"touch {canary}")], dtype=object))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ..model import HeadModel
-from ..storage import load_head
+from ..storage import UNREADABLE, load_head
 from .flame import REGISTER, REQUIRED, load_flame
 from .ict import DOWNLOAD, ict_folder, load_ict
 from .torch_files import ZIP_MAGIC
@@ -45,5 +45,5 @@ def is_flame(path: Path | str) -> bool:
             return f"{REQUIRED[0]}.npy" in archive.namelist()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give a head.npz, or {REGISTER}, or {DOWNLOAD}") from None
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
+    except UNREADABLE:
         return False

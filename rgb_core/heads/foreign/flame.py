@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..model import HeadModel
+from ..storage import UNREADABLE
 from .flame_parts import FLAME_VERTICES, derived_regions, eyelid_shapes, landmark_vertices, mask_regions
 from .flame_version import recognise_version
 from .pickle_stream import PickleError
@@ -114,7 +115,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
                 values[key] = numpy_value(_member(archive, f"{key}.npy"))
     except PickleError as error:
         raise InputError(f"{path} {error}; {REGISTER}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} is a damaged archive ({error}); {REGISTER}") from error
     return values
 

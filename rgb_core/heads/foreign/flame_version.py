@@ -1,5 +1,6 @@
 """Which FLAME a file holds: the expressions of 2020 and 2023 differ, so coefficients must not be mixed."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ PEAKS_2020 = {0: 5.703532602638e-3, 49: 0.237277025008e-3}
 the 3D Gaussian Blendshapes program was published with."""
 PEAK_TOLERANCE = 0.1
 """The skull vertices that head motion is measured on are not exactly those of that program."""
+YEAR = re.compile(r"flame[ _-]?(\d{4})", re.IGNORECASE)
 SCALP, NECK = 1, 2
 
 Floats = NDArray[np.float64]
@@ -28,8 +30,9 @@ def recognise_version(
 ) -> tuple[str, str]:
     """`flame2020` or `flame2023`, and what says so.
 
-    The user's word counts first, then the expressions themselves, which tell 2020, then the year in the path:
-    the files have the same arrays in the same shapes, and generic_model.pkl is what FLAME 2020's is called.
+    The user's word counts first, then the expressions themselves, which tell 2020, then the year in the
+    name of the file or its folder: all versions have the same arrays in the same shapes. generic_model.pkl without a
+    year is FLAME 2020's.
 
     Raises:
         InputError: when nothing tells.
@@ -43,11 +46,11 @@ def recognise_version(
         for index, peak in PEAKS_2020.items()
     ):
         return "flame2020", "expressions"
-    for part in (path.name, path.absolute().parent.name):
-        if "2023" in part:
-            return "flame2023", "file name"
-        if "2020" in part or part == "generic_model.pkl":
-            return "flame2020", "file name"
+    years = [year for part in (path.name, path.absolute().parent.name) for year in YEAR.findall(part)]
+    if years and f"flame{years[0]}" in VERSIONS:
+        return f"flame{years[0]}", "file name"
+    if not years and path.name == "generic_model.pkl":
+        return "flame2020", "file name"
     raise InputError(f"{path} does not tell which FLAME it is; say it with --version, as in --version {VERSIONS[1]}")
 
 

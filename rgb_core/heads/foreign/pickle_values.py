@@ -264,7 +264,7 @@ class _Builder:
 
     def chumpy(self, node: Construction) -> np.ndarray | ChumpyExpression:
         """The stored values `x`, or the entries of another expression that a selection picked."""
-        state = node.state if isinstance(node.state, dict) else {}
+        state = {_text(key): value for key, value in node.state.items()} if isinstance(node.state, dict) else {}
         if "x" in state:
             return self.build(state["x"])
         if "a" in state and "idxs" in state:

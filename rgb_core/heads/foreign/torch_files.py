@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ..storage import UNREADABLE
 from .pickle_stream import Persistent, PickleError, PickleStream
 from .pickle_values import canonical_name, pickled_value, storage_dtype, value_of
 from .pickles import read_limited
@@ -32,7 +33,7 @@ def load_frame_file(path: Path | str) -> dict[str, Any]:
         value = _from_zip(data) if data.startswith(ZIP_MAGIC) else _from_legacy(data)
     except PickleError as error:
         raise InputError(f"{path} {error}; track the frame again") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError, EOFError, KeyError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} is a damaged torch.save file ({error}); track the frame again") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no dictionary; give a file of metrical-tracker's checkpoint folder")
