@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
+import typing
 from pathlib import Path
 
 import pytest
 import torch
 
+from rgb_cli.commands.import_ import import_
 from rgb_core.data.importers import LAYOUTS, SourceFolder, detect, import_dataset
 from rgb_core.data.importers.source import natural_key, split_by_time
 from rgb_core.errors import InputError
@@ -149,6 +152,12 @@ def test_the_last_350_frames_are_the_test():
 
 def test_names_sort_by_number():
     assert sorted(["f10", "f9", "a", "2", "10"], key=natural_key) == ["2", "10", "a", "f9", "f10"]
+
+
+def test_the_help_names_every_layout():
+    hints = typing.get_type_hints(import_, include_extras=True)
+    text = hints["layout"].__metadata__[0].help
+    assert re.findall(r"[a-z-]+", text.split(";")[0].replace(" or ", ", ")) == list(LAYOUTS)
 
 
 def test_the_command(metrical: Path, model: Path, tmp_path: Path):
