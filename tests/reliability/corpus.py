@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from tests.heads.pickle_attacks import attacks
+from tests.importers.test_malformed import MALFORMED
+
 from . import archive_cases, dataset_cases, fit_cases, head_cases, image_cases
 from .cases import Case
 
@@ -17,10 +20,16 @@ BEGIN, END = "<!-- corpus: written by python -m tests.reliability.corpus -->\n",
 
 
 def table() -> str:
-    """The corpus as Markdown."""
+    """The corpus as Markdown, and what the tests of pickles and imports add to it."""
     lines = ["| read as | what is wrong | the sentence contains |", "|---|---|---|"]
-    lines += [f"| {case.reader} | {case.problem} | `{case.says.strip()}` |" for case in CASES]
-    return f"{len(CASES)} inputs.\n\n" + "\n".join(lines) + "\n"
+    lines += [_row(case.reader, case.problem, case.says) for case in CASES]
+    lines += [_row(f"import of {layout}", name.split(": ")[-1], says) for name, (layout, _, says) in MALFORMED.items()]
+    lines += [_row("pickle", name, "model.pkl") for name in attacks(Path("canary"))]
+    return "\n".join(lines) + "\n"
+
+
+def _row(reader: str, problem: str, says: str) -> str:
+    return f"| {reader} | {problem} | `{says.strip()}` |".replace("\\", "")
 
 
 def document_with_table(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import sys
 import warnings
 from collections import Counter
@@ -22,6 +23,7 @@ from .corpus import CASES, DOCUMENT, document_with_table
 from .tripwire import watched
 
 LEAST_CASES = 60
+ROOT = DOCUMENT.parents[1]
 
 
 def tree(folder: Path) -> dict[str, int]:
@@ -60,6 +62,12 @@ def test_the_corpus_is_large_and_says_each_thing_once():
 def test_the_documented_table_is_the_corpus():
     text = DOCUMENT.read_text(encoding="utf-8")
     assert text == document_with_table(text), "run python -m tests.reliability.corpus"
+
+
+def test_the_named_tests_exist():
+    named = re.findall(r"`(tests/[^`]*\.py)`", DOCUMENT.read_text(encoding="utf-8"))
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def test_the_tripwire_notices(tmp_path: Path):
