@@ -53,7 +53,8 @@ def measure(points: int, size: int) -> None:
     focal = size / (2 * math.tan(FIELD_OF_VIEW / 2))
     camera = world_to_camera, (focal, focal, size / 2, size / 2), size, size
     gradients = [torch.randn(size, size, 3, device="cuda"), torch.randn(size, size, device="cuda")]
-    first = rasterize(*inputs, *camera)
+    with torch.no_grad():  # a graph of the default stream kept alive would break the capture below
+        first = rasterize(*inputs, *camera)
     instances = int(first.instances)
     capacity = 2 * instances
 

@@ -8,6 +8,7 @@ Create kernels when a module is imported: this costs nothing, and the plain kern
 arguments) that exist by the first launch are compiled together. Every template instance is compiled on its own.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,9 @@ from .cubins import Cubin, CudaSource
 # Dynamic shared memory that a kernel may use without asking for it, bytes.
 _SHARED_BYTES_ALLOWED = 48 * 1024
 _POINTER_BYTES = 8
+
+# What every thread remembers: the devices whose context it has made current.
+_thread = threading.local()
 
 Dimensions = int | tuple[int, ...]
 Argument = torch.Tensor | np.generic | int | float | None
@@ -60,7 +64,8 @@ class CudaModule:
             cubin = self.source.compile(arch, names)
             from cuda.core import ObjectCode
 
-            self._objects[arch, names] = ObjectCode.from_cubin(cubin.code, symbol_mapping=cubin.symbols)
+            symbols = {kernel: symbol.encode() for kernel, symbol in cubin.symbols.items()}
+            self._objects[arch, names] = ObjectCode.from_cubin(cubin.code, symbol_mapping=symbols)
         return self._objects[arch, names].get_kernel(name)
 
 
@@ -104,6 +109,7 @@ class Kernel:
         if shared_bytes > max(_SHARED_BYTES_ALLOWED, self._shared_bytes_granted.get(device.index, 0)):
             self._grant_shared_bytes(kernel, device.index, shared_bytes)
         with torch.cuda.device(device):
+            _bind_context(device.index)
             launch(_stream(torch.cuda.current_stream().cuda_stream), config, kernel, *values)
 
     def _device(self, args: Sequence[Argument]) -> torch.device:
@@ -164,6 +170,16 @@ def architecture(device_index: int) -> str:
     """The name of a CUDA device's architecture, such as sm_90."""
     major, minor = torch.cuda.get_device_capability(device_index)
     return f"sm_{major}{minor}"
+
+
+def _bind_context(device_index: int) -> None:
+    """Make the device's context current in this thread: torch's autograd threads have none until torch itself needs it."""
+    bound = _thread.__dict__.setdefault("devices", set())
+    if device_index not in bound:
+        from cuda.core import Device
+
+        Device(device_index).set_current()
+        bound.add(device_index)
 
 
 @lru_cache(maxsize=256)
