@@ -92,7 +92,7 @@ __global__ void closest_points(
     if (i >= point_count) return;
     const Nearest nearest = search(nodes, triangles, load3(points, i));
     face[i] = nearest.face;
-    barycentric[3 * i] = 1 - nearest.foot.v - nearest.foot.w;
+    barycentric[3 * i] = fmaxf(1 - nearest.foot.v - nearest.foot.w, 0);  // rounding may put it below
     barycentric[3 * i + 1] = nearest.foot.v;
     barycentric[3 * i + 2] = nearest.foot.w;
     distance2[i] = nearest.foot.distance2;

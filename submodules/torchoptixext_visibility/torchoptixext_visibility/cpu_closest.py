@@ -93,4 +93,5 @@ def closest_points(bounds, links, triangles, order, depth, points, face, barycen
                 bounds, links, triangles, order, points[n, 0], points[n, 1], points[n, 2], stack, stack_distance2
             )
             distance2[n], face[n] = best, nearest
-            barycentric[n, 0], barycentric[n, 1], barycentric[n, 2] = np.float32(1) - v - w, v, w
+            barycentric[n, 0] = max(np.float32(1) - v - w, np.float32(0))  # rounding may put it below
+            barycentric[n, 1], barycentric[n, 2] = v, w

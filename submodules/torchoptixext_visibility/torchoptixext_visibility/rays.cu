@@ -24,12 +24,25 @@ __device__ __forceinline__ float enter_box(const Node& node, Vec3 origin, Vec3 i
     return near <= fminf(far, t_max) ? near : infinity();
 }
 
+// Difference of two products, without fused rounding.
+__device__ __forceinline__ float minor(float a, float b, float c, float d) {
+    return __fsub_rn(__fmul_rn(a, b), __fmul_rn(c, d));
+}
+
+// way . (b - a) x (a + b): antisymmetric in a and b, so that two triangles agree on their common edge. Unlike
+// `dot(way, edge_plane(a, b))` it is often exactly 0 for a ray through a vertex, and 0 counts for all triangles there.
+__device__ __forceinline__ float edge_volume(Vec3 a, Vec3 b, Vec3 way) {
+    const Vec3 e = b - a, s = a + b;
+    const float x = __fmul_rn(way.x, minor(e.y, s.z, e.z, s.y)), y = __fmul_rn(way.y, minor(e.z, s.x, e.x, s.z));
+    return __fadd_rn(__fadd_rn(x, y), __fmul_rn(way.z, minor(e.x, s.y, e.y, s.x)));
+}
+
 // Where the ray's line through the origin meets the triangle; face -1 for a miss.
 __device__ __forceinline__ Hit meet_triangle(const Triangle& triangle, Vec3 way) {
     const Hit miss = {0, 0, 0, -1};
-    const float u = dot(way, edge_plane(triangle.b, triangle.c));
-    const float v = dot(way, edge_plane(triangle.c, triangle.a));
-    const float w = dot(way, edge_plane(triangle.a, triangle.b));
+    const float u = edge_volume(triangle.b, triangle.c, way);
+    const float v = edge_volume(triangle.c, triangle.a, way);
+    const float w = edge_volume(triangle.a, triangle.b, way);
     const float total = u + v + w;
     if ((fminf(fminf(u, v), w) < 0 && fmaxf(fmaxf(u, v), w) > 0) || total == 0) return miss;
     const Vec3 normal = cross(triangle.b - triangle.a, triangle.c - triangle.a);
