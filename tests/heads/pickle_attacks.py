@@ -69,6 +69,8 @@ def attacks(canary: Path) -> dict[str, bytes]:
         "OBJ": b"(cos\nsystem\n" + text(touch) + b"o.",
         "NEWOBJ": b"\x80\x02csubprocess\nPopen\n" + text(touch) + b"\x85\x81.",
         "NEWOBJ_EX": b"\x80\x04csubprocess\nPopen\n)}\x8c\x04args" + text(touch) + b"s\x92.",
+        "name with line breaks": b"\x80\x04\x8c\x09os\nerror:\x8c\x06s\x1b[2J\n\x93.",
+        "name with markup": b"c[/]os[/bold]\nsystem\n.",
         "extension code": b"\x80\x02\x82\x01.",
         "out-of-band buffer": b"\x80\x05\x97.",
         "never called": b"cos\nsystem\n0N.",
@@ -129,9 +131,16 @@ def attacks(canary: Path) -> dict[str, bytes]:
         "dtype with metadata": pickle.dumps(np.dtype("f8", metadata={"x": Attack(os.system, touch)})),
         "dtype with fields": pickle.dumps(np.zeros(2, [("a", "f8"), ("b", "i4")])),
         "sparse of terabytes": pickle.dumps(scipy.sparse.coo_matrix((10**7, 10**6))),
-        "sparse index outside": pickle.dumps(sparse_with_index(7)),
-        "sparse index below zero": pickle.dumps(sparse_with_index(-1)),
-        "sparse rows of eternity": pickle.dumps(sparse_with_pointer(2**40)),
+        "sparse of text": pickle.dumps(sparse_with(data=np.array(["a", "b", "c"]))),
+        "sparse of a dictionary": pickle.dumps(sparse_with(data={"x": 1})),
+        "sparse with half an index": pickle.dumps(sparse_with(indices=np.array([0.5, 1, 2]))),
+        "sparse without indices": pickle.dumps(sparse_with(indices=None)),
+        "sparse with a short index": pickle.dumps(sparse_with(indices=np.array([0, 1]))),
+        "sparse of three dimensions": pickle.dumps(sparse_with(_shape=(1, 1, 1))),
+        "array type of a list": array(shape).replace(b"\x8c\x02f8", b"](K\x01K\x02e"),
+        "sparse index outside": pickle.dumps(sparse_with(indices=np.array([0, 1, 7]))),
+        "sparse index below zero": pickle.dumps(sparse_with(indices=np.array([0, 1, -1]))),
+        "sparse rows of eternity": pickle.dumps(sparse_with(indptr=np.array([0, 1, 2, 2**40]))),
         "the same array for ever": many_of(array(b"J\x00\x00\x10\x00\x85", b"u1", b"h\xff")),
         "the same bytes for ever": many_of(b"c_codecs\nencode\nh\xfeX\x06\x00\x00\x00latin1\x86R."),
         "the same sparse for ever": many_of(pickle.dumps(scipy.sparse.coo_matrix((2000, 2000)), 2)),
@@ -159,13 +168,8 @@ def attacks(canary: Path) -> dict[str, bytes]:
     }  # fmt: skip
 
 
-def sparse_with_index(index: int) -> scipy.sparse.csc_matrix:
+def sparse_with(**parts: object) -> scipy.sparse.csc_matrix:
+    """A sparse identity with some of its parts replaced."""
     matrix = scipy.sparse.csc_matrix(np.eye(3))
-    matrix.indices = np.array([0, 1, index], dtype=np.int32)
-    return matrix
-
-
-def sparse_with_pointer(end: int) -> scipy.sparse.csc_matrix:
-    matrix = scipy.sparse.csc_matrix(np.eye(3))
-    matrix.indptr = np.array([0, 1, 2, end])
+    vars(matrix).update(parts)
     return matrix

@@ -17,10 +17,13 @@ from .pickle_stream import Construction, Persistent, PickleError, PickleStream, 
 MAX_BYTES = 1 << 29
 """Memory of all values of one file together: a few bytes could ask for much more, or for the same many times."""
 MAX_DIMENSIONS = 32
+MAX_SHOWN = 80
 BYTES_PER_PAIR = 128
 """About what an entry of a dictionary costs."""
 MAX_DEPTH = 64
 """Containers inside containers; FLAME's chumpy arrays need about ten."""
+
+MISFIT = "has a sparse matrix whose parts do not fit together"
 
 _RENAMED_MODULES = {
     "__builtin__.": "builtins.",
@@ -76,7 +79,7 @@ def value_of(graph: Any, storage: Callable[[tuple[Any, ...]], np.ndarray] | None
     """
     try:
         return _Builder(storage).build(graph)
-    except (ValueError, TypeError, OverflowError, KeyError, IndexError, UnicodeError) as error:
+    except (ValueError, TypeError, OverflowError, KeyError, IndexError, AttributeError) as error:
         raise PickleError(f"is a damaged pickle ({error})") from error
     except MemoryError as error:
         raise PickleError("needs more memory than there is") from error
@@ -88,7 +91,7 @@ def canonical_name(name: str) -> str:
         if name.startswith(old):
             name = new + name.removeprefix(old)
     if name not in _FACTORIES and name not in _NAMES_ONLY and not _CHUMPY.fullmatch(name):
-        raise PickleError(f"asks for '{name}', which is not among the few things a model file needs and was not run")
+        raise PickleError(f"asks for '{_shown(name)}', which is not among the few things such a file needs")
     return name
 
 
@@ -186,7 +189,7 @@ class _Builder:
             raise PickleError("has an array without a number type")
         code = _text(node.arguments[0])
         if not _DTYPE.fullmatch(code):
-            raise PickleError(f"has an array of the type '{code}', which no model file needs")
+            raise PickleError(f"has an array of the type '{_shown(code)}', which no model file needs")
         dtype = np.dtype(code)
         if node.state is None:
             return dtype
@@ -243,20 +246,19 @@ class _Builder:
         count = _element_count(shape)
         if len(shape) != 2:
             raise PickleError("has a sparse matrix that is not two-dimensional")
+        values = _vector(state["data"], "biuf")
         if "indptr" in state:
-            counts = np.diff(state["indptr"])
-            if counts.min(initial=0) < 0 or counts.max(initial=0) > len(state["data"]):
-                raise PickleError("has a sparse matrix whose parts do not fit together")
-            major = np.repeat(np.arange(len(counts)), counts)
-            by_column = "_csc." in node.factory.name
-            row, column = (state["indices"], major) if by_column else (major, state["indices"])
+            ends = _vector(state["indptr"], "iu").astype(np.int64)
+            counts = ends[1:] - ends[:-1]
+            if counts.min(initial=0) < 0 or counts.max(initial=0) > len(values):
+                raise PickleError(MISFIT)
+            major, minor = np.repeat(np.arange(len(counts)), counts), _vector(state["indices"], "iu")
+            row, column = (minor, major) if "_csc." in node.factory.name else (major, minor)
         else:
             row, column = state["coords"] if "coords" in state else (state["row"], state["col"])
-        values = np.asarray(state["data"])
-        if values.dtype.kind not in "biuf" or not len(row) == len(column) == len(values):
-            raise PickleError("has a sparse matrix whose parts do not fit together")
-        if len(values) and (min(row.min(), column.min()) < 0):
-            raise PickleError("has a sparse matrix with an index below zero")
+            row, column = _vector(row, "iu"), _vector(column, "iu")
+        if not len(row) == len(column) == len(values) or min(row.min(initial=0), column.min(initial=0)) < 0:
+            raise PickleError(MISFIT)
         self.charge(count * values.itemsize)
         dense = np.zeros(shape, dtype=values.dtype)
         np.add.at(dense, (row, column), values)
@@ -341,8 +343,21 @@ def _element_count(shape: Any) -> int:
     return math.prod(shape)
 
 
+def _vector(value: Any, kinds: str) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in kinds:
+        raise PickleError(MISFIT)
+    return value
+
+
 def _text(value: Any) -> str:
-    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+    if not isinstance(value, str | bytes):
+        raise PickleError("has something else where text should be")
+    return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+def _shown(name: str) -> str:
+    """Text from the file as part of a message: short, on one line, without anything a terminal would obey."""
+    return re.sub(r"[^\w.,]", "?", name[:MAX_SHOWN], flags=re.ASCII)
 
 
 _FACTORIES: dict[str, Callable[[_Builder, Construction], Any]] = {

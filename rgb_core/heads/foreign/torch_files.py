@@ -152,7 +152,9 @@ def _identity(identity: Any) -> tuple[np.dtype, str, int]:
         raise PickleError("refers to data outside of it")
     if identity[5:] not in ((), (None,)):
         raise PickleError("has a tensor that views another one's numbers, which is not supported")
-    return storage_dtype(identity[1]), str(identity[2]), int(identity[4])
+    if not isinstance(identity[2], str) or not identity[2].isalnum() or not isinstance(identity[4], int):
+        raise PickleError("has a tensor of numbers without a name")
+    return storage_dtype(identity[1]), identity[2], identity[4]
 
 
 def _numbers(raw: bytes, dtype: np.dtype, count: int) -> np.ndarray:
