@@ -27,7 +27,12 @@ REGION_NAMES = (
 )
 """By region code of docs/formats.md."""
 
-head = typer.Typer(help="Convert head models of other programs, or say what one holds.", no_args_is_help=True)
+head = typer.Typer(
+    help="Convert head models of other programs, or say what one holds.
+
+Example: rgb head info head.npz",
+    no_args_is_help=True,
+)
 
 
 class FlameVersion(StrEnum):
