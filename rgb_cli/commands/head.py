@@ -28,9 +28,7 @@ REGION_NAMES = (
 """By region code of docs/formats.md."""
 
 head = typer.Typer(
-    help="Convert head models of other programs, or say what one holds.
-
-Example: rgb head info head.npz",
+    help="Convert head models of other programs, or say what one holds.\n\nExample: rgb head info head.npz",
     no_args_is_help=True,
 )
 
