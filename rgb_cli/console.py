@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,7 +24,7 @@ _stdout = Console()
 
 def print_error(sentence: str) -> None:
     """One line on stderr."""
-    _stderr.print(f"[bold red]error:[/] {sentence}", highlight=False, soft_wrap=True)
+    _stderr.print(f"[bold red]error:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
 
 
 class Reporter:
@@ -69,7 +70,7 @@ class Reporter:
     def message(self, text: str) -> None:
         """One line above the bars."""
         if not self._quiet:
-            _stderr.print(text, highlight=False)
+            _stderr.print(escape(text), highlight=False)
 
     def result(self, title: str, values: Mapping[str, Any]) -> None:
         """The outcome of the command: a table of names and values, or the same as JSON."""
@@ -78,7 +79,7 @@ class Reporter:
             return
         table = Table(title=title, show_header=False, title_justify="left")
         for name, value in _rows(values):
-            table.add_row(name, value)
+            table.add_row(escape(name), escape(value))
         _stdout.print(table)
 
 

@@ -34,6 +34,11 @@ def test_missing_folder(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+def test_names_are_shown_as_they_are(tmp_path: Path):
+    """Brackets in a path are no markup."""
+    assert_refused(fit(tmp_path / "[bold]x[", tmp_path / "out"), "[bold]x[ is not a folder")
+
+
 def test_empty_folder(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     assert_refused(fit(tmp_path / "empty", tmp_path / "out"), "empty")
