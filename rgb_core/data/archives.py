@@ -37,6 +37,9 @@ class Archive:
     Opening checks every name, kind and declared size; reading stops at the declared size of a file.
     """
 
+    sizes: dict[PurePosixPath, int]
+    """Bytes of every file, by path."""
+
     def __init__(self, path: str | Path, limits: Limits | None = None) -> None:
         """Open and check.
 
@@ -63,9 +66,6 @@ class Archive:
         except InputError:
             self.close()
             raise
-
-    sizes: dict[PurePosixPath, int]
-    """Bytes of every file, by path."""
 
     def __enter__(self) -> "Archive":
         return self

@@ -65,7 +65,7 @@ class Record:
 
     def fail(self, key: str, problem: str) -> NoReturn:
         """Raise the InputError for `key`."""
-        raise InputError(f"{self.context}: {key} {problem}")
+        raise InputError(f"{self.context}: {key if key.isprintable() else repr(key)} {problem}")
 
     def get(self, key: str) -> Any:
         """The value of a key that must be there."""
@@ -88,7 +88,7 @@ class Record:
         except OSError as error:
             self.fail(key, f"names a file that cannot be read: {error.strerror}")
         if not found:
-            self.fail(key, f"names {path}, which does not exist")
+            self.fail(key, f"names {str(path)!r}, which does not exist")
         return path
 
     def number(self, key: str) -> float:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from dataset_samples import IDS, write_dataset
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rgb_core.data.dataset import examine_dataset
 from rgb_core.images import write_png
@@ -66,6 +68,49 @@ def test_without_frames_that_is_said_once(folder: Path, frames: object):
     dataset, defects = examine_dataset(folder)
     assert dataset is None
     assert len(defects) == len(set(defects)) > 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([10**400, "a\nb"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["train", "a\nb", ""]), inner),
+    max_leaves=8,
+)
+TOP = (
+    "format",
+    "version",
+    "subject",
+    "width",
+    "height",
+    "fps",
+    "head_model",
+    "light_frame",
+    "shape",
+    "splits",
+    "frames",
+)
+FRAME = ("id", "image", "semantic", "K", "w2c", "expression", "joints", "translation")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.dictionaries(st.sampled_from([*TOP, *((index, key) for index in range(2) for key in FRAME)]), JSON))
+def test_any_value_in_any_key_is_read_or_a_defect(folder: Path, values: dict):
+    path = folder / "dataset.json"
+    sound = path.read_text()
+    record = json.loads(sound)
+    for place, value in values.items():
+        if isinstance(place, str):
+            record[place] = value
+        elif isinstance(record["frames"], list) and place[0] < len(record["frames"]):
+            frame = record["frames"][place[0]]
+            if isinstance(frame, dict):
+                frame[place[1]] = value
+    path.write_text(json.dumps(record))
+    try:
+        dataset, defects = examine_dataset(folder)  # any exception fails the test
+        assert dataset is not None or defects
+        assert not any("\n" in defect for defect in defects)
+    finally:
+        path.write_text(sound)
 
 
 def test_what_is_no_dataset(tmp_path: Path):
