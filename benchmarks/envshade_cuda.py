@@ -1,4 +1,4 @@
-"""Times shading on a GPU, medians by CUDA events: `python -P envshade_cuda.py [thousands of points]`."""
+"""Times shading on a GPU, medians by CUDA events: `python envshade_cuda.py [thousands of points]`."""
 
 import statistics
 import sys
