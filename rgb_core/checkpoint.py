@@ -66,7 +66,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["rgb"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read the checkpoint {path}: {error}; delete it to start again") from error
 
 

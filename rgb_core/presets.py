@@ -55,15 +55,26 @@ def _read(name_or_file: str) -> dict[str, Any]:
     else:
         path = Path(name_or_file)
         if not path.is_file():
-            raise InputError(f"no preset '{name_or_file}': choose one of {', '.join(preset_names())}, or a YAML file")
-        text = path.read_text(encoding="utf-8")
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"preset {name_or_file} is not valid YAML: {error}".replace("\n", " ")) from error
+            kind = "is a folder" if path.is_dir() else "does not exist"
+            raise InputError(
+                f"preset '{name_or_file}' {kind}: choose one of {', '.join(preset_names())}, or a YAML file"
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read preset {name_or_file}: {error}") from error
+    values = _parse(text, f"preset {name_or_file}") or {}
     if not isinstance(values, dict):
         raise InputError(f"preset {name_or_file} must be a mapping of stages to settings")
     return values
+
+
+def _parse(text: str, source: str) -> Any:
+    """The YAML value of `text`, without tags that make objects; `source` begins the error message."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers and dates that do not exist; deep nesting
+        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -75,4 +86,4 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise InputError(f"'{override}': '{parent}' is a value, not a group of settings")
-    values[last] = yaml.safe_load(text)
+    values[last] = _parse(text, f"'{override}'")

@@ -8,6 +8,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..data.dataset import LIGHT_FRAMES
 from ..errors import InputError
 from ..files import atomic_path, write_text
 from ..heads import load_head, save_head
@@ -18,6 +19,7 @@ from .model import CHANNELS, DELTA_WIDTH, Avatar
 from .portrait import Portrait
 
 FORMAT, VERSION = "rgb-avatar", 1
+_INDICES = ("attachment.face_id", "expressions.offsets", "expressions.expression")
 TENSORS, DESCRIPTION, HEAD, LIGHT = "avatar.safetensors", "avatar.yaml", "head.npz", "light.hdr"
 
 
@@ -99,8 +101,11 @@ def load_avatar(folder: Path) -> Avatar:
             light_frame=str(description["light_frame"]),
             focal_scale=float(description["focal_scale"]),
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except KeyError as error:
         raise InputError(f"{path} or {DESCRIPTION} lacks {error}; fit the avatar again") from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path} or {DESCRIPTION} is damaged ({problem}); fit the avatar again") from error
     _check(avatar, path)
     return avatar
 
@@ -113,8 +118,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} is not an avatar: it has no {DESCRIPTION}; its fit may not have finished")
     try:
         description = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from error
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise InputError(f"{path} is not an avatar description: its format is not '{FORMAT}'")
     if description.get("version") != VERSION:
@@ -123,7 +128,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 
 def _check(avatar: Avatar, path: Path) -> None:
-    count, pairs = avatar.count, len(avatar.expressions.expression)
+    position, portrait = avatar.neutral["position"], avatar.portrait
+    count, pairs = len(position) if position.ndim else 0, avatar.expressions.expression.numel()
     shapes: dict[str, tuple[torch.Tensor, tuple[int, ...]]] = {
         f"neutral.{name}": (value, (count, CHANNELS[name])) for name, value in avatar.neutral.items()
     }
@@ -134,13 +140,28 @@ def _check(avatar: Avatar, path: Path) -> None:
         "expressions.consistency": (avatar.expressions.consistency, (pairs,)),
         "expressions.initial": (avatar.expressions.initial, (pairs, 7)),
         "deltas": (avatar.deltas, (pairs, DELTA_WIDTH)),
-        "light": (avatar.light, (3, *avatar.light.shape[1:])),
+        "delta_scale": (avatar.delta_scale, (DELTA_WIDTH,)),
+        "light": (avatar.light, (3, *avatar.light.shape[-2:])),
+        "portrait.intrinsics": (torch.tensor(portrait.camera.intrinsics), (4,)),
+        "portrait.world_to_camera": (portrait.camera.world_to_camera, (3, 4)),
+        "portrait.joints": (portrait.joints, (avatar.head.joint_count, 3)),
+        "portrait.translation": (portrait.translation, (3,)),
+        "focal_scale": (torch.tensor(avatar.focal_scale), ()),
     }
     for name, (value, shape) in shapes.items():
         if tuple(value.shape) != shape:
             raise InputError(f"{path}: {name} has shape {list(value.shape)}, expected {list(shape)}")
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        kind = torch.int64 if name in _INDICES else torch.float32
+        if value.dtype != kind:
+            raise InputError(f"{path}: {name} holds {value.dtype}, expected {kind}")
+        if not bool(torch.isfinite(value).all()):
             raise InputError(f"{path}: {name} holds a number that is not finite")
+    if avatar.focal_scale <= 0 or min(portrait.camera.width, portrait.camera.height) <= 0:
+        raise InputError(f"{path.parent / DESCRIPTION}: focal_scale and the size of the portrait must be positive")
+    if avatar.light_frame not in LIGHT_FRAMES:
+        raise InputError(
+            f"{path.parent / DESCRIPTION}: light_frame is {avatar.light_frame!r}, not one of {LIGHT_FRAMES}"
+        )
     offsets = avatar.expressions.offsets
     in_range = (
         _indexes(avatar.attachment.face_id, len(avatar.head.faces))

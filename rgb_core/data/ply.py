@@ -18,6 +18,7 @@ _SCALARS = {
 }
 _FACE_LISTS = ("vertex_indices", "vertex_index")
 _CORNERS = 3
+_MOST_DIGITS = 18  # of a count
 
 
 class _Malformed(Exception):
@@ -65,7 +66,7 @@ def _read_header(data: bytes) -> tuple[str, list[_Element], int]:
         match words:
             case ["format", name, _]:
                 encoding = name
-            case ["element", name, count] if count.isdigit():
+            case ["element", name, count] if count.isdigit() and len(count) <= _MOST_DIGITS:
                 elements.append(_Element(name, int(count)))
             case ["property", "list", length, kind, name] if elements and {length, kind} <= _SCALARS.keys():
                 elements[-1].fields += [(f"{name} length", _SCALARS[length]), (name, _SCALARS[kind], (_CORNERS,))]
@@ -120,15 +121,16 @@ def _read_ascii(body: bytes, elements: list[_Element]) -> dict[str, np.ndarray]:
         for entry in element.fields:
             width = entry[2][0] if len(entry) > 2 else 1
             block = values[:, column : column + width]
-            table[entry[0]] = block if width > 1 else block[:, 0]
+            with np.errstate(over="ignore", invalid="ignore"):  # checked where the numbers are used
+                table[entry[0]] = block if width > 1 else block[:, 0]
             column += width
         tables[element.name] = table
     return tables
 
 
 def _vertices(table: np.ndarray) -> np.ndarray:
-    if not {"x", "y", "z"} <= set(table.dtype.names or ()):
-        raise _Malformed("its vertices have no x, y, z")
+    if any(axis not in (table.dtype.names or ()) or table[axis].ndim != 1 for axis in "xyz"):
+        raise _Malformed("its vertices have no x, y, z as single numbers")
     vertices = np.stack([table[axis] for axis in "xyz"], -1).astype(np.float32)
     if not np.isfinite(vertices).all():
         raise _Malformed("has a vertex that is not finite")

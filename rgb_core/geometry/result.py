@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ FORMAT = "rgb-geometry"
 VERSION = 1
 HEAD_FILE, RECORD_FILE, TRACKING_FILE = "head.npz", "geometry.yaml", "tracking.json"
 TRACKING_FORMAT = "rgb-tracking"
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What values of other types and sizes than `save_geometry` wrote make Python raise."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,8 @@ def load_geometry(folder: str | Path) -> Geometry:
         if record["format"] != FORMAT or record["version"] != VERSION:
             raise InputError(f"{path} is {record['format']} {record['version']}, expected {FORMAT} {VERSION}")
         metrics = {str(key): float(value) for key, value in record["metrics"].items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error}); run rgb fit-geometry again") from error
+    except (yaml.YAMLError, *_DAMAGE) as error:
+        raise _damaged(path, error) from error
     head = load_head(folder / HEAD_FILE)
     focal_scale, tracking = _load_tracking(folder / TRACKING_FILE, head)
     return Geometry(head, focal_scale, tracking, metrics)
@@ -127,13 +130,22 @@ def _load_tracking(path: Path, head: HeadModel) -> tuple[float, dict[str, Coeffi
     }
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != TRACKING_FORMAT:
+            raise InputError(f"{path} is {record['format']!r}, expected {TRACKING_FORMAT}; run rgb fit-geometry again")
         focal_scale = float(record["focal_scale"])
+        if not (math.isfinite(focal_scale) and focal_scale > 0):
+            raise InputError(f"{path}: focal_scale is {focal_scale}, not positive; run rgb fit-geometry again")
         tracking = {}
         for name, values in record["frames"].items():
             tensors = {key: torch.tensor(values[key], dtype=torch.float32) for key in shapes}
             if any(tensors[key].shape != shape or not tensors[key].isfinite().all() for key, shape in shapes.items()):
                 raise InputError(f"{path}: frame {name} does not fit {HEAD_FILE}; run rgb fit-geometry again")
             tracking[name] = Coefficients(**tensors)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error}); run rgb fit-geometry again") from error
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
     return focal_scale, tracking
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    """The sentence, on one line, about a file that is not what `save_geometry` wrote."""
+    return InputError(f"{path} is damaged ({' '.join(str(error).split())}); run rgb fit-geometry again")

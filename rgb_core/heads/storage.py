@@ -2,6 +2,7 @@
 
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -47,6 +48,7 @@ UNREADABLE = (
     MemoryError,
     RuntimeError,
     struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -186,7 +188,7 @@ class _Reader:
             if key not in self.arrays:
                 raise self.error(key, "is missing; docs/formats.md lists what a head.npz holds")
         if (found := self.text("format")) != FORMAT:
-            raise self.error("format", f"is '{found}', not '{FORMAT}'; give a head.npz")
+            raise self.error("format", f"is {found!r}, not '{FORMAT}'; give a head.npz")
         version = self.arrays["version"]
         if version.ndim or version.dtype.kind not in "iu" or int(version) != VERSION:
             raise self.error("version", f"is {version}, but this program reads version {VERSION}")

@@ -183,9 +183,7 @@ def test_frames_without_a_head_are_named_and_skipped(clip, tmp_path):
     image = read_png(clip.frame("04").image, 4)
     image[..., 3] = 0
     write_png(empty, image)
-    frames = tuple(
-        dataclasses.replace(frame, image=empty) if frame.id == "04" else frame for frame in clip.all_frames
-    )
+    frames = tuple(dataclasses.replace(frame, image=empty) if frame.id == "04" else frame for frame in clip.all_frames)
     messages = Messages()
     fit = GeometryFit(dataclasses.replace(clip, all_frames=frames), CONFIG, messages, seed=0)
     assert len(fit.evidence) == FRAMES - 1

@@ -173,9 +173,7 @@ def rings(faces: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def nearest_mesh_points(queries: torch.Tensor, candidates: torch.Tensor) -> list[torch.Tensor]:
     vertices, faces = grid_mesh()
     head, ring = rings(faces, len(vertices))
-    return upstream.get_nearest_mesh_points_forward(
-        head, ring, faces.t().int(), vertices.t(), queries.t(), candidates
-    )
+    return upstream.get_nearest_mesh_points_forward(head, ring, faces.t().int(), vertices.t(), queries.t(), candidates)
 
 
 def mesh_queries() -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DEEP = "[" * 100_000
+"""JSON and YAML that are nested more deeply than any parser goes."""
+
 
 @dataclass(frozen=True)
 class Case:

@@ -11,9 +11,7 @@ from rgb_core.data import load_dataset
 from rgb_core.images import write_png
 from tests.data.dataset_samples import write_dataset
 
-from .cases import Case
-
-DEEP = "[" * 100_000
+from .cases import DEEP, Case
 
 
 def _edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from rgb_core.avatar import load_avatar
@@ -18,11 +19,11 @@ from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.storage import DESCRIPTION, TENSORS, save_avatar
 from rgb_core.checkpoint import FILE, load_checkpoint, save_checkpoint
 from rgb_core.geometry import Geometry, load_geometry
-from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, Coefficients, save_geometry
+from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, TRACKING_FORMAT, Coefficients, save_geometry
 from rgb_core.presets import load_preset
 from tests.data.dataset_samples import CAMERA, tiny_head
 
-from .cases import Case, written
+from .cases import DEEP, Case, written
 
 _COUNT = 3  # Gaussians
 
@@ -94,9 +95,24 @@ def _tensors(**values: torch.Tensor) -> Callable[[Path], Path]:
     return make
 
 
+def _described(**values: Any) -> Callable[[Path], Path]:
+    """An avatar with other values in its description."""
+
+    def make(folder: Path) -> Path:
+        path = write_avatar(folder / "whole") / DESCRIPTION
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **values}))
+        return folder / "whole"
+
+    return make
+
+
 def _tracking(**values: Any) -> Callable[[Path], Path]:
     frame = {"expression": [0, 0], "joints": [[0, 0, 0]] * 2, "translation": [0, 0, 0]}
-    return _with(write_geometry, TRACKING_FILE, json.dumps({"focal_scale": 1, "frames": {"0": {**frame, **values}}}))
+    return _with(
+        write_geometry,
+        TRACKING_FILE,
+        json.dumps({"format": TRACKING_FORMAT, "focal_scale": 1, "frames": {"0": {**frame, **values}}}),
+    )
 
 
 def _checkpoint(meta: str | None) -> Callable[[Path], Path]:
@@ -114,6 +130,10 @@ def _whole_checkpoint(folder: Path) -> Path:
 
 def _preset(problem: str, text: bytes | str, says: str) -> Case:
     return Case("preset", problem, written("preset.yaml", text), lambda path: load_preset(str(path)), says)
+
+
+def _override(overrides: list[str]) -> object:
+    return load_preset("demo", overrides)
 
 
 _geometry = functools.partial(Case, "geometry folder", read=load_geometry)
@@ -140,6 +160,15 @@ GEOMETRY_CASES = [
     _geometry("NaN in the tracking", make=_tracking(expression=[float("nan"), 0]), says="does not fit head.npz"),
     _geometry("coefficients too few", make=_tracking(expression=[0]), says="does not fit head.npz"),
     _geometry("ragged joints", make=_tracking(joints=[[0], [0, 1]]), says="tracking.json is damaged"),
+    _geometry("record of 100,000 brackets", make=_with(write_geometry, RECORD_FILE, DEEP), says="is damaged"),
+    _geometry("record that runs code", make=_with(write_geometry, RECORD_FILE, _CODE), says="is damaged"),
+    _geometry("tracking of 100,000 brackets", make=_with(write_geometry, TRACKING_FILE, DEEP), says="is damaged"),
+    _geometry("number of 401 digits", make=_tracking(translation=[10**400, 0, 0]), says="tracking.json is damaged"),
+    _geometry(
+        "focal scale of NaN",
+        make=_with(write_geometry, TRACKING_FILE, '{"format": "rgb-tracking", "focal_scale": NaN, "frames": {}}'),
+        says="focal_scale is nan, not positive",
+    ),
     _geometry("no head", make=_without(write_geometry, HEAD_FILE), says="head.npz is no file"),
     _geometry("head cut short", make=_cut(write_geometry, HEAD_FILE), says="is not a readable .npz archive"),
 ]
@@ -160,11 +189,22 @@ AVATAR_CASES = [
         make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 1\nname: a"),
         says="lacks 'portrait'",
     ),
+    _avatar("description of 100,000 brackets", make=_with(write_avatar, DESCRIPTION, DEEP), says="is not valid YAML"),
+    _avatar("focal scale of NaN", make=_described(focal_scale=float("nan")), says="focal_scale holds a number that"),
+    _avatar("unknown light frame", make=_described(light_frame="moon"), says="light_frame is 'moon'"),
+    _avatar("camera that is a list", make=_described(portrait=[]), says="is damaged"),
     _avatar("no tensors", make=_without(write_avatar, TENSORS), says="cannot read"),
     _avatar("tensors cut short", make=_cut(write_avatar, TENSORS), says="cannot read"),
     _avatar("missing tensor", make=_tensors(deltas=_OUT), says="lacks 'deltas'"),
     _avatar("tensor of another length", make=_tensors(neutral__albedo=torch.zeros(2, 3)), says="has shape [2, 3]"),
     _avatar("NaN tensor", make=_tensors(neutral__albedo=torch.full((_COUNT, 3), torch.nan)), says="is not finite"),
+    _avatar("single number for a tensor", make=_tensors(neutral__position=torch.zeros(1)), says="has shape [1]"),
+    _avatar("flat light", make=_tensors(light=torch.zeros(3, 4)), says="light has shape [3, 4]"),
+    _avatar(
+        "indices that are no integers",
+        make=_tensors(attachment__face_id=torch.zeros(_COUNT)),
+        says="expected torch.int64",
+    ),
     _avatar("face beyond the head", make=_tensors(attachment__face_id=torch.full((_COUNT,), 9)), says="do not fit"),
     _avatar("no head", make=_without(write_avatar, "head.npz"), says="head.npz is no file"),
 ]
@@ -180,6 +220,7 @@ CHECKPOINT_CASES = [
     _check("cut short", make=lambda folder: _cut(_whole_checkpoint, FILE)(folder), says="cannot read the checkpoint"),
     _check("no step", make=_checkpoint(None), says="delete it to start again"),
     _check("step that is no JSON", make=_checkpoint("{"), says="delete it to start again"),
+    _check("step of 100,000 brackets", make=_checkpoint(DEEP), says="delete it to start again"),
 ]
 
 PRESET_CASES = [
@@ -187,6 +228,11 @@ PRESET_CASES = [
     _preset("no YAML", "a: [1", "is not valid YAML"),
     _preset("YAML that runs code", _CODE, "is not valid YAML"),
     _preset("control characters", "a: \x01", "is not valid YAML"),
+    _preset("no UTF-8", b"\xff\xfe\xfa", "cannot read preset"),
+    _preset("100,000 brackets", DEEP, "is not valid YAML"),
+    _preset("number of 5,000 digits", "gaussians: {steps: " + "9" * 5000 + "}", "is not valid YAML"),
+    _preset("month 99", "gaussians: {steps: 2001-99-01}", "is not valid YAML"),
+    Case("preset", "override that is no YAML", lambda _: ["gaussians.steps=[1"], _override, "is not valid YAML"),
     _preset("list", "- 1", "must be a mapping"),
     _preset("unknown field", "gaussians: {stepz: 3}", "gaussians.stepz"),
     _preset("text for a number", "gaussians: {steps: many}", "gaussians.steps"),

@@ -72,6 +72,8 @@ CASES = [
     _case("pickle that runs code", make=written("head.npz", pickle.dumps(_Trap())), says="is not a readable .npz"),
     _case("object array that runs code", make=_changed(meta=np.array([_Trap()])), says="key 'meta' cannot be read"),
     _case("header that is an expression", make=_member("__import__('os').abort()"), says="key 'format' cannot be read"),
+    _case("header of 5,000 brackets", make=_member("(" * 5000), says="key 'format' cannot be read"),
+    _case("line break in the format", make=_changed(format=np.array("a\nb")), says="key 'format' is"),
     _case("array that claims 4 TB", make=_member(_HEADER.format(10**12)), says="key 'format' cannot be read"),
     _case("array of negative length", make=_member(_HEADER.format(-5)), says="key 'format' cannot be read"),
     _case("single array", make=_array, says="holds a single array"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rgb_cli.app import main
+from rgb_cli.console import Reporter, print_error
 from rgb_core.data import load_dataset
 from rgb_core.data.inspection import inspect_dataset
 from rgb_core.data.inspection_overlay import overlay
@@ -79,6 +80,19 @@ def test_the_tripwire_notices(tmp_path: Path):
         pickle.loads(pickle.dumps(print))
         events = [event.split()[0] for event in seen]
     assert events == ["open", "os.system", "pickle.find_class"]
+
+
+def test_brackets_in_a_sentence_are_no_markup(capsys: pytest.CaptureFixture[str]):
+    sentence = "K is [fx, fy, cx, cy], not [/x] or [bold]"
+    print_error(sentence)
+    assert sentence in capsys.readouterr().err
+    reporter = Reporter()
+    reporter.message(sentence)
+    reporter.result("[b]", {"[/k]": "[/v]"})
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert "[/k]" in printed.out
+    assert "[/v]" in printed.out
 
 
 @pytest.fixture(scope="module")

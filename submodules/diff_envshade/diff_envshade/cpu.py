@@ -13,31 +13,51 @@ from .visibility import PointVisibility
 
 
 def forward(
-    normal: Tensor, view_dir: Tensor, roughness: Tensor, envmap: Tensor,
-    visibility: PointVisibility | None, light_to_world: Tensor, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None,
+    light_to_world: Tensor,
+    enable_specular: bool,
 ) -> tuple[Tensor, Tensor]:
     """E and S [P, 3] of checked arguments; see `ops.integrate`."""
     irradiance, reflection = torch.empty_like(normal), torch.empty_like(normal)
     forward_kernel(
-        _light_table(envmap, light_to_world), _point_arrays(normal, view_dir, roughness), _mesh_arrays(visibility),
-        enable_specular, irradiance.numpy(), reflection.numpy(),
+        _light_table(envmap, light_to_world),
+        _point_arrays(normal, view_dir, roughness),
+        _mesh_arrays(visibility),
+        enable_specular,
+        irradiance.numpy(),
+        reflection.numpy(),
     )
     return irradiance, reflection
 
 
 def backward(
-    grad_irradiance: Tensor, grad_reflection: Tensor, normal: Tensor, view_dir: Tensor, roughness: Tensor,
-    envmap: Tensor, visibility: PointVisibility | None, light_to_world: Tensor,
-    enable_specular: bool, envmap_needs_grad: bool,
+    grad_irradiance: Tensor,
+    grad_reflection: Tensor,
+    normal: Tensor,
+    view_dir: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None,
+    light_to_world: Tensor,
+    enable_specular: bool,
+    envmap_needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Gradients for normal, view_dir, roughness and, where asked for, the map."""
     light = _light_table(envmap, light_to_world)
     grads = torch.empty_like(normal), torch.empty_like(normal), torch.empty_like(roughness)
     shares = np.zeros((CHUNKS if envmap_needs_grad else 0, len(light), 3 * LANES), np.float32)
     backward_kernel(
-        light, _point_arrays(normal, view_dir, roughness), _mesh_arrays(visibility), enable_specular,
+        light,
+        _point_arrays(normal, view_dir, roughness),
+        _mesh_arrays(visibility),
+        enable_specular,
         (as_numpy(grad_irradiance * (1 / math.pi)), as_numpy(grad_reflection)),
-        (grads[0].numpy(), grads[1].numpy(), grads[2].view(-1).numpy()), shares,
+        (grads[0].numpy(), grads[1].numpy(), grads[2].view(-1).numpy()),
+        shares,
     )
     if not envmap_needs_grad:
         return *grads, None

@@ -22,8 +22,13 @@ _MAX_SHARES, _MIN_SHARES, _SHARES_BYTES = 2560, 128, 64 << 20
 
 
 def forward(
-    normal: Tensor, view_dir: Tensor, roughness: Tensor, envmap: Tensor,
-    visibility: PointVisibility | None, light_to_world: Tensor, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None,
+    light_to_world: Tensor,
+    enable_specular: bool,
 ) -> tuple[Tensor, Tensor]:
     """E and S [P, 3] of checked arguments; see `ops.integrate`."""
     irradiance, reflection = torch.empty_like(normal), torch.empty_like(normal)
@@ -38,9 +43,16 @@ def forward(
 
 
 def backward(
-    grad_irradiance: Tensor, grad_reflection: Tensor, normal: Tensor, view_dir: Tensor, roughness: Tensor,
-    envmap: Tensor, visibility: PointVisibility | None, light_to_world: Tensor,
-    enable_specular: bool, envmap_needs_grad: bool,
+    grad_irradiance: Tensor,
+    grad_reflection: Tensor,
+    normal: Tensor,
+    view_dir: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None,
+    light_to_world: Tensor,
+    enable_specular: bool,
+    envmap_needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Gradients for normal, view_dir, roughness and, where asked for, the map. Bit for bit repeatable."""
     grads = torch.empty_like(normal), torch.empty_like(view_dir), torch.empty_like(roughness)
@@ -61,9 +73,7 @@ def backward(
         return *grads, None
     grad_envmap = torch.empty_like(envmap)
     texels = envmap.shape[1] * envmap.shape[2]
-    _SUM_SHARES.launch(
-        share_size // BITS, _SUM_THREADS, (shares, blocks, len(table), table, texels, grad_envmap)
-    )
+    _SUM_SHARES.launch(share_size // BITS, _SUM_THREADS, (shares, blocks, len(table), table, texels, grad_envmap))
     return *grads, grad_envmap
 
 

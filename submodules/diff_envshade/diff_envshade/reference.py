@@ -52,8 +52,13 @@ def specular_lobe(
 
 
 def integrate(
-    normal: Tensor, view_dir: Tensor, roughness: Tensor, envmap: Tensor,
-    visibility: PointVisibility | None, light_to_world: Tensor, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    visibility: PointVisibility | None,
+    light_to_world: Tensor,
+    enable_specular: bool,
 ) -> tuple[Tensor, Tensor]:
     """Irradiance over pi E [P, 3] and specular reflection S [P, 3]; arguments as in `ops.integrate`."""
     height, width = envmap.shape[1:]

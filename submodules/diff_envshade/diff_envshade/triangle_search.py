@@ -10,7 +10,12 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 def nearest_triangles(
-    ring_ends: Tensor, ring_sizes: Tensor, ring_faces: Tensor, faces: Tensor, vertices: Tensor, points: Tensor,
+    ring_ends: Tensor,
+    ring_sizes: Tensor,
+    ring_faces: Tensor,
+    faces: Tensor,
+    vertices: Tensor,
+    points: Tensor,
     candidates: Tensor,
 ) -> Tensor:
     """For each point [P, 3] the nearest face [P] int64 around its candidate vertices [P, K] int64 (negative: none).

@@ -67,7 +67,11 @@ def get_uv_of_triangle_backward(triangles: Tensor, query_pos: Tensor, grad_bary:
 
 
 def get_nearest_mesh_points_forward(
-    adjacency_head: Tensor, adjacency_list: Tensor, face_vertex_list: Tensor, vertex_pos: Tensor, query_pos: Tensor,
+    adjacency_head: Tensor,
+    adjacency_list: Tensor,
+    face_vertex_list: Tensor,
+    vertex_pos: Tensor,
+    query_pos: Tensor,
     idxs: Tensor,
 ) -> list[Tensor]:
     """Nearest triangle [P] int64 of each query, among those around its candidate vertices, and barycentrics [3, P].

@@ -35,8 +35,15 @@ def bruteforce_diffuse_shader_backward(
 
 
 def bruteforce_specular_shader_forward(
-    normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor, envmap: Tensor,
-    light2obj_rotmat: Tensor, enable_diffuse: bool, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    enable_diffuse: bool,
+    enable_specular: bool,
 ) -> Tensor:
     """Shading [P, 3] of the lobes that are enabled."""
     materials = (normal, view_dir, albedo, specular_albedo, roughness, envmap)
@@ -45,8 +52,16 @@ def bruteforce_specular_shader_forward(
 
 
 def bruteforce_specular_shader_backward(
-    grad_shading: Tensor, normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor,
-    envmap: Tensor, light2obj_rotmat: Tensor, enable_diffuse: bool, enable_specular: bool,
+    grad_shading: Tensor,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    enable_diffuse: bool,
+    enable_specular: bool,
 ) -> list[Tensor]:
     """Gradients for the six tensors from normal to envmap."""
 
@@ -57,8 +72,15 @@ def bruteforce_specular_shader_backward(
 
 
 def bruteforce_specular_shader_clamp_forward(
-    normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor, envmap: Tensor,
-    light2obj_rotmat: Tensor, enable_diffuse: bool, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    enable_diffuse: bool,
+    enable_specular: bool,
 ) -> Tensor:
     """Shading [P, 3] of the lobes that are enabled, 0 for points that face away from the viewer."""
     materials = (normal, view_dir, albedo, specular_albedo, roughness, envmap)
@@ -68,8 +90,16 @@ def bruteforce_specular_shader_clamp_forward(
 
 
 def bruteforce_specular_shader_clamp_backward(
-    grad_shading: Tensor, normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor,
-    envmap: Tensor, light2obj_rotmat: Tensor, enable_diffuse: bool, enable_specular: bool,
+    grad_shading: Tensor,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    enable_diffuse: bool,
+    enable_specular: bool,
 ) -> list[Tensor]:
     """Gradients for the six tensors from normal to envmap; points that face away contribute none."""
 
@@ -81,8 +111,14 @@ def bruteforce_specular_shader_clamp_backward(
 
 
 def bruteforce_specular_shader_forward2(
-    normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor, envmap: Tensor,
-    light2obj_rotmat: Tensor, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    enable_specular: bool,
 ) -> list[Tensor]:
     """Shading and diffuse shading E, [P, 3] each."""
     materials = (normal, view_dir, albedo, specular_albedo, roughness, envmap)
@@ -90,8 +126,16 @@ def bruteforce_specular_shader_forward2(
 
 
 def bruteforce_specular_shader_backward2(
-    grad_shading: Tensor, grad_diffuse_shading: Tensor, normal: Tensor, view_dir: Tensor, albedo: Tensor,
-    specular_albedo: Tensor, roughness: Tensor, envmap: Tensor, light2obj_rotmat: Tensor, enable_specular: bool,
+    grad_shading: Tensor,
+    grad_diffuse_shading: Tensor,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    enable_specular: bool,
 ) -> list[Tensor]:
     """Gradients for the six tensors from normal to envmap."""
 
@@ -103,9 +147,18 @@ def bruteforce_specular_shader_backward2(
 
 
 def bruteforce_specularvisibility_shader_forward2(
-    normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor, envmap: Tensor,
-    light2obj_rotmat: Tensor, face_vertex_list: Tensor, nearest_triangle_id: Tensor, barycentric_coord: Tensor,
-    visibility: Tensor, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    face_vertex_list: Tensor,
+    nearest_triangle_id: Tensor,
+    barycentric_coord: Tensor,
+    visibility: Tensor,
+    enable_specular: bool,
 ) -> list[Tensor]:
     """Shading and diffuse shading E, [P, 3] each, of points that see the map as `visibility` says.
 
@@ -117,9 +170,20 @@ def bruteforce_specularvisibility_shader_forward2(
 
 
 def bruteforce_specularvisibility_shader_backward2(
-    grad_shading: Tensor, grad_diffuse_shading: Tensor, normal: Tensor, view_dir: Tensor, albedo: Tensor,
-    specular_albedo: Tensor, roughness: Tensor, envmap: Tensor, light2obj_rotmat: Tensor, face_vertex_list: Tensor,
-    nearest_triangle_id: Tensor, barycentric_coord: Tensor, visibility: Tensor, enable_specular: bool,
+    grad_shading: Tensor,
+    grad_diffuse_shading: Tensor,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    light2obj_rotmat: Tensor,
+    face_vertex_list: Tensor,
+    nearest_triangle_id: Tensor,
+    barycentric_coord: Tensor,
+    visibility: Tensor,
+    enable_specular: bool,
 ) -> list[Tensor]:
     """Gradients for the six tensors from normal to envmap."""
     mesh = _point_visibility(face_vertex_list, nearest_triangle_id, barycentric_coord, visibility)
@@ -132,8 +196,16 @@ def bruteforce_specularvisibility_shader_backward2(
 
 
 def _shade(
-    normal: Tensor, view_dir: Tensor, albedo: Tensor, specular_albedo: Tensor, roughness: Tensor, envmap: Tensor,
-    rotation: Tensor, visibility: PointVisibility | None, enable_diffuse: bool, enable_specular: bool,
+    normal: Tensor,
+    view_dir: Tensor,
+    albedo: Tensor,
+    specular_albedo: Tensor,
+    roughness: Tensor,
+    envmap: Tensor,
+    rotation: Tensor,
+    visibility: PointVisibility | None,
+    enable_diffuse: bool,
+    enable_specular: bool,
 ) -> tuple[Tensor, Tensor]:
     points = len(normal)
     irradiance, specular = integrate(normal, view_dir, roughness, envmap, visibility, rotation, enable_specular)

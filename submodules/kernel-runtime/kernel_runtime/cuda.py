@@ -173,7 +173,7 @@ def architecture(device_index: int) -> str:
 
 
 def _bind_context(device_index: int) -> None:
-    """Make the device's context current in this thread: torch's autograd threads have none until torch itself needs it."""
+    """Make the device's context current in this thread: autograd's threads have none until torch itself needs it."""
     bound = _thread.__dict__.setdefault("devices", set())
     if device_index not in bound:
         from cuda.core import Device

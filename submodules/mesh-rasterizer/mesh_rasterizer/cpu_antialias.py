@@ -111,9 +111,7 @@ def blend(image_in, crossing, owner, image_out):
 
 
 @parallel_jit
-def blend_backward(
-    image_in, vertices, edge_vertices, intrinsics, crossing, owner, out_grad, image_grad, vertices_grad
-):
+def blend_backward(image_in, vertices, edge_vertices, intrinsics, crossing, owner, out_grad, image_grad, vertices_grad):
     """Adjoint of `blend`: add into image_grad (a copy of out_grad) and vertices_grad [B,V,3] float64 (zeros)."""
     batch, height, width, channels = image_in.shape
     for image in prange(batch):

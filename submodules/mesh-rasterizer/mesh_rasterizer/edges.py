@@ -37,9 +37,9 @@ def edge_table(faces: torch.Tensor) -> EdgeTable:
     second = np.minimum(first + 1, max(len(order) - 1, 0))
     table = EdgeTable(
         vertices=np.ascontiguousarray(sides[order[first]].astype(np.int32)),
-        opposite=np.stack(
-            [opposite[order[first]], np.where(count > 1, opposite[order[second]], -1)], axis=1
-        ).astype(np.int32),
+        opposite=np.stack([opposite[order[first]], np.where(count > 1, opposite[order[second]], -1)], axis=1).astype(
+            np.int32
+        ),
     )
     _latest = (faces, faces._version, table)
     return table
