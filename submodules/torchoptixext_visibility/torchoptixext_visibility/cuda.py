@@ -12,6 +12,7 @@ from kernel_runtime import as_numpy, texel_directions
 from kernel_runtime.cuda import CudaModule
 
 from . import cpu_bvh
+from .cone_table import cone_table
 from .grouping import grouped_texels, positions
 
 _PACKAGE, _HEADERS = "torchoptixext_visibility", ("tree.cuh",)
@@ -101,16 +102,15 @@ class CudaTree:
         light_to_world: torch.Tensor,
         offset: float,
     ) -> torch.Tensor:
-        texels, slot = _light_tables(height, width, points.device)
+        texels, slot, cones = _light_tables(height, width, points.device)
         directions = torch.empty(len(texels), 4, device=points.device)
-        groups = torch.empty(len(texels) // _GROUP, 2, 4, device=points.device)
         parts = len(texels) // _DIRECTIONS_PER_WARP
-        _ROTATE.launch(parts, _DIRECTIONS_PER_WARP, (texels, light_to_world, directions, groups))
+        _ROTATE.launch(parts, _DIRECTIONS_PER_WARP, (texels, light_to_world, directions))
         words = torch.zeros(len(points), len(slot) // 32, dtype=torch.int32, device=points.device)
         _VISIBILITY.launch(
             (-(-len(points) // _WARPS_PER_BLOCK), parts), (32, _WARPS_PER_BLOCK),
             (points, normals, float(offset), len(points), self._nodes, len(self._nodes), self._triangles, directions,
-             groups, slot, words.shape[1], words),
+             light_to_world, cones, slot, words.shape[1], words),
         )  # fmt: skip
         return words
 
@@ -120,9 +120,10 @@ def _blocks(threads: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _light_tables(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Texel directions [n,3] float64 in grouped order, zero where there is none, and the slots of `grouping`."""
+def _light_tables(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Texel directions [n,3] float64 in grouped order, zero where there is none, the slots of `grouping`, the cones."""
     order = grouped_texels(height, width, _GROUP)
-    texels = texel_directions(height, width)[order]
-    texels[order < 0] = 0
-    return torch.from_numpy(texels).to(device), torch.from_numpy(positions(order, height * width)).to(device)
+    directions = texel_directions(height, width)[order]
+    directions[order < 0] = 0
+    texels = torch.from_numpy(directions).to(device)
+    return texels, torch.from_numpy(positions(order, height * width)).to(device), cone_table(texels, _GROUP)

@@ -3,50 +3,66 @@
 // All rays of a point share their origin, so a triangle occludes exactly the directions on the inner side of its three
 // edge planes through the origin. A warp works on up to 512 directions, 32 groups of 16 neighbours: lane g holds the
 // bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and at last 16 directions for two triangles,
-// so that none of the three stages leaves lanes idle; shared memory holds what waits between them.
+// so that none of the three stages leaves lanes idle; shared memory holds what waits between them. Most nodes and
+// triangles of a fine mesh are so small that they cover no direction, or only directions already occluded: a table tells
+// from the cone around them which directions they may cover.
 #include "tree.cuh"
 
 constexpr unsigned ALL_LANES = 0xffffffff;
 constexpr int WARPS_PER_BLOCK = 4;
+constexpr int BLOCKS = 12;  // per multiprocessor: the compiler then gets by with 40 registers
 constexpr int GROUP = 16;  // directions per group
 constexpr int GROUPS = 32;  // per warp
 constexpr int STACK = 256;  // nodes
-// With at most this many groups left (or in maps of more than one warp's directions) nodes are tested against the
-// groups: that rejects hardly any node while most of the hemisphere is open, and most of them once little of it is.
-constexpr int FEW_GROUPS = 8;
-// Share of the axis length given away so that rounding of a dot product never loses a direction.
-constexpr float MARGIN = 2e-6f;
+// As in cone_table.py: cells per side of the octahedral map, and widths of cones, sin^2 < 2^-k for number k.
+constexpr int CELLS = 128, WIDTHS = 14;
 
-// Directions whose dot product with `axis` is at least `near` lie in the cone around a ball. Groups have bounding cones
-// too: groups[2 g] is axis and cosine of the half angle, groups[2 g + 1].x its sine.
-struct Cone {
-    Vec3 axis;
-    float near, radius;
+// The light map's axes in the world, and which of its (up to 512) directions at hand may lie in a cone: an entry of
+// `cones` [WIDTHS, CELLS, CELLS] holds in x the groups of which some direction may, in y those directions of the lowest
+// of these groups, and in its upper half those of the second lowest.
+struct Light {
+    Vec3 right, up, back;
+    const uint2* __restrict__ cones;
 };
 
 // What waits in shared memory, one set per warp.
 struct Waiting {
-    float4 cones[32];  // of the triangles at hand: axis, near
-    float4 planes[3][32];
+    float4 planes[3][32];  // of the triangles at hand
     int nodes[STACK];
     int triangles[32 + 32 * LEAF_SIZE];  // of leaves reached
-    int facing[64];  // triangles not wholly below the plane of the normal
+    int facing[64];  // triangles not wholly below the plane of the normal that may cover a direction
+    unsigned covered[64];  // groups of those directions
 };
 
-// The cone around the ball of squared radius `radius2` at `centre`, with `near` the length of a tangent, both widened
-// by the rounding margin. A ball that holds the origin gets values with which all tests pass.
-__device__ __forceinline__ Cone ball_cone(Vec3 centre, float radius2) {
-    const float square = dot(centre, centre), slack = MARGIN * sqrtf(square);
-    const float near = sqrtf(fmaxf(square - radius2, 0)) - slack;
-    if (near <= 0) return {{0, 0, 0}, 0, 0};
-    return {centre, near, sqrtf(radius2) + slack};
+// The entry of `cones` for the cone around the ball of squared radius `radius2` at `centre`; all if it holds the origin.
+__device__ __forceinline__ uint2 look_up(const Light& light, Vec3 centre, float radius2) {
+    const float square = dot(centre, centre);
+    if (!(square > radius2)) return {ALL_LANES, ALL_LANES};
+    const int exponent = (__float_as_int(__fdividef(radius2, square)) >> 23) - 127;
+    const int width = min(max(-1 - exponent, 0), WIDTHS - 1);
+    const float x = dot(light.right, centre), y = dot(light.up, centre), z = dot(light.back, centre);
+    const float scale = __fdividef(1, fabsf(x) + fabsf(y) + fabsf(z));
+    float u = scale * x, v = scale * y;
+    if (z < 0) {
+        const float folded = copysignf(1 - fabsf(v), x);
+        v = copysignf(1 - fabsf(u), y);
+        u = folded;
+    }
+    const int column = min(max(static_cast<int>(CELLS / 2 * (u + 1)), 0), CELLS - 1);
+    const int row = min(max(static_cast<int>(CELLS / 2 * (v + 1)), 0), CELLS - 1);
+    return __ldg(light.cones + (width * CELLS + row) * CELLS + column);
 }
 
-// Whether the cones of a ball and of a group meet: the cosine between the axes is at least that of the summed angles.
-__device__ __forceinline__ bool meets(const Cone& cone, const float4* __restrict__ groups, int group) {
-    const float4 axis = __ldg(groups + 2 * group);
-    const float sine = __ldg(&groups[2 * group + 1].x);
-    return dot(xyz(axis), cone.axis) - cone.near * axis.w + cone.radius * sine >= 0;
+// The groups with a remaining direction that the entry of a cone names; for all lanes together, each with its own entry.
+__device__ __forceinline__ unsigned groups_left(uint2 entry, unsigned bits, unsigned active) {
+    const int first = __ffs(entry.x) - 1;
+    const unsigned others = entry.x & (entry.x - 1);
+    const int second = __ffs(others) - 1;
+    const unsigned of_first = __shfl_sync(ALL_LANES, bits, first), of_second = __shfl_sync(ALL_LANES, bits, second);
+    unsigned left = others & (others - 1) & active;
+    if (entry.x && of_first & entry.y & ((1u << GROUP) - 1)) left |= 1u << first;
+    if (others && of_second & entry.y >> GROUP) left |= 1u << second;
+    return left;
 }
 
 // Position of this lane's item among those of all lanes in `members`.
@@ -54,34 +70,35 @@ __device__ __forceinline__ int rank_in(unsigned members, int lane) { return __po
 
 // Pops up to 32 nodes of `stack_size`, pushes their children and the triangles of leaves.
 __device__ __forceinline__ void visit_nodes(
-    Waiting& waiting, int& stack_size, int& triangle_count, const float4* __restrict__ nodes,
-    const float4* __restrict__ groups, Vec3 origin, Vec3 normal, unsigned active, bool test_groups, int lane
+    Waiting& waiting, int& stack_size, int& triangle_count, const float4* __restrict__ nodes, const Light& light,
+    Vec3 origin, Vec3 normal, unsigned bits, unsigned active, int lane
 ) {
     // Near the end of the stack nodes go one by one, which needs no more than one place per level.
     const int taken = min(min(stack_size, 32), max(STACK - MAX_DEPTH - stack_size, 1));
     stack_size -= taken;
     const int number = waiting.nodes[min(stack_size + lane, STACK - 1)];
     __syncwarp();
-    bool open = lane < taken;
+    uint2 entry = {0, 0};
     Node node = {};
-    if (open) {
+    if (lane < taken) {
         node = load_node(nodes, number);
         node.centre = node.centre - origin;
         const Vec3 steep = {fabsf(normal.x), fabsf(normal.y), fabsf(normal.z)};
-        open = dot(node.centre, normal) + dot(node.half, steep) >= 0;
+        if (dot(node.centre, normal) + dot(node.half, steep) >= 0) {
+            entry = look_up(light, node.centre, dot(node.half, node.half));
+        }
     }
-    if (test_groups) {
-        const Cone cone = ball_cone(node.centre, dot(node.half, node.half));
-        bool met = false;
-        for (unsigned left = active; left; left &= left - 1) met |= meets(cone, groups, __ffs(left) - 1);
-        open &= met;
-    }
+    const bool open = groups_left(entry, bits, active) != 0;
     const bool inner = open && node.count == 0;
     const unsigned inner_lanes = __ballot_sync(ALL_LANES, inner);
     if (inner) {
         const int place = stack_size + 2 * rank_in(inner_lanes, lane);
-        waiting.nodes[place] = node.first;
-        waiting.nodes[place + 1] = number + 1;
+        // The nearer child first: what it occludes need not be sought in the other.
+        const Vec3 left = xyz(__ldg(nodes + 2 * (number + 1))) - origin;
+        const Vec3 right = xyz(__ldg(nodes + 2 * node.first)) - origin;
+        const bool left_nearer = dot(left, left) < dot(right, right);
+        waiting.nodes[place] = left_nearer ? node.first : number + 1;
+        waiting.nodes[place + 1] = left_nearer ? number + 1 : node.first;
     }
     stack_size += 2 * __popc(inner_lanes);
     for (int i = 0; i < LEAF_SIZE; ++i) {
@@ -94,22 +111,33 @@ __device__ __forceinline__ void visit_nodes(
     __syncwarp();
 }
 
-// Moves up to 32 of the triangles of leaves to `facing`, if any corner is not below the plane of the normal.
+// Moves up to 32 of the triangles of leaves to `facing`: those with a corner not below the plane of the normal that may
+// cover a remaining direction.
 __device__ __forceinline__ void keep_facing(
-    Waiting& waiting, int& triangle_count, int& facing_count, const float4* __restrict__ triangles, Vec3 origin,
-    Vec3 normal, int lane
+    Waiting& waiting, int& triangle_count, int& facing_count, const float4* __restrict__ triangles, const Light& light,
+    Vec3 origin, Vec3 normal, unsigned bits, unsigned active, int lane
 ) {
     const int taken = min(triangle_count, 32);
     triangle_count -= taken;
     int number = 0;
-    bool keep = false;
+    uint2 entry = {0, 0};
     if (lane < taken) {
         number = waiting.triangles[triangle_count + lane];
         const Triangle t = load_triangle(triangles, number, origin);
-        keep = fmaxf(fmaxf(dot(t.a, normal), dot(t.b, normal)), dot(t.c, normal)) >= 0;
+        if (fmaxf(fmaxf(dot(t.a, normal), dot(t.b, normal)), dot(t.c, normal)) >= 0) {
+            const Vec3 middle = (1 / 3.0f) * (t.a + t.b + t.c);
+            const Vec3 to_a = t.a - middle, to_b = t.b - middle, to_c = t.c - middle;
+            const float radius2 = fmaxf(fmaxf(dot(to_a, to_a), dot(to_b, to_b)), dot(to_c, to_c));
+            entry = look_up(light, middle, radius2);
+        }
     }
-    const unsigned lanes = __ballot_sync(ALL_LANES, keep);
-    if (keep) waiting.facing[facing_count + rank_in(lanes, lane)] = number;
+    const unsigned covered = groups_left(entry, bits, active);
+    const unsigned lanes = __ballot_sync(ALL_LANES, covered != 0);
+    if (covered != 0) {
+        const int place = facing_count + rank_in(lanes, lane);
+        waiting.facing[place] = number;
+        waiting.covered[place] = covered;
+    }
     facing_count += __popc(lanes);
     __syncwarp();
 }
@@ -117,31 +145,26 @@ __device__ __forceinline__ void keep_facing(
 // Takes up to 32 of `facing` and clears the directions they occlude from `bits`.
 __device__ __forceinline__ void occlude(
     Waiting& waiting, int& facing_count, unsigned& bits, const float4* __restrict__ triangles,
-    const float4* __restrict__ directions, const float4* __restrict__ groups, Vec3 origin, int lane
+    const float4* __restrict__ directions, Vec3 origin, int lane
 ) {
     const int taken = min(facing_count, 32);
     facing_count -= taken;
-    bool solid = false;
-    Cone cone = {};
+    unsigned covered = 0;
     if (lane < taken) {
         const Triangle t = load_triangle(triangles, waiting.facing[facing_count + lane], origin);
-        const Vec3 middle = (1 / 3.0f) * (t.a + t.b + t.c);
-        const Vec3 to_a = t.a - middle, to_b = t.b - middle, to_c = t.c - middle;
-        cone = ball_cone(middle, fmaxf(fmaxf(dot(to_a, to_a), dot(to_b, to_b)), dot(to_c, to_c)));
         const float volume = dot(cross(t.b - t.a, t.c - t.a), t.a);
         const float inward = volume < 0 ? 1.0f : -1.0f;
         const Vec3 p = inward * edge_plane(t.a, t.b), q = inward * edge_plane(t.b, t.c);
         const Vec3 r = inward * edge_plane(t.c, t.a);
-        solid = volume != 0;
-        waiting.cones[lane] = {cone.axis.x, cone.axis.y, cone.axis.z, cone.near};
+        if (volume != 0) covered = waiting.covered[facing_count + lane];
         waiting.planes[0][lane] = {p.x, p.y, p.z, 0};
         waiting.planes[1][lane] = {q.x, q.y, q.z, 0};
         waiting.planes[2][lane] = {r.x, r.y, r.z, 0};
     }
     __syncwarp();
-    for (unsigned active = __ballot_sync(ALL_LANES, bits != 0); active; active &= active - 1) {
-        const int group = __ffs(active) - 1;
-        unsigned near = __ballot_sync(ALL_LANES, solid && meets(cone, groups, group));
+    for (unsigned left = __ballot_sync(ALL_LANES, bits != 0); left; left &= left - 1) {
+        const int group = __ffs(left) - 1;
+        unsigned near = __ballot_sync(ALL_LANES, covered >> group & 1);
         if (near == 0) continue;
         unsigned open = __shfl_sync(ALL_LANES, bits, group);
         const Vec3 direction = xyz(__ldg(directions + GROUP * group + lane % GROUP));
@@ -151,9 +174,6 @@ __device__ __forceinline__ void occlude(
             const int other = near ? __ffs(near) - 1 : one;
             near &= near - 1;
             const int t = lane < GROUP ? one : other;
-            const float4 ball = waiting.cones[t];
-            const unsigned inside = __ballot_sync(ALL_LANES, dot(direction, xyz(ball)) >= ball.w);
-            if (((inside | inside >> GROUP) & open) == 0) continue;
             const bool hit = dot(direction, xyz(waiting.planes[0][t])) >= 0 &&
                              dot(direction, xyz(waiting.planes[1][t])) >= 0 &&
                              dot(direction, xyz(waiting.planes[2][t])) >= 0;
@@ -178,10 +198,10 @@ __device__ __forceinline__ unsigned upper_hemisphere(const float4* __restrict__ 
 
 // Grid (points / WARPS_PER_BLOCK, direction_count / 512), block (32, WARPS_PER_BLOCK). `words` [P, word_count] must be
 // zero if the grid has more than one row. slot [32 word_count]: position of each bit's direction, -1 for none.
-__global__ void __launch_bounds__(32 * WARPS_PER_BLOCK) visibility(
+__global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
     const float* points, const float* normals, float offset, int point_count, const float4* nodes, int node_count,
-    const float4* triangles, const float4* directions, const float4* groups, const int* slot, int word_count,
-    unsigned* words
+    const float4* triangles, const float4* directions, const float* light_to_world, const uint2* cones,
+    const int* slot, int word_count, unsigned* words
 ) {
     __shared__ Waiting waiting_of_warp[WARPS_PER_BLOCK];
     Waiting& waiting = waiting_of_warp[threadIdx.y];
@@ -192,7 +212,12 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK) visibility(
     const Vec3 origin = load3(points, point) + offset * normal;
     const int first_direction = blockIdx.y * GROUPS * GROUP;
     directions += first_direction;
-    groups += 2 * blockIdx.y * GROUPS;
+    const Light light = {
+        {light_to_world[0], light_to_world[3], light_to_world[6]},
+        {light_to_world[1], light_to_world[4], light_to_world[7]},
+        {light_to_world[2], light_to_world[5], light_to_world[8]},
+        cones + blockIdx.y * WIDTHS * CELLS * CELLS
+    };
 
     unsigned bits = upper_hemisphere(directions, normal, lane);
     unsigned active = __ballot_sync(ALL_LANES, bits != 0);
@@ -200,16 +225,13 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK) visibility(
     if (lane == 0) waiting.nodes[0] = 0;
     __syncwarp();
     while (stack_size > 0 || triangle_count > 0) {
-        const bool test_groups = gridDim.y > 1 || __popc(active) <= FEW_GROUPS;
         while (stack_size > 0 && triangle_count < 32) {
-            visit_nodes(
-                waiting, stack_size, triangle_count, nodes, groups, origin, normal, active, test_groups, lane
-            );
+            visit_nodes(waiting, stack_size, triangle_count, nodes, light, origin, normal, bits, active, lane);
         }
-        keep_facing(waiting, triangle_count, facing_count, triangles, origin, normal, lane);
+        keep_facing(waiting, triangle_count, facing_count, triangles, light, origin, normal, bits, active, lane);
         const bool last = stack_size == 0 && triangle_count == 0;
         while (facing_count >= 32 || (last && facing_count > 0)) {
-            occlude(waiting, facing_count, bits, triangles, directions, groups, origin, lane);
+            occlude(waiting, facing_count, bits, triangles, directions, origin, lane);
             active = __ballot_sync(ALL_LANES, bits != 0);
         }
         if (active == 0) break;
@@ -229,38 +251,18 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK) visibility(
     }
 }
 
-// Rotates texel directions [n,3] (zero where a group has none) and bounds their groups; block (512), one thread each.
-// Fills directions [n] (unit; w = 1, or 0 for none) and groups [n / 16, 2].
+// Rotates texel directions [n,3] (zero where a group has none); block (512), one thread each. Fills directions [n]
+// (unit; w = 1, or 0 for none).
 __global__ void __launch_bounds__(GROUPS * GROUP) rotate_directions(
-    const double* texels, const float* light_to_world, float4* directions, float4* groups
+    const double* texels, const float* light_to_world, float4* directions
 ) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    double turned[3], axis[3], length2 = 0, axis_length2 = 0, cosine = 0;
+    double turned[3], length2 = 0;
     for (int row = 0; row < 3; ++row) {
         turned[row] = 0;
         for (int k = 0; k < 3; ++k) turned[row] += light_to_world[3 * row + k] * texels[3 * i + k];
         length2 += turned[row] * turned[row];
     }
-    const bool real = length2 > 0;
-    const double scale = real ? 1 / sqrt(length2) : 0;
-    for (int row = 0; row < 3; ++row) {
-        turned[row] *= scale;
-        axis[row] = turned[row];
-        for (int step = GROUP / 2; step > 0; step /= 2) axis[row] += __shfl_xor_sync(ALL_LANES, axis[row], step);
-        axis_length2 += axis[row] * axis[row];
-    }
-    const double axis_scale = axis_length2 > 0 ? 1 / sqrt(axis_length2) : 0;
-    for (int row = 0; row < 3; ++row) {
-        axis[row] *= axis_scale;
-        cosine += axis[row] * turned[row];
-    }
-    if (!real) cosine = 1;
-    for (int step = GROUP / 2; step > 0; step /= 2) cosine = fmin(cosine, __shfl_xor_sync(ALL_LANES, cosine, step));
-    directions[i] = make_float4(turned[0], turned[1], turned[2], real);
-    if (i % GROUP) return;
-    // A cone wider than a hemisphere rejects nothing: these values make its test always pass.
-    const bool wide = cosine <= 0;
-    const double sine = wide ? 1 : sqrt(fmax(1 - cosine * cosine, 0.0));
-    groups[2 * (i / GROUP)] = make_float4(axis[0], axis[1], axis[2], wide ? -1 : cosine);
-    groups[2 * (i / GROUP) + 1] = make_float4(sine, 0, 0, 0);
+    const double scale = length2 > 0 ? 1 / sqrt(length2) : 0;
+    directions[i] = make_float4(scale * turned[0], scale * turned[1], scale * turned[2], length2 > 0);
 }

@@ -1,0 +1,61 @@
+"""The table with which the CUDA visibility kernel culls: no direction of a cone is missing from its entry."""
+
+import numpy as np
+import pytest
+import torch
+from kernel_runtime import texel_directions
+from torchoptixext_visibility.cone_table import cone_table
+from torchoptixext_visibility.grouping import grouped_texels
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def light() -> tuple[np.ndarray, np.ndarray]:
+    """Directions [n,3] in groups, zero for none, and the entries [widths, cells, cells, 2] of their only part."""
+    order = grouped_texels(15, 31, SIZE)
+    directions = texel_directions(15, 31)[order]
+    directions[order < 0] = 0
+    (table,) = cone_table(torch.from_numpy(directions), SIZE).numpy().view(np.uint32)
+    return directions, table
+
+
+def named(entry: np.ndarray) -> np.ndarray:
+    """bool [32, SIZE]: the directions that an entry names; all of the third and later groups."""
+    bits = np.zeros((32, SIZE), bool)
+    groups = [g for g in range(32) if entry[0] >> g & 1]
+    for rank, group in enumerate(groups):
+        bits[group] = [rank > 1 or entry[1] >> (SIZE * rank + k) & 1 for k in range(SIZE)]
+    return bits
+
+
+def cell(axis: np.ndarray, cells: int) -> tuple[int, int]:
+    """(row, column) of the octahedral map."""
+    x, y, z = axis / np.abs(axis).sum()
+    if z < 0:
+        x, y = np.copysign(1 - abs(y), x), np.copysign(1 - abs(x), y)
+    return min(int((y + 1) * cells / 2), cells - 1), min(int((x + 1) * cells / 2), cells - 1)
+
+
+def test_entries_name_every_direction_of_a_cone_and_few_others(light):
+    directions, table = light
+    generator = np.random.default_rng(0)
+    in_cone, in_entry = 0, 0
+    for _ in range(3000):
+        axis = generator.normal(size=3)
+        if generator.random() < 0.1:
+            axis[generator.integers(3)] = 0  # along the folds of the map
+        axis /= np.linalg.norm(axis)
+        width = generator.integers(1, len(table))
+        half_angle = np.arcsin(2.0 ** (-width / 2)) * generator.random() ** 0.2
+        inside = (directions.any(axis=1) & (directions @ axis >= np.cos(half_angle))).reshape(32, SIZE)
+        entry = named(table[width][cell(axis, table.shape[1])])
+        assert not (inside & ~entry).any()
+        in_cone, in_entry = in_cone + inside.sum(), in_entry + entry.sum()
+    assert in_entry < 3 * in_cone
+
+
+def test_the_narrowest_cones_mostly_hold_nothing(light):
+    _, table = light
+    assert (table[-1, :, :, 0] == 0).mean() > 0.7
+    assert (table[0, :, :, 0] != 0).all()
