@@ -14,6 +14,7 @@ constexpr int BLOCKS = 12;  // per multiprocessor: the compiler then gets by wit
 constexpr int GROUP = 16;  // directions per group
 constexpr int GROUPS = 32;  // per warp
 constexpr int STACK = 256;  // nodes
+constexpr int FEW = 4;  // directions that one lane tests for its triangle alone
 // As in cone_table.py: cells per side of the octahedral map, and widths of cones, sin^2 < 2^-k for number k.
 constexpr int CELLS = 128, WIDTHS = 14;
 
@@ -30,7 +31,7 @@ struct Waiting {
     float4 planes[3][32];  // of the triangles at hand
     int nodes[STACK];
     int triangles[32 + 32 * LEAF_SIZE];  // of leaves reached
-    int facing[64];  // triangles not wholly below the plane of the normal that may cover a direction
+    int facing[64];  // triangles that may cover many directions
     unsigned covered[64];  // groups of those directions
 };
 
@@ -53,16 +54,37 @@ __device__ __forceinline__ uint2 look_up(const Light& light, Vec3 centre, float 
     return __ldg(light.cones + (width * CELLS + row) * CELLS + column);
 }
 
-// The groups with a remaining direction that the entry of a cone names; for all lanes together, each with its own entry.
-__device__ __forceinline__ unsigned groups_left(uint2 entry, unsigned bits, unsigned active) {
-    const int first = __ffs(entry.x) - 1;
-    const unsigned others = entry.x & (entry.x - 1);
-    const int second = __ffs(others) - 1;
+// What an entry of `cones` names and still remains: directions of its two lowest groups, and other groups.
+struct Remaining {
+    int first, second;  // groups
+    unsigned directions;  // of the first group in the low half, of the second in the high half
+    unsigned others;
+    __device__ __forceinline__ bool any() const { return (directions | others) != 0; }
+};
+
+// For all lanes together, each with its own entry.
+__device__ __forceinline__ Remaining remaining(uint2 entry, unsigned bits, unsigned active) {
+    const unsigned but_first = entry.x & (entry.x - 1);
+    const int first = (__ffs(entry.x) - 1) & (GROUPS - 1), second = (__ffs(but_first) - 1) & (GROUPS - 1);
     const unsigned of_first = __shfl_sync(ALL_LANES, bits, first), of_second = __shfl_sync(ALL_LANES, bits, second);
-    unsigned left = others & (others - 1) & active;
-    if (entry.x && of_first & entry.y & ((1u << GROUP) - 1)) left |= 1u << first;
-    if (others && of_second & entry.y >> GROUP) left |= 1u << second;
-    return left;
+    return {first, second, entry.y & (of_first | of_second << GROUP), but_first & (but_first - 1) & active};
+}
+
+// The planes through the origin and the edges of a triangle; the directions that meet it are on the inner side of all.
+struct Planes {
+    Vec3 ab, bc, ca;
+    bool solid;  // seen edge-on it occludes nothing
+    __device__ __forceinline__ bool hold(Vec3 direction) const {
+        return dot(direction, ab) >= 0 && dot(direction, bc) >= 0 && dot(direction, ca) >= 0;
+    }
+};
+
+__device__ __forceinline__ Planes edge_planes(const Triangle& t) {
+    const float volume = dot(cross(t.b - t.a, t.c - t.a), t.a);
+    const float inward = volume < 0 ? 1.0f : -1.0f;
+    return {
+        inward * edge_plane(t.a, t.b), inward * edge_plane(t.b, t.c), inward * edge_plane(t.c, t.a), volume != 0
+    };
 }
 
 // Position of this lane's item among those of all lanes in `members`.
@@ -88,7 +110,7 @@ __device__ __forceinline__ void visit_nodes(
             entry = look_up(light, node.centre, dot(node.half, node.half));
         }
     }
-    const bool open = groups_left(entry, bits, active) != 0;
+    const bool open = remaining(entry, bits, active).any();
     const bool inner = open && node.count == 0;
     const unsigned inner_lanes = __ballot_sync(ALL_LANES, inner);
     if (inner) {
@@ -111,19 +133,42 @@ __device__ __forceinline__ void visit_nodes(
     __syncwarp();
 }
 
-// Moves up to 32 of the triangles of leaves to `facing`: those with a corner not below the plane of the normal that may
-// cover a remaining direction.
-__device__ __forceinline__ void keep_facing(
-    Waiting& waiting, int& triangle_count, int& facing_count, const float4* __restrict__ triangles, const Light& light,
-    Vec3 origin, Vec3 normal, unsigned bits, unsigned active, int lane
+// Clears from `bits` what the triangle of each lane occludes of its few remaining directions.
+__device__ __forceinline__ void occlude_few(
+    const Triangle& triangle, const Remaining& few, bool wanted, unsigned& bits,
+    const float4* __restrict__ directions, int lane
+) {
+    unsigned hits = 0;
+    if (wanted) {
+        const Planes planes = edge_planes(triangle);
+        for (unsigned left = planes.solid ? few.directions : 0; left; left &= left - 1) {
+            const int place = __ffs(left) - 1;
+            const int group = place < GROUP ? few.first : few.second;
+            if (planes.hold(xyz(__ldg(directions + GROUP * group + place % GROUP)))) hits |= 1u << place;
+        }
+    }
+    for (unsigned lanes = __ballot_sync(ALL_LANES, hits != 0); lanes; lanes &= lanes - 1) {
+        const int source = __ffs(lanes) - 1;
+        const unsigned gone = __shfl_sync(ALL_LANES, hits, source);
+        if (lane == __shfl_sync(ALL_LANES, few.first, source)) bits &= ~(gone & ((1u << GROUP) - 1));
+        if (lane == __shfl_sync(ALL_LANES, few.second, source)) bits &= ~(gone >> GROUP);
+    }
+}
+
+// Takes up to 32 of the triangles of leaves. Those with a corner not below the plane of the normal that may cover
+// remaining directions either clear them from `bits`, if these are few, or go to `facing`.
+__device__ __forceinline__ void sort_triangles(
+    Waiting& waiting, int& triangle_count, int& facing_count, unsigned& bits, const float4* __restrict__ triangles,
+    const float4* __restrict__ directions, const Light& light, Vec3 origin, Vec3 normal, unsigned active, int lane
 ) {
     const int taken = min(triangle_count, 32);
     triangle_count -= taken;
     int number = 0;
     uint2 entry = {0, 0};
+    Triangle t = {};
     if (lane < taken) {
         number = waiting.triangles[triangle_count + lane];
-        const Triangle t = load_triangle(triangles, number, origin);
+        t = load_triangle(triangles, number, origin);
         if (fmaxf(fmaxf(dot(t.a, normal), dot(t.b, normal)), dot(t.c, normal)) >= 0) {
             const Vec3 middle = (1 / 3.0f) * (t.a + t.b + t.c);
             const Vec3 to_a = t.a - middle, to_b = t.b - middle, to_c = t.c - middle;
@@ -131,15 +176,19 @@ __device__ __forceinline__ void keep_facing(
             entry = look_up(light, middle, radius2);
         }
     }
-    const unsigned covered = groups_left(entry, bits, active);
-    const unsigned lanes = __ballot_sync(ALL_LANES, covered != 0);
-    if (covered != 0) {
+    const Remaining covered = remaining(entry, bits, active);
+    const bool few = covered.others == 0 && __popc(covered.directions) <= FEW;
+    const unsigned lanes = __ballot_sync(ALL_LANES, !few);
+    if (!few) {
         const int place = facing_count + rank_in(lanes, lane);
+        const bool first = covered.directions & ((1u << GROUP) - 1), second = covered.directions >> GROUP;
         waiting.facing[place] = number;
-        waiting.covered[place] = covered;
+        waiting.covered[place] = covered.others | first << covered.first | second << covered.second;
     }
     facing_count += __popc(lanes);
     __syncwarp();
+    const bool wanted = few && covered.directions;
+    if (__any_sync(ALL_LANES, wanted)) occlude_few(t, covered, wanted, bits, directions, lane);
 }
 
 // Takes up to 32 of `facing` and clears the directions they occlude from `bits`.
@@ -152,14 +201,11 @@ __device__ __forceinline__ void occlude(
     unsigned covered = 0;
     if (lane < taken) {
         const Triangle t = load_triangle(triangles, waiting.facing[facing_count + lane], origin);
-        const float volume = dot(cross(t.b - t.a, t.c - t.a), t.a);
-        const float inward = volume < 0 ? 1.0f : -1.0f;
-        const Vec3 p = inward * edge_plane(t.a, t.b), q = inward * edge_plane(t.b, t.c);
-        const Vec3 r = inward * edge_plane(t.c, t.a);
-        if (volume != 0) covered = waiting.covered[facing_count + lane];
-        waiting.planes[0][lane] = {p.x, p.y, p.z, 0};
-        waiting.planes[1][lane] = {q.x, q.y, q.z, 0};
-        waiting.planes[2][lane] = {r.x, r.y, r.z, 0};
+        const Planes planes = edge_planes(t);
+        if (planes.solid) covered = waiting.covered[facing_count + lane];
+        waiting.planes[0][lane] = {planes.ab.x, planes.ab.y, planes.ab.z, 0};
+        waiting.planes[1][lane] = {planes.bc.x, planes.bc.y, planes.bc.z, 0};
+        waiting.planes[2][lane] = {planes.ca.x, planes.ca.y, planes.ca.z, 0};
     }
     __syncwarp();
     for (unsigned left = __ballot_sync(ALL_LANES, bits != 0); left; left &= left - 1) {
@@ -228,7 +274,10 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
         while (stack_size > 0 && triangle_count < 32) {
             visit_nodes(waiting, stack_size, triangle_count, nodes, light, origin, normal, bits, active, lane);
         }
-        keep_facing(waiting, triangle_count, facing_count, triangles, light, origin, normal, bits, active, lane);
+        sort_triangles(
+            waiting, triangle_count, facing_count, bits, triangles, directions, light, origin, normal, active, lane
+        );
+        active = __ballot_sync(ALL_LANES, bits != 0);
         const bool last = stack_size == 0 && triangle_count == 0;
         while (facing_count >= 32 || (last && facing_count > 0)) {
             occlude(waiting, facing_count, bits, triangles, directions, origin, lane);
