@@ -29,10 +29,9 @@ def fit_gaussians(
 
     Example: rgb fit-gaussians subject --geometry geometry -o avatar
     """
-    from rgb_core.geometry import load_geometry, unrefined
-
     from rgb_core import training
     from rgb_core.data import load_dataset
+    from rgb_core.geometry import load_geometry, unrefined
     from rgb_core.presets import load_preset
 
     check_device(device)
