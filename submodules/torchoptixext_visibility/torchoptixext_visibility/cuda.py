@@ -126,4 +126,6 @@ def _light_tables(height: int, width: int, device: torch.device) -> tuple[torch.
     directions = texel_directions(height, width)[order]
     directions[order < 0] = 0
     texels = torch.from_numpy(directions).to(device)
-    return texels, torch.from_numpy(positions(order, height * width)).to(device), cone_table(texels, _GROUP)
+    slot, cones = torch.from_numpy(positions(order, height * width)).to(device), cone_table(texels, _GROUP)
+    torch.cuda.current_stream(device).synchronize()  # later calls may come from other streams
+    return texels, slot, cones

@@ -2,10 +2,10 @@
 //
 // All rays of a point share their origin, so a triangle occludes exactly the directions on the inner side of its three
 // edge planes through the origin. A warp works on up to 512 directions, 32 groups of 16 neighbours: lane g holds the
-// bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and at last 16 directions for two triangles,
-// so that none of the three stages leaves lanes idle; shared memory holds what waits between them. Most nodes and
-// triangles of a fine mesh are so small that they cover no direction, or only directions already occluded: a table tells
-// from the cone around them which directions they may cover.
+// bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and for triangles that may cover many directions
+// 16 directions of two triangles, so that no stage leaves lanes idle; shared memory holds what waits between them. Most
+// nodes and triangles of a fine mesh are so small that they cover no direction, or only directions already occluded: a
+// table tells from the cone around them which directions they may cover.
 #include "tree.cuh"
 
 constexpr unsigned ALL_LANES = 0xffffffff;
@@ -35,7 +35,7 @@ struct Waiting {
     unsigned covered[64];  // groups of those directions
 };
 
-// The entry of `cones` for the cone around the ball of squared radius `radius2` at `centre`; all if it holds the origin.
+// The entry of `cones` for the ball of squared radius `radius2` at `centre`; everything if it holds the origin.
 __device__ __forceinline__ uint2 look_up(const Light& light, Vec3 centre, float radius2) {
     const float square = dot(centre, centre);
     if (!(square > radius2)) return {ALL_LANES, ALL_LANES};
