@@ -1,11 +1,14 @@
-"""The table with which the CUDA visibility kernel culls: no direction of a cone is missing from its entry."""
+"""What the CUDA visibility kernel starts from: the table of the directions in a cone, and the first nodes."""
 
 import numpy as np
 import pytest
 import torch
 from kernel_runtime import texel_directions
+from torchoptixext_visibility import cpu_bvh
 from torchoptixext_visibility.cone_table import cone_table
+from torchoptixext_visibility.cuda import _first_nodes
 from torchoptixext_visibility.grouping import grouped_texels
+from visibility_meshes import head
 
 SIZE = 16
 
@@ -59,3 +62,21 @@ def test_the_narrowest_cones_mostly_hold_nothing(light):
     _, table = light
     assert (table[-1, :, :, 0] == 0).mean() > 0.7
     assert (table[0, :, :, 0] != 0).all()
+
+
+@pytest.mark.parametrize("rings", [0, 3, 5, 40])
+def test_the_first_nodes_hold_every_triangle_once(rings):
+    vertices, faces = head(rings, 8) if rings else (torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int32))
+    links, _, _ = cpu_bvh.build(vertices.numpy(), faces.numpy())
+    first = _first_nodes(links)
+    assert first.dtype == np.int32
+    assert len(first) <= 32
+    assert rings < 40 or len(first) > 16
+    held, pending = np.zeros(len(faces), int), first.tolist()
+    while pending:
+        node = pending.pop()
+        start, count = links[node]
+        held[start : start + count] += 1
+        if count == 0:
+            pending += [node + 1, start]
+    assert (held == 1).all()

@@ -27,7 +27,7 @@ _CLOSEST = CudaModule(_PACKAGE, "closest.cu", _HEADERS, fast_math=False).kernel(
 
 _THREADS = 128  # per block
 # As in visibility.cu:
-_WARPS_PER_BLOCK = 4  # one point each
+_WARPS_PER_BLOCK, _LANES = 4, 32  # one point per warp
 _GROUP = 16  # directions
 _DIRECTIONS_PER_WARP = 512
 
@@ -43,8 +43,9 @@ class CudaTree:
         inner = np.flatnonzero(links[:, 1] == 0)
         parents[inner + 1], parents[links[inner, 0]] = inner, inner
         leaves = np.flatnonzero(links[:, 1]).astype(np.int32)
-        self._faces, self._face_numbers, self._links, self._parents, self._leaves = (
-            torch.from_numpy(array).to(device) for array in (host_faces[order], order, links, parents, leaves)
+        self._faces, self._face_numbers, self._links, self._parents, self._leaves, self._roots = (
+            torch.from_numpy(array).to(device)
+            for array in (host_faces[order], order, links, parents, leaves, _first_nodes(links))
         )
         self._arrivals = torch.zeros(len(links), dtype=torch.int32, device=device)
         self._triangles = torch.empty(len(faces), 3, 4, device=device)
@@ -108,11 +109,22 @@ class CudaTree:
         _ROTATE.launch(parts, _DIRECTIONS_PER_WARP, (texels, light_to_world, directions))
         words = torch.zeros(len(points), len(slot) // 32, dtype=torch.int32, device=points.device)
         _VISIBILITY.launch(
-            (-(-len(points) // _WARPS_PER_BLOCK), parts), (32, _WARPS_PER_BLOCK),
-            (points, normals, float(offset), len(points), self._nodes, len(self._nodes), self._triangles, directions,
-             light_to_world, cones, slot, words.shape[1], words),
+            (-(-len(points) // _WARPS_PER_BLOCK), parts), (_LANES, _WARPS_PER_BLOCK),
+            (points, normals, float(offset), len(points), self._roots, len(self._roots), self._nodes, self._triangles,
+             directions, light_to_world, cones, slot, words.shape[1], words),
         )  # fmt: skip
         return words
+
+
+def _first_nodes(links: np.ndarray) -> np.ndarray:
+    """Up to 32 nodes that hold all triangles, where visibility starts: the deepest level that has no more."""
+    level = np.zeros(min(len(links), 1), np.int32)
+    while True:
+        inner = level[links[level, 1] == 0]
+        below = np.concatenate([level[links[level, 1] > 0], inner + 1, links[inner, 0]])
+        if len(below) > _LANES or len(inner) == 0:
+            return level
+        level = below
 
 
 def _blocks(threads: int) -> int:

@@ -2,10 +2,10 @@
 //
 // All rays of a point share their origin, so a triangle occludes exactly the directions on the inner side of its three
 // edge planes through the origin. A warp works on up to 512 directions, 32 groups of 16 neighbours: lane g holds the
-// bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and for triangles that may cover many directions
-// 16 directions of two triangles, so that no stage leaves lanes idle; shared memory holds what waits between them. Most
-// nodes and triangles of a fine mesh are so small that they cover no direction, or only directions already occluded: a
-// table tells from the cone around them which directions they may cover.
+// bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and of triangles that may cover many
+// directions two at a time with 16 directions, so that no stage leaves lanes idle; shared memory holds what waits
+// between them. Most nodes and triangles of a fine mesh are so small that they cover no direction, or only directions
+// already occluded: a table tells from the cone around them which directions they may cover.
 #include "tree.cuh"
 
 constexpr unsigned ALL_LANES = 0xffffffff;
@@ -14,6 +14,7 @@ constexpr int BLOCKS = 12;  // per multiprocessor: the compiler then gets by wit
 constexpr int GROUP = 16;  // directions per group
 constexpr int GROUPS = 32;  // per warp
 constexpr int STACK = 256;  // nodes
+constexpr float FARTHEST2 = 3e38f;
 constexpr int FEW = 4;  // directions that one lane tests for its triangle alone
 // As in cone_table.py: cells per side of the octahedral map, and widths of cones, sin^2 < 2^-k for number k.
 constexpr int CELLS = 128, WIDTHS = 14;
@@ -89,6 +90,27 @@ __device__ __forceinline__ Planes edge_planes(const Triangle& t) {
 
 // Position of this lane's item among those of all lanes in `members`.
 __device__ __forceinline__ int rank_in(unsigned members, int lane) { return __popc(members & ((1u << lane) - 1)); }
+
+// Fills the stack with `roots`, up to 32 nodes that hold all triangles, the nearest on top.
+__device__ __forceinline__ void begin(
+    Waiting& waiting, const int* __restrict__ roots, int root_count, const float4* __restrict__ nodes, Vec3 origin,
+    int lane
+) {
+    const bool mine = lane < root_count;
+    const int number = mine ? roots[lane] : 0;
+    float distance2 = -1;
+    if (mine) {
+        const Vec3 way = xyz(__ldg(nodes + 2 * number)) - origin;
+        distance2 = fminf(dot(way, way), FARTHEST2);  // this also for NaN
+    }
+    int place = 0;
+    for (int other = 0; other < 32; ++other) {
+        const float of_other = __shfl_sync(ALL_LANES, distance2, other);
+        place += of_other > distance2 || (of_other == distance2 && other < lane);
+    }
+    if (mine) waiting.nodes[place] = number;
+    __syncwarp();
+}
 
 // Pops up to 32 nodes of `stack_size`, pushes their children and the triangles of leaves.
 __device__ __forceinline__ void visit_nodes(
@@ -245,9 +267,9 @@ __device__ __forceinline__ unsigned upper_hemisphere(const float4* __restrict__ 
 // Grid (points / WARPS_PER_BLOCK, direction_count / 512), block (32, WARPS_PER_BLOCK). `words` [P, word_count] must be
 // zero if the grid has more than one row. slot [32 word_count]: position of each bit's direction, -1 for none.
 __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
-    const float* points, const float* normals, float offset, int point_count, const float4* nodes, int node_count,
-    const float4* triangles, const float4* directions, const float* light_to_world, const uint2* cones,
-    const int* slot, int word_count, unsigned* words
+    const float* points, const float* normals, float offset, int point_count, const int* roots, int root_count,
+    const float4* nodes, const float4* triangles, const float4* directions, const float* light_to_world,
+    const uint2* cones, const int* slot, int word_count, unsigned* words
 ) {
     __shared__ Waiting waiting_of_warp[WARPS_PER_BLOCK];
     Waiting& waiting = waiting_of_warp[threadIdx.y];
@@ -267,9 +289,8 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
 
     unsigned bits = upper_hemisphere(directions, normal, lane);
     unsigned active = __ballot_sync(ALL_LANES, bits != 0);
-    int stack_size = node_count > 0 && active ? 1 : 0, triangle_count = 0, facing_count = 0;
-    if (lane == 0) waiting.nodes[0] = 0;
-    __syncwarp();
+    int stack_size = active ? root_count : 0, triangle_count = 0, facing_count = 0;
+    begin(waiting, roots, root_count, nodes, origin, lane);
     while (stack_size > 0 || triangle_count > 0) {
         while (stack_size > 0 && triangle_count < 32) {
             visit_nodes(waiting, stack_size, triangle_count, nodes, light, origin, normal, bits, active, lane);
