@@ -38,9 +38,9 @@ def render_pictures(renderer: AvatarRenderer, shots: list[Shot], staging: Stagin
         frame = renderer.render(shot, shot.camera, envmap)
         color = frame.color
         if staging.background:
-            color = color + (1 - frame.alpha[..., None]) * _background(
-                renderer.light if envmap is None else envmap, shot
-            )
+            behind = _background(renderer.light if envmap is None else envmap, shot)
+            # Shown no brighter than white: a sun behind the head would shine through the last percent of its opacity.
+            color = color + (1 - frame.alpha[..., None]) * behind.clamp(max=1 / gain)
         yield to_bytes(linear_to_srgb(color * gain))
 
 

@@ -27,7 +27,7 @@ class LossWeights(_Settings):
 
     l1: float = Field(0.8, ge=0, description="absolute sRGB difference on black")
     dssim: float = Field(0.2, ge=0, description="1 - SSIM")
-    alpha: float = Field(2.0, ge=0, description="squared difference of alpha and matte")
+    alpha: float = Field(0.5, ge=0, description="absolute difference of alpha and matte")
     surface: float = Field(20.0, ge=0, description="squared mm of a Gaussian beyond the reach of its surface, mean")
     size: float = Field(0.05, ge=0, description="squared mm of axes beyond `max_scale_mm`, mean")
     white_light: float = Field(0.02, ge=0, description="chroma of the irradiance relative to its mean")

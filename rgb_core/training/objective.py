@@ -40,7 +40,7 @@ def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: Target) -> d
     return {
         "l1": (predicted - wanted).abs().mean(),
         "dssim": 1 - ssim_map(predicted, wanted).mean(),
-        "alpha": ((alpha - target.alpha) * target.weight).square().mean(),
+        "alpha": ((alpha - target.alpha) * target.weight).abs().mean(),
     }
 
 
