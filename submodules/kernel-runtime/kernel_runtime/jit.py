@@ -1,8 +1,8 @@
-"""numba settings shared by all CPU kernels, and what keeps their results repeatable: fixed work splits, code from the cache.
+"""numba settings shared by all CPU kernels, and what keeps results repeatable: fixed work splits, code from the cache.
 
-Where a parallel kernel is compiled, numba keeps its loop body twice, optimised alone and within the kernel, and runs the
-former in the process that compiles but the latter in those that load the cache: the first run on a machine would differ
-from all others in the last bit. Parallel kernels are therefore compiled by a child process and always loaded.
+Where a parallel kernel is compiled, numba keeps its loop body twice, optimised alone and within the kernel, and runs
+the former in the process that compiles but the latter in those that load the cache: the first run on a machine would
+differ from all others in the last bit. Parallel kernels are therefore compiled by a child process and always loaded.
 """
 
 import importlib
