@@ -5,35 +5,13 @@ import math
 
 import pytest
 import torch
+from dataset_samples import CAMERA, IDS, SIZE, tiny_head
 
-from rgb_core.data import Camera, DatasetWriter, load_dataset, write_ply
+from rgb_core.data import DatasetWriter, load_dataset, write_ply
 from rgb_core.errors import InputError
-from rgb_core.heads import HeadModel
 from rgb_core.images import rgba_to_linear, write_png
 
-SIZE = (16, 12)
-IDS = ("00000", "00001", "00002")
-# OpenCV: the head at the origin, seen from 1 m along +z, y down.
-WORLD_TO_CAMERA = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]])
-CAMERA = Camera((40.0, 40.0, 8.0, 6.0), WORLD_TO_CAMERA, *SIZE)
 LIGHT = torch.ones(3, 4, 8)
-
-
-def tiny_head():
-    return HeadModel(
-        name="tiny",
-        vertices=torch.tensor([[0.0, 0, 0], [0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1]]),
-        faces=torch.tensor([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]),
-        shape_basis=torch.zeros(1, 4, 3),
-        expression_basis=torch.zeros(2, 4, 3),
-        expression_names=("smile", "frown"),
-        pose_basis=torch.zeros(0, 4, 3),
-        joint_positions=torch.tensor([[0.0, -0.1, 0], [0, 0, 0.05]]),
-        joint_parents=torch.tensor([-1, 0]),
-        joint_names=("root", "jaw"),
-        skin_weights=torch.tensor([[1.0, 0]] * 4),
-        region=torch.zeros(4, dtype=torch.uint8),
-    )
 
 
 def picture(seed):
@@ -83,7 +61,7 @@ def test_what_is_written_is_read_back(folder):
     frame = dataset.frames("test")[0]
     assert frame.id == "00002"
     assert frame.camera.intrinsics == CAMERA.intrinsics
-    assert torch.equal(frame.camera.world_to_camera, WORLD_TO_CAMERA)
+    assert torch.equal(frame.camera.world_to_camera, CAMERA.world_to_camera)
     assert torch.equal(frame.expression, torch.tensor([0.5, 0.25]))
     assert torch.equal(frame.joints, torch.full((2, 3), 0.2))
     assert torch.equal(frame.translation, torch.tensor([0, 0, 0.02]))
@@ -193,7 +171,7 @@ def test_an_invalid_dataset_stays_unfinished(tmp_path):
 
 
 def scaled(factor):
-    return [[factor * value for value in row[:3]] + row[3:] for row in WORLD_TO_CAMERA.tolist()]
+    return [[factor * value for value in row[:3]] + row[3:] for row in CAMERA.world_to_camera.tolist()]
 
 
 def change(**values):
