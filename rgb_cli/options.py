@@ -23,7 +23,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a preset field, as in gaussians.steps=2000. Repeatable."),
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute; this version computes on the CPU.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute; auto takes a usable GPU.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with a dataset.json.")]
 AvatarFolder = Annotated[Path, typer.Argument(metavar="AVATAR", help="Folder written by fit-gaussians or demo.")]

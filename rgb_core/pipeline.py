@@ -4,9 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from .avatar import Avatar, load_avatar
 from .avatar.storage import DESCRIPTION
 from .data import Dataset, load_dataset
+from .devices import CPU
 from .errors import InputError
 from .files import write_text
 from .geometry import fit_geometry, load_geometry
@@ -27,7 +30,7 @@ class Fitted:
     avatar: Avatar
 
 
-def synthesize_and_fit(out: Path, preset: Preset, progress: Progress, seed: int) -> Fitted:
+def synthesize_and_fit(out: Path, preset: Preset, progress: Progress, seed: int, device: torch.device = CPU) -> Fitted:
     """A synthetic subject in out/dataset, its mesh in out/geometry and its avatar in out/avatar.
 
     Raises:
@@ -36,22 +39,24 @@ def synthesize_and_fit(out: Path, preset: Preset, progress: Progress, seed: int)
     _claim(out, preset, seed)
     if not (out / "dataset" / "dataset.json").is_file():
         synthesize(out / "dataset", preset.synthetic, progress, seed)
-    return fit(load_dataset(out / "dataset"), out, preset, progress, seed)
+    return fit(load_dataset(out / "dataset"), out, preset, progress, seed, device)
 
 
-def fit(dataset: Dataset, out: Path, preset: Preset, progress: Progress, seed: int) -> Fitted:
+def fit(
+    dataset: Dataset, out: Path, preset: Preset, progress: Progress, seed: int, device: torch.device = CPU
+) -> Fitted:
     """Both fits of a dataset: its mesh in out/geometry and its avatar in out/avatar."""
     if (out / "geometry" / RECORD_FILE).is_file():
         geometry = load_geometry(out / "geometry")
     else:
-        geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed)
+        geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed, device)
     if (out / "avatar" / DESCRIPTION).is_file():
         return Fitted(dataset, load_avatar(out / "avatar"))
     provenance = {"dataset": str(dataset.folder), "preset": preset.model_dump(mode="json"), "seed": seed}
-    return Fitted(
-        dataset,
-        fit_gaussians(dataset, geometry, preset.gaussians, out / "avatar", progress, seed, provenance=provenance),
+    avatar = fit_gaussians(
+        dataset, geometry, preset.gaussians, out / "avatar", progress, seed, provenance=provenance, device=device
     )
+    return Fitted(dataset, avatar)
 
 
 def _claim(out: Path, preset: Preset, seed: int) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..devices import check_device
 from ..options import AvatarFolder, Device, DeviceOption, Json, Out, Quiet
 from ..sequences import parse_range, write_sequence
 
@@ -34,11 +33,11 @@ def animate(
     """
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
+    from rgb_core.devices import resolve_device
     from rgb_core.images import environment
     from rgb_core.rendering import AvatarRenderer, Staging, at_size, retarget
 
-    check_device(device)
-    model = load_avatar(avatar)
+    model = load_avatar(avatar).to(resolve_device(device))
     clip = load_dataset(drive)
     light = environment.load(envmap) if envmap else None
     chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]

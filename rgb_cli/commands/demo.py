@@ -1,7 +1,6 @@
 """`rgb demo`: everything at once on a synthetic subject."""
 
 from ..console import Reporter
-from ..devices import check_device
 from ..options import Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
 from ..sequences import write_sequence
 
@@ -25,21 +24,22 @@ def demo(
 
     Example: rgb demo -o demo
     """
+    from rgb_core.devices import resolve_device
     from rgb_core.evaluation import evaluate
     from rgb_core.images import environment
     from rgb_core.pipeline import synthesize_and_fit
     from rgb_core.presets import load_preset
     from rgb_core.rendering import AvatarRenderer, Staging, turntable
 
-    check_device(device)
+    where = resolve_device(device)
     settings = load_preset(preset, overrides)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = synthesize_and_fit(out, settings, reporter, seed)
-        renderer = AvatarRenderer(fitted.avatar)
+        fitted = synthesize_and_fit(out, settings, reporter, seed, where)
+        renderer = AvatarRenderer(fitted.avatar.to(where))
         metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
     staging = Staging(environment.load(_LIGHT), turns=1.0)
-    video = write_sequence(renderer, turntable(fitted.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
+    video = write_sequence(renderer, turntable(renderer.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
     reporter.result(
         "demo",
         {

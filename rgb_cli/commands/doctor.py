@@ -60,9 +60,8 @@ def _version(package: str, otherwise: str) -> str:
 def _gpu() -> str:
     import torch
 
+    from rgb_core.devices import resolve_device
     from rgb_core.errors import InputError
-
-    from ..devices import check_device
 
     if not torch.cuda.is_available():
         reason = "this torch has no CUDA" if torch.version.cuda is None else "its driver or device is not visible"
@@ -70,7 +69,7 @@ def _gpu() -> str:
     properties = torch.cuda.get_device_properties(0)
     name = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, sm_{properties.major}{properties.minor}"
     try:
-        check_device(Device.cuda)
+        resolve_device(Device.cuda)
     except InputError as error:
         return f"{name}; not used: {error}"
     return name

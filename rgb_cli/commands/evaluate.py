@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..devices import check_device
 from ..options import AvatarFolder, DatasetFolder, Device, DeviceOption, Json, NoVisibility, Out, Quiet
 
 
@@ -32,10 +31,10 @@ def evaluate(
     from rgb_core import evaluation
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
+    from rgb_core.devices import resolve_device
     from rgb_core.rendering import AvatarRenderer
 
-    check_device(device)
-    model = load_avatar(avatar)
+    model = load_avatar(avatar).to(resolve_device(device))
     clip = load_dataset(dataset)
     options = evaluation.EvaluationOptions(size=size, lpips_weights=lpips_weights)
     reporter = Reporter(quiet, as_json)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..devices import check_device
 from ..options import DatasetFolder, Device, DeviceOption, Json, NoVisibility, Out, Preset, Quiet, Seed, Set
 
 
@@ -31,15 +30,16 @@ def fit_gaussians(
     """
     from rgb_core import training
     from rgb_core.data import load_dataset
+    from rgb_core.devices import resolve_device
     from rgb_core.geometry import load_geometry, unrefined
     from rgb_core.presets import load_preset
 
-    check_device(device)
+    where = resolve_device(device)
     config = load_preset(preset, overrides).gaussians
     clip = load_dataset(dataset)
     mesh = load_geometry(geometry) if geometry else unrefined(clip)
     provenance = {"dataset": str(dataset), "geometry": str(geometry), "preset": preset, "seed": seed}
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        avatar = training.fit_gaussians(clip, mesh, config, out, reporter, seed, not no_visibility, provenance)
+        avatar = training.fit_gaussians(clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where)
     reporter.result("avatar", {"folder": str(out), "gaussians": avatar.count})

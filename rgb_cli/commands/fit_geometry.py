@@ -1,7 +1,6 @@
 """`rgb fit-geometry`: stage 1, the personalised mesh."""
 
 from ..console import Reporter
-from ..devices import check_device
 from ..options import DatasetFolder, Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
 
 
@@ -21,12 +20,13 @@ def fit_geometry(
     """
     from rgb_core import geometry
     from rgb_core.data import load_dataset
+    from rgb_core.devices import resolve_device
     from rgb_core.presets import load_preset
 
-    check_device(device)
+    where = resolve_device(device)
     config = load_preset(preset, overrides).geometry
     clip = load_dataset(dataset)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = geometry.fit_geometry(clip, config, out, reporter, seed)
+        fitted = geometry.fit_geometry(clip, config, out, reporter, seed, where)
     reporter.result("geometry", {"folder": str(out), **fitted.metrics})

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..devices import check_device
 from ..options import AvatarFolder, Device, DeviceOption, Json, NoVisibility, Out, Quiet
 from ..sequences import parse_range, write_sequence
 
@@ -43,11 +42,11 @@ def relight(
     """
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
+    from rgb_core.devices import resolve_device
     from rgb_core.images import environment
     from rgb_core.rendering import AvatarRenderer, Staging, at_size, clip_shots, turntable
 
-    check_device(device)
-    model = load_avatar(avatar)
+    model = load_avatar(avatar).to(resolve_device(device))
     light = environment.load(envmap)
     if dataset is None:
         shots = turntable(model, count)

@@ -1,6 +1,7 @@
 """The avatar: neutral Gaussians with materials, sparse expression deltas, and how a pose moves them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -56,6 +57,23 @@ class Avatar:
     def count(self) -> int:
         """P."""
         return len(self.neutral["position"])
+
+    def to(self, device: torch.device | str) -> "Avatar":
+        """The same avatar with every tensor on `device`."""
+
+        def moved(record: Any) -> Any:
+            return type(record)(**{name: value.to(device) for name, value in vars(record).items()})
+
+        return replace(
+            self,
+            head=self.head.to(device),
+            attachment=moved(self.attachment),
+            neutral={name: value.to(device) for name, value in self.neutral.items()},
+            expressions=moved(self.expressions),
+            deltas=self.deltas.to(device),
+            delta_scale=self.delta_scale.to(device),
+            light=self.light.to(device),
+        )
 
     def region(self) -> torch.Tensor:
         """Head region code [P] of every Gaussian, that of its triangle's first vertex."""

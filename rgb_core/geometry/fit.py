@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset
+from ..devices import CPU
 from ..errors import DivergenceError
 from ..heads import subdivide
 from ..progress import Progress
@@ -30,8 +31,18 @@ _CORRECTIONS_FROM = 0.6  # share of the steps after which expressions may change
 _MM = 1e-3
 
 
-def fit_geometry(dataset: Dataset, config: GeometryConfig, out: Path, progress: Progress, seed: int = 0) -> Geometry:
+def fit_geometry(
+    dataset: Dataset,
+    config: GeometryConfig,
+    out: Path,
+    progress: Progress,
+    seed: int = 0,
+    device: torch.device = CPU,
+) -> Geometry:
     """Fit to the training frames and write the folder `out`; continue an interrupted fit there, to the same result.
+
+    Args:
+        device: where to compute; the result is on the CPU.
 
     Raises:
         InputError: when the frames or the folder cannot be used.

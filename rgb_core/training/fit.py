@@ -12,6 +12,7 @@ from ..avatar.portrait import Portrait
 from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
 from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset
+from ..devices import CPU
 from ..errors import DivergenceError, InputError
 from ..geometry import Geometry
 from ..progress import Progress
@@ -38,6 +39,7 @@ def fit_gaussians(
     seed: int = 0,
     visibility: bool = True,
     provenance: dict[str, Any] | None = None,
+    device: torch.device = CPU,
 ) -> Avatar:
     """Fit an avatar to the dataset's training frames and write its folder `out`; continue an interrupted fit there.
 
@@ -45,6 +47,7 @@ def fit_gaussians(
         geometry: the personalised head and the tracking to use.
         visibility: False fits and later renders without shadows.
         provenance: what avatar.yaml should remember.
+        device: where to compute; the result is on the CPU.
 
     Raises:
         InputError: when the frames or the folder cannot be used.

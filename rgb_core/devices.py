@@ -1,0 +1,38 @@
+"""Where to compute: `auto`, `cpu` or `cuda`, and what a machine lacks for the latter."""
+
+import torch
+from kernel_runtime import UnsupportedDevice
+from kernel_runtime.cubins import nvrtc_version
+
+from .errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the GPU where one can be used, else the CPU.
+
+    Raises:
+        InputError: for `cuda` on a machine without a usable GPU, saying what is missing.
+    """
+    if name == "cpu":
+        return CPU
+    problem = _missing_for_cuda()
+    if problem is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    if name == "auto":
+        return CPU
+    raise InputError(f"--device cuda: {problem}; use --device cpu")
+
+
+def _missing_for_cuda() -> str | None:
+    """Why the GPU cannot be used, as the middle of a sentence; None where it can."""
+    if torch.version.cuda is None:
+        return "this torch was installed without CUDA (install the wheel that pytorch.org names for your driver)"
+    if not torch.cuda.is_available():
+        return "torch sees no NVIDIA GPU (nvidia-smi tells whether the driver works)"
+    try:
+        nvrtc_version()
+    except UnsupportedDevice as error:
+        return str(error)
+    return None
