@@ -37,11 +37,14 @@ def animate(
     from rgb_core.images import environment
     from rgb_core.rendering import AvatarRenderer, Staging, at_size, retarget
 
-    model = load_avatar(avatar).to(resolve_device(device))
+    where = resolve_device(device)
+    model = load_avatar(avatar)
     clip = load_dataset(drive)
     light = environment.load(envmap) if envmap else None
     chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
     shots = at_size(retarget(model, clip, chosen), size)
     staging = Staging(light, yaw=math.radians(yaw), background=envmap is not None)
     reporter = Reporter(quiet, as_json)
-    reporter.result("animated", write_sequence(AvatarRenderer(model), shots, staging, out, clip.fps, reporter))
+    reporter.result(
+        "animated", write_sequence(AvatarRenderer(model.to(where)), shots, staging, out, clip.fps, reporter)
+    )

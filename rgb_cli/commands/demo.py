@@ -39,7 +39,7 @@ def demo(
         renderer = AvatarRenderer(fitted.avatar.to(where))
         metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
     staging = Staging(environment.load(_LIGHT), turns=1.0)
-    video = write_sequence(renderer, turntable(renderer.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
+    video = write_sequence(renderer, turntable(fitted.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
     reporter.result(
         "demo",
         {

@@ -46,7 +46,8 @@ def relight(
     from rgb_core.images import environment
     from rgb_core.rendering import AvatarRenderer, Staging, at_size, clip_shots, turntable
 
-    model = load_avatar(avatar).to(resolve_device(device))
+    where = resolve_device(device)
+    model = load_avatar(avatar)
     light = environment.load(envmap)
     if dataset is None:
         shots = turntable(model, count)
@@ -55,6 +56,6 @@ def relight(
         chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
         shots = clip_shots(model, clip, chosen)
     staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
-    renderer = AvatarRenderer(model, False if no_visibility else None)
+    renderer = AvatarRenderer(model.to(where), False if no_visibility else None)
     reporter = Reporter(quiet, as_json)
     reporter.result("relit", write_sequence(renderer, at_size(shots, size), staging, out, fps, reporter))

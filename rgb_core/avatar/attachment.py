@@ -33,7 +33,7 @@ def edge_neighbours(faces: torch.Tensor) -> torch.Tensor:
     key = edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1]
     order = torch.argsort(key, stable=True)
     same = key[order][1:] == key[order][:-1]
-    neighbour = torch.arange(count).repeat_interleave(3)
+    neighbour = torch.arange(count, device=faces.device).repeat_interleave(3)
     left, right = order[:-1][same], order[1:][same]
     neighbour[left] = right // 3
     neighbour[right] = left // 3

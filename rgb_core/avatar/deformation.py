@@ -61,7 +61,7 @@ def _rigid_part(vertices: torch.Tensor, anchor: torch.Tensor, motion: torch.Tens
     target = source + motion
     shift = target.mean(1, keepdim=True)
     u, _, vt = torch.linalg.svd(torch.einsum("eai,aj->eij", target - shift, source))
-    flip = torch.ones(len(motion), 3)
+    flip = torch.ones_like(target[:, 0])
     flip[:, 2] = torch.linalg.det(u @ vt)
     rotation = u @ torch.diag_embed(flip) @ vt
     return torch.einsum("eij,vj->evi", rotation, vertices - centre) + shift - (vertices - centre)
@@ -79,7 +79,7 @@ class SparseExpressions:
     @property
     def gaussian(self) -> torch.Tensor:
         """The Gaussian [N] of every pair."""
-        return torch.repeat_interleave(torch.arange(len(self.offsets) - 1), self.offsets.diff())
+        return torch.repeat_interleave(self.offsets.diff())
 
 
 def sparse_expressions(
@@ -94,8 +94,7 @@ def sparse_expressions(
     amount = field.displacement[:, corners].mean(2)
     moving = amount > 1e-3 * STILL_MM
     gaussian, expression = moving.T.nonzero(as_tuple=True)
-    offsets = torch.zeros(len(position) + 1, dtype=torch.int64)
-    offsets[1:] = moving.sum(0).cumsum(0)
+    offsets = torch.nn.functional.pad(moving.sum(0).cumsum(0), (1, 0))
     consistency = field.consistency(amount[expression, gaussian]) * learn[gaussian]
     triangle = head.vertices[corners[gaussian]]
     moved = triangle + head.expression_basis.float()[expression[:, None], corners[gaussian]]
@@ -109,7 +108,7 @@ def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tenso
     gradient = target.mT @ inverse.mT
     stretch = gradient.flatten(1).norm(dim=1)
     valid = valid & (stretch < _MAX_STRETCH * 3**0.5) & (torch.linalg.det(gradient) > 0.05)
-    identity = torch.eye(3).expand_as(gradient)
+    identity = torch.eye(3, device=gradient.device).expand_as(gradient)
     gradient = torch.where(valid[:, None, None], gradient, identity)
     shift = moved[:, 0] + torch.einsum("nij,nj->ni", gradient, position - rest[:, 0]) - position
     rotation = quaternions.from_matrix(quaternions.nearest_rotation(gradient))

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from gaussian_blendshapes import weighted_segment_sum
 
-from ..heads import HeadModel, PosedHead, axis_angle_to_matrix
+from ..heads import HeadModel, axis_angle_to_matrix
 from . import materials, quaternions
 from .attachment import Attachment
-from .blending import weighted_segment_sum
 from .deformation import ExpressionField, SparseExpressions, sparse_expressions
 from .portrait import Portrait
 
@@ -88,22 +88,22 @@ class Avatar:
         change = dict(zip(CHANNELS, learned.split(list(CHANNELS.values()), dim=1), strict=True))
         raw = {name: value + change[name] for name, value in self.neutral.items()}
         raw["position"] = raw["position"] + moved[:, :3]
-        turn = torch.nn.functional.normalize(moved[:, 3:] + moved.new_tensor([1.0, 0.0, 0.0, 0.0]), dim=1)
+        turn = torch.nn.functional.normalize(moved[:, 3:] + _identity_like(moved), dim=1)
         raw["rotation"] = quaternions.multiply(turn, torch.nn.functional.normalize(raw["rotation"], dim=1))
         return raw
 
-    def pose(self, expression: torch.Tensor, joints: torch.Tensor, posed: PosedHead) -> PosedGaussians:
+    def pose(self, expression: torch.Tensor, joints: torch.Tensor, transforms: torch.Tensor) -> PosedGaussians:
         """The Gaussians of one frame.
 
         Args:
             expression: [E] coefficients.
             joints: [J, 3] axis-angle.
-            posed: the head posed by the same coefficients, a batch of one.
+            transforms: [J, 4, 4] of the head posed by the same coefficients.
         """
         raw = self.blend(expression)
         position = raw["position"] + self._pose_corrective(joints)
         weights = self.attachment.interpolate(self.head.skin_weights, self.head.faces)
-        transform = (weights @ posed.transforms[0].flatten(1)).view(-1, 4, 4)
+        transform = (weights @ transforms.flatten(1)).view(-1, 4, 4)
         means = torch.einsum("pij,pj->pi", transform[:, :3, :3], position) + transform[:, :3, 3]
         turn = quaternions.from_matrix(quaternions.nearest_rotation(transform[:, :3, :3]))
         return PosedGaussians(
@@ -121,7 +121,7 @@ class Avatar:
         basis = self.head.pose_basis
         if basis.shape[0] == 0:
             return 0.0
-        feature = (axis_angle_to_matrix(joints[1:]) - torch.eye(3)).flatten()
+        feature = (axis_angle_to_matrix(joints[1:]) - torch.eye(3, device=joints.device)).flatten()
         offset = torch.einsum("k,kvc->vc", feature, basis.float())
         return self.attachment.interpolate(offset, self.head.faces)
 
@@ -129,10 +129,9 @@ class Avatar:
         """The avatar of the Gaussians `index` [Q] (repeats allowed), with their learned deltas."""
         pairs = self.expressions
         counts = pairs.offsets.diff()[index]
-        offsets = torch.zeros(len(index) + 1, dtype=torch.int64)
-        offsets[1:] = counts.cumsum(0)
+        offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
         start = (pairs.offsets[:-1][index] - offsets[:-1]).repeat_interleave(counts)
-        rows = start + torch.arange(len(start))
+        rows = start + torch.arange(len(start), device=start.device)
         expressions = SparseExpressions(offsets, pairs.expression[rows], pairs.consistency[rows], pairs.initial[rows])
         return replace(
             self,
@@ -143,10 +142,15 @@ class Avatar:
         )
 
 
+def _identity_like(values: torch.Tensor) -> torch.Tensor:
+    """The quaternion of no rotation [4], made without a copy from the host, which a CUDA graph could not hold."""
+    return torch.eye(4, dtype=values.dtype, device=values.device)[0]
+
+
 def learns_expressions(head: HeadModel, attachment: Attachment) -> torch.Tensor:
     """[P] bool: False on rigid parts (eyeballs, teeth, mouth interior), whose appearance no expression may change."""
     region = head.region[head.faces[attachment.face_id, 0]]
-    rigid = torch.tensor([EYEBALL_REGION, *MOUTH_REGIONS])
+    rigid = torch.tensor([EYEBALL_REGION, *MOUTH_REGIONS], device=region.device)
     return ~torch.isin(region.long(), rigid)
 
 

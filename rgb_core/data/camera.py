@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+Lens = tuple[tuple[float, float, float, float], int, int]
+"""What a camera has besides its place: intrinsics fx, fy, cx, cy in pixels, width and height."""
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -23,6 +26,11 @@ class Camera:
         """[3] position of the pinhole in the world."""
         rotation, translation = self.world_to_camera[:, :3], self.world_to_camera[:, 3]
         return -rotation.T @ translation
+
+    @property
+    def lens(self) -> Lens:
+        """Intrinsics, width and height."""
+        return self.intrinsics, self.width, self.height
 
     def resized(self, width: int, height: int) -> "Camera":
         """The same view in another number of pixels."""

@@ -29,7 +29,7 @@ def render_pictures(renderer: AvatarRenderer, shots: list[Shot], staging: Stagin
     """sRGB pictures uint8 [H, W, 3] of the shots, in order."""
     gain = 2.0**staging.exposure
     for index, shot in enumerate(shots):
-        envmap = staging.envmap
+        envmap = None if staging.envmap is None else staging.envmap.to(renderer.device)
         angle = staging.yaw + 2 * math.pi * staging.turns * index / len(shots)
         if envmap is None and angle != 0.0:
             envmap = renderer.light
@@ -41,7 +41,7 @@ def render_pictures(renderer: AvatarRenderer, shots: list[Shot], staging: Stagin
             behind = _background(renderer.light if envmap is None else envmap, shot)
             # Shown no brighter than white: a sun behind the head would shine through the last percent of its opacity.
             color = color + (1 - frame.alpha[..., None]) * behind.clamp(max=1 / gain)
-        yield to_bytes(linear_to_srgb(color * gain))
+        yield to_bytes(linear_to_srgb(color * gain)).cpu()
 
 
 def _background(envmap: torch.Tensor, shot: Shot) -> torch.Tensor:

@@ -1,13 +1,14 @@
 """One avatar, one frame, one light: the picture and the channels it is made of."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
-from diff_gaussian_rasterization import rasterize
+from diff_gaussian_rasterization import Rasterization, rasterize
 
 from ..avatar import Avatar, PosedGaussians
 from ..data import Camera
+from ..data.camera import Lens
 from ..heads import PosedHead
 from ..images import environment
 from ..shading import Lit, Surface, SurfaceTracer, light_gaussians
@@ -29,34 +30,32 @@ class Pose(Protocol):
         """[3] metres."""
 
 
-class Splatted(NamedTuple):
-    """Gaussians on the image plane."""
-
-    image: torch.Tensor  # [H, W, C] premultiplied features
-    alpha: torch.Tensor  # [H, W]
-    radii: torch.Tensor  # [P] int32 pixels, 0 where not drawn
-
-
 def composite_gaussians(
     gaussians: PosedGaussians,
     features: torch.Tensor,  # [P, C]
-    camera: Camera,
+    world_to_camera: torch.Tensor,  # [3, 4]
+    lens: Lens,
     screen_points: torch.Tensor | None = None,
-) -> Splatted:
-    """Splat any per-Gaussian features; `screen_points` [P, 2] collects the gradient that density control reads."""
-    result = rasterize(
+    capacity: int | None = None,
+) -> Rasterization:
+    """Splat any per-Gaussian features.
+
+    Args:
+        lens: intrinsics in pixels, width and height of the picture.
+        screen_points: [P, 2] zeros that collect the gradient that density control reads.
+        capacity: room for pairs of a Gaussian and a tile, for CUDA graphs; see `diff_gaussian_rasterization.rasterize`.
+    """
+    return rasterize(
         gaussians.means,
         gaussians.rotations,
         gaussians.scales,
         gaussians.opacities,
         features,
-        camera.world_to_camera,
-        camera.intrinsics,
-        camera.width,
-        camera.height,
+        world_to_camera,
+        *lens,
         screen_points=screen_points,
+        capacity=capacity,
     )
-    return Splatted(result.image, result.alpha, result.radii)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,8 @@ class RenderedFrame:
 
 
 class AvatarRenderer:
-    """Renders an avatar under its own light or any other.
+    """Renders an avatar under its own light or any other, on the avatar's device; poses, cameras and lights may be
+    anywhere.
 
     Args:
         visibility: False leaves shadows out; defaults to what the avatar was fitted with.
@@ -81,7 +81,7 @@ class AvatarRenderer:
     def __init__(self, avatar: Avatar, visibility: bool | None = None):
         self.avatar = avatar
         self.visibility = avatar.visibility if visibility is None else visibility
-        attached = torch.zeros(avatar.head.vertex_count, dtype=torch.bool)
+        attached = torch.zeros_like(avatar.head.region, dtype=torch.bool)
         attached[avatar.head.faces[avatar.attachment.face_id]] = True
         self._tracer = SurfaceTracer(avatar.head.faces, attached, self.light_size)
         self._last: tuple[Pose, bool, PosedHead, Surface] | None = None
@@ -107,13 +107,19 @@ class AvatarRenderer:
         return self.avatar.light
 
     @property
+    def device(self) -> torch.device:
+        """Where the avatar is and pictures are made."""
+        return self.avatar.light.device
+
+    @property
     def light_size(self) -> tuple[int, int]:
         """Height and width of the map that every light is reduced to."""
         return self.avatar.light.shape[1], self.avatar.light.shape[2]
 
     def pose(self, frame: Pose) -> PosedHead:
         """The avatar's mesh posed by the frame's coefficients, a batch of one."""
-        return self.avatar.head.pose(frame.expression[None], frame.joints[None], frame.translation[None])
+        coefficients = (frame.expression, frame.joints, frame.translation)
+        return self.avatar.head.pose(*(values[None].to(self.device) for values in coefficients))
 
     def posed_mesh(self, frame: Pose) -> tuple[torch.Tensor, torch.Tensor]:
         """Vertices [V, 3] in world space and faces [F, 3] of the frame."""
@@ -130,16 +136,19 @@ class AvatarRenderer:
                 which a camera that carried its light carries along.
         """
         carried = envmap is None and self.avatar.light_frame == "camera"
+        camera = camera.to(self.device)
         light_to_world = camera.world_to_camera[:, :3].T.contiguous() if carried else None
         posed, surface = self._trace(frame, light_to_world)
-        gaussians = self.avatar.pose(frame.expression, frame.joints, posed)
+        gaussians = self.avatar.pose(
+            frame.expression.to(self.device), frame.joints.to(self.device), posed.transforms[0]
+        )
         lit = light_gaussians(
             gaussians,
             self.avatar.attachment,
             self.avatar.head.faces,
             surface,
             camera.center,
-            self.light if envmap is None else environment.resample(envmap, *self.light_size),
+            self.light if envmap is None else environment.resample(envmap, *self.light_size).to(self.device),
             light_to_world,
             self.avatar.one_bounce,
         )
@@ -164,6 +173,7 @@ class AvatarRenderer:
         camera = replace(camera, intrinsics=(fx * self.avatar.focal_scale, fy * self.avatar.focal_scale, cx, cy))
         gaussians, lit = self.light_frame(frame, camera, envmap)
         materials = [gaussians.albedo, lit.normals, gaussians.roughness, gaussians.specular_albedo[:, :1]]
-        splatted = composite_gaussians(gaussians, torch.cat([lit.radiance, *materials], dim=1), camera)
+        features = torch.cat([lit.radiance, *materials], dim=1)
+        splatted = composite_gaussians(gaussians, features, camera.world_to_camera, camera.lens)
         color, albedo, normal, roughness, specular = splatted.image.split([3, 3, 3, 1, 1], dim=2)
         return RenderedFrame(color, splatted.alpha, albedo, normal, roughness[..., 0], specular[..., 0])

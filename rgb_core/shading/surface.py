@@ -1,12 +1,12 @@
 """What the posed mesh knows for shading: normals, which light directions every vertex sees, and how open it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from diff_envshade import PointVisibility, shade
+from diff_envshade import occlusion
+from gaussian_blendshapes import FaceRings, vertex_normals
 from torchoptixext_visibility import MeshBvh
-
-from ..heads import vertex_normals
 
 # Rays start this far above the surface, in metres, so that a vertex does not hit its own triangles.
 RAY_OFFSET = 1e-4
@@ -20,9 +20,21 @@ class Surface:
     visibility: torch.Tensor | None  # [V, S] int32 words, bit = light direction seen
     occlusion: torch.Tensor | None  # [V, 1] cosine-weighted share of the hemisphere that the head itself blocks
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return sum(tensor.nbytes for tensor in (self.normals, self.visibility, self.occlusion) if tensor is not None)
+
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Surface":
+        """The surface with every tensor changed."""
+        visibility, occlusion = (None if t is None else change(t) for t in (self.visibility, self.occlusion))
+        return Surface(change(self.normals), visibility, occlusion)
+
 
 class SurfaceTracer:
     """Traces the posed meshes of one head against the directions of an environment map.
+
+    On a CUDA device only the first trace with visibility waits for the device.
 
     Args:
         faces: [F, 3] int64.
@@ -31,9 +43,8 @@ class SurfaceTracer:
     """
 
     def __init__(self, faces: torch.Tensor, needed: torch.Tensor, light_size: tuple[int, int]):
-        self.faces = faces
-        self.faces32 = faces.to(torch.int32)
         self.light_size = light_size
+        self._rings = FaceRings.of(faces, len(needed))
         self._needed = needed.nonzero()[:, 0]
         self._bvh: MeshBvh | None = None
 
@@ -45,38 +56,21 @@ class SurfaceTracer:
         Args:
             light_to_world: [3, 3] rotation from the environment map to the world, identity where None.
         """
-        normals = vertex_normals(vertices, self.faces)
+        normals = vertex_normals(vertices, self._rings)
         if not visibility:
             return Surface(normals, None, None)
+        return Surface(normals, *self.visibility(vertices, normals, light_to_world))
+
+    def visibility(
+        self, vertices: torch.Tensor, normals: torch.Tensor, light_to_world: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Visibility words [V, S] and occlusion [V, 1] of posed vertices and their normals."""
         if self._bvh is None:
-            self._bvh = MeshBvh(vertices, self.faces32)
+            self._bvh = MeshBvh(vertices, self._rings.faces)
         else:
             self._bvh.refit(vertices)
-        height, width = self.light_size
-        seen = self._bvh.visibility(
-            vertices[self._needed], normals[self._needed], height, width, light_to_world, offset=RAY_OFFSET
-        )
-        words = torch.zeros(len(vertices), seen.shape[1], dtype=torch.int32)
-        words[self._needed] = seen
-        occlusion = torch.zeros(len(vertices), 1)
-        occlusion[self._needed] = self._occlusion(normals[self._needed], seen, light_to_world)
-        return Surface(normals, words, occlusion)
-
-    def _occlusion(
-        self, normals: torch.Tensor, words: torch.Tensor, light_to_world: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Blocked share [N, 1] of the irradiance of a white environment."""
-        count = len(normals)
-        index = torch.arange(count)
-        itself = PointVisibility(
-            words, index.to(torch.int32)[:, None].expand(-1, 3).contiguous(), index, torch.eye(3)[0].expand(count, 3)
-        )
-        white = torch.ones(3, *self.light_size)
-        unused = torch.zeros(count, 3)
-        seen, whole = (
-            shade(
-                normals, normals, unused, unused, unused[:, :1], white, bits, light_to_world, enable_specular=False
-            ).irradiance[:, :1]
-            for bits in (itself, None)
-        )
-        return (1 - seen / whole.clamp_min(1e-6)).clamp(0, 1)
+        points, upward = vertices[self._needed], normals[self._needed]
+        seen = self._bvh.visibility(points, upward, *self.light_size, light_to_world, offset=RAY_OFFSET)
+        hidden = occlusion(upward, seen, *self.light_size, light_to_world)
+        words = seen.new_zeros(len(vertices), seen.shape[1]).index_copy_(0, self._needed, seen)
+        return words, hidden.new_zeros(len(vertices), 1).index_copy_(0, self._needed, hidden)

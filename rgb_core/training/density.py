@@ -26,9 +26,9 @@ class Rearrangement:
 class DensityStatistics:
     """Mean screen-space gradient of every Gaussian since the last event."""
 
-    def __init__(self, count: int):
-        self.total = torch.zeros(count)
-        self.seen = torch.zeros(count)
+    def __init__(self, count: int, device: torch.device):
+        self.total = torch.zeros(count, device=device)
+        self.seen = torch.zeros(count, device=device)
 
     def add(self, screen_gradient: torch.Tensor, radii: torch.Tensor) -> None:
         """Account for one frame: gradient [P, 2] in NDC, radii [P] in pixels (0: not drawn)."""
@@ -60,7 +60,7 @@ def rearrange(
     history = order.clone()
     history[len(kept) :] = -1
     # A clone and its original share the opacity; rows of `kept` are those of `alive & ~split` in order.
-    doubled = torch.cat([chosen[kept], torch.ones(len(cloned), dtype=torch.bool)])
+    doubled = torch.cat([chosen[kept], chosen[cloned]])
     opacity_of = grown.neutral["opacity"]
     opacity_of[: len(doubled)][doubled] = _thin_out(opacity_of[: len(doubled)][doubled])
     _halve(grown.neutral, len(order) - 2 * len(halved))
@@ -72,7 +72,7 @@ def _choose(gradient: torch.Tensor, alive: torch.Tensor, settings: DensityContro
     wanted = alive & (gradient >= settings.gradient)
     room = max(settings.max_gaussians - int(alive.sum()), 0)
     if int(wanted.sum()) > room:
-        ranked = torch.where(wanted, gradient, torch.zeros(())).argsort(descending=True, stable=True)
+        ranked = torch.where(wanted, gradient, 0.0).argsort(descending=True, stable=True)
         wanted = torch.zeros_like(wanted)
         wanted[ranked[:room]] = True
     return wanted
@@ -90,7 +90,7 @@ def _halve(neutral: dict[str, torch.Tensor], first: int) -> None:
     """
     log_scale = neutral["log_scale"][first:]
     axis = torch.nn.functional.one_hot(log_scale.argmax(1), 3).to(log_scale)
-    direction = torch.ones(len(log_scale), 1)
+    direction = torch.ones_like(log_scale[:, :1])
     direction[len(log_scale) // 2 :] = -1
     local = _SPLIT_SHIFT * direction * axis * log_scale.exp()
     w, xyz = torch.nn.functional.normalize(neutral["rotation"][first:], dim=1).split([1, 3], dim=1)
@@ -110,14 +110,13 @@ def _rebind(
     pairs = bind_expressions(head, field, attachment, after.neutral["position"])
     expressions = len(head.expression_names)
     # A last key beyond all others, with no deltas, stands for "not there before".
-    old_key = torch.cat(
-        [before.expressions.gaussian * expressions + before.expressions.expression, torch.tensor([2**62])]
-    )
+    old_key = before.expressions.gaussian * expressions + before.expressions.expression
+    old_key = torch.nn.functional.pad(old_key, (0, 1), value=2**62)
     old_deltas = torch.cat([before.deltas, before.deltas.new_zeros(1, before.deltas.shape[1])])
     new_key = order[pairs.gaussian] * expressions + pairs.expression
     row = torch.searchsorted(old_key, new_key)
     found = old_key[row] == new_key
-    deltas = torch.where(found[:, None], old_deltas[row], torch.zeros(()))
+    deltas = torch.where(found[:, None], old_deltas[row], 0.0)
     after.attachment, after.expressions, after.deltas = attachment, pairs, deltas
-    source = torch.where(found & (history[pairs.gaussian] >= 0), row, torch.tensor(-1))
+    source = torch.where(found & (history[pairs.gaussian] >= 0), row, -1)
     return Rearrangement(after, history, source)

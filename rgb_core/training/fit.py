@@ -7,27 +7,31 @@ from typing import Any
 import torch
 
 from ..avatar import CHANNELS, Avatar, save_avatar
-from ..avatar.deformation import expression_field
+from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
 from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset
+from ..data.camera import Lens
 from ..devices import CPU
-from ..errors import DivergenceError, InputError
+from ..errors import InputError
 from ..geometry import Geometry
 from ..progress import Progress
 from ..rendering import composite_gaussians
 from ..shading import SurfaceTracer, light_gaussians
 from .config import GaussianConfig
 from .density import DensityStatistics, rearrange
-from .frames import TrainingFrames
+from .frames import FrameInputs, TrainingFrames
 from .initialise import HIDDEN_REGION, colour_from_frames, initial_avatar
 from .light import LightParameters
-from .objective import AvatarPriors, picture_terms, prior_terms
+from .log import StepLog
+from .objective import ENTROPY_START, AvatarPriors, picture_terms, prior_terms
 from .optimiser import Optimiser
+from .steps import StepRunner
 
 _FIXED_FIELDS = {"name", "head", "portrait", "one_bounce", "visibility", "light_frame", "focal_scale"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light"})
+_SPARE_CAPACITY = 1.5  # room for pairs of Gaussians and tiles in units of what one frame needed
 
 
 def fit_gaussians(
@@ -51,22 +55,23 @@ def fit_gaussians(
 
     Raises:
         InputError: when the frames or the folder cannot be used.
-        DivergenceError: at the first non-finite loss, naming step, frame and term; the last checkpoint is kept.
+        DivergenceError: at the first non-finite term, naming step, frame and term; the last checkpoint is kept.
     """
     if geometry.head.expression_names != dataset.head.expression_names:
         raise InputError(f"the geometry was fitted for another head model than that of {dataset.folder}; fit it again")
     settings = {**config.model_dump(), "seed": seed, "visibility": visibility}
     identity = fingerprint(geometry.refined(dataset.frames("train")), geometry.head, settings)
     checkpoint = resume(out, DESCRIPTION, identity)
-    fit = _Fit(dataset, geometry, config, seed, visibility)
-    done = fit.restore(*checkpoint) if checkpoint else fit.start()
-    progress.start("fitting Gaussians", config.steps, done)
-    for step in range(done, config.steps):
-        terms = fit.step(step)
-        progress.advance(loss=terms["loss"], gaussians=fit.avatar.count)
-        if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-            save_checkpoint(out, fit.tensors(), {"step": step + 1, "fingerprint": identity, "level": fit.light.level})
-    avatar = fit.result()
+    fit = _Fit(dataset, geometry, config, progress, seed, visibility, device)
+    with fit.runner.active():
+        done = fit.restore(*checkpoint) if checkpoint else fit.start()
+        progress.start("fitting Gaussians", config.steps, done)
+        for step in range(done, config.steps):
+            fit.step(step)
+            if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
+                meta = {"step": step + 1, "fingerprint": identity, "level": fit.light.level}
+                save_checkpoint(out, fit.tensors(), meta)
+        avatar = fit.result()
     save_avatar(avatar, out, provenance or {})
     remove_checkpoint(out)
     return avatar
@@ -75,24 +80,36 @@ def fit_gaussians(
 class _Fit:
     """The state of a fit between steps."""
 
-    def __init__(self, dataset: Dataset, geometry: Geometry, config: GaussianConfig, seed: int, visibility: bool):
-        self.config, self.seed = config, seed
-        head = geometry.head
-        needed = head.region != HIDDEN_REGION
-        size = config.light_height, 2 * config.light_height
-        self.tracer = SurfaceTracer(head.faces, needed, size)
-        frames = geometry.refined(dataset.frames("train"))
-        self.frames = TrainingFrames(
-            dataset, frames, head, self.tracer, visibility, config.image_size, config.visibility_cache_mb
-        )
-        self.field = expression_field(head)
+    def __init__(
+        self,
+        dataset: Dataset,
+        geometry: Geometry,
+        config: GaussianConfig,
+        progress: Progress,
+        seed: int,
+        visibility: bool,
+        device: torch.device,
+    ):
+        self.config, self.seed, self.device = config, seed, device
+        self.runner, self.log = StepRunner(device), StepLog(progress, device)
+        self.capacity: int | None = None
+        field = expression_field(geometry.head)
+        self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
+        portrait = Portrait.of(dataset.frames("train"))
+        initial = initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
         self.avatar = replace(
-            initial_avatar(dataset.subject, head, self.field, Portrait.of(dataset.frames("train")), config, seed),
+            initial.to(device),
             visibility=visibility,
             light_frame=dataset.light_frame,
             focal_scale=geometry.focal_scale,
         )
         self.light = LightParameters(torch.zeros_like(self.avatar.light), 1.0)
+        head = self.avatar.head
+        tracer = SurfaceTracer(head.faces, head.region != HIDDEN_REGION, (config.light_height, 2 * config.light_height))
+        refined = geometry.refined(dataset.frames("train"))
+        self.frames = TrainingFrames(
+            dataset, refined, head, tracer, visibility, config.image_size, config.visibility_cache_mb
+        )
 
     def start(self) -> int:
         """Colour the avatar by its frames; returns the steps already done, none."""
@@ -104,11 +121,12 @@ class _Fit:
         """Continue where a checkpoint stopped; returns the steps already done."""
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
-        self.avatar = avatar_from_tensors(tensors, **kept)
-        self.light = LightParameters(tensors["light_raw"], meta["level"])
+        self.avatar = avatar_from_tensors(tensors, **kept).to(self.device)
+        self.light = LightParameters(tensors["light_raw"].to(self.device), meta["level"])
         self._begin()
         self.optimiser.load_state_tensors(tensors)
-        self.statistics.total, self.statistics.seen = tensors["density.total"], tensors["density.seen"]
+        self.statistics.total = tensors["density.total"].to(self.device)
+        self.statistics.seen = tensors["density.seen"].to(self.device)
         return int(meta["step"])
 
     def _begin(self) -> None:
@@ -122,42 +140,56 @@ class _Fit:
     def _reset_lookups(self) -> None:
         with torch.no_grad():
             self.priors = AvatarPriors.of(self.avatar)
-        self.statistics = DensityStatistics(self.avatar.count)
+        self.statistics = DensityStatistics(self.avatar.count, self.device)
+        self.runner.forget()
+        self.capacity = None
 
-    def step(self, step: int) -> dict[str, float]:
-        """One frame forward, backward and update; returns the loss and its unweighted terms."""
-        config = self.config
+    def step(self, step: int) -> None:
+        """One frame forward, backward and update."""
         index = self._frame_of(step)
-        frame, camera = self.frames.frames[index], self.frames.camera(index)
-        posed = self.frames.posed(index)
-        surface = self.frames.surface(index, posed)
-        gaussians = self.avatar.pose(frame.expression, frame.joints, posed)
+        done = step / self.config.steps
+        late, warm = done >= ENTROPY_START, done < self.config.warmup
+        lens = self.frames.camera(index).lens
+        self.optimiser.schedule(step)
+        values = self.runner.run(
+            (lens, late, warm), lambda inputs: self._optimise(inputs, lens, late, warm), self.frames.inputs(index)
+        )
+        self.log.add(step, self.frames.frames[index].id, values, self.avatar.count)
+        if self._is_event(step):
+            self.log.flush()
+            self._rearrange(step)
+        elif (step + 1) % self.config.checkpoint_every == 0 or step + 1 == self.config.steps:
+            self.log.flush()
+
+    def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, warm: bool) -> torch.Tensor:
+        """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
+        config = self.config
+        gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
         envmap = self.light.envmap()
         lit = light_gaussians(
             gaussians,
             self.avatar.attachment,
             self.avatar.head.faces,
-            surface,
-            camera.center,
+            inputs.surface,
+            inputs.eye,
             envmap,
-            self.frames.light_to_world(index),
+            inputs.light_to_world,
             config.one_bounce,
         )
-        screen = torch.zeros(self.avatar.count, 2, requires_grad=True)
-        splatted = composite_gaussians(gaussians, lit.radiance, camera, screen)
-        terms = picture_terms(splatted.image, splatted.alpha, self.frames.target(index))
-        done = step / config.steps
-        terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.priors, config, done)
+        screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
+        splatted = composite_gaussians(gaussians, lit.radiance, inputs.world_to_camera, lens, screen, self.capacity)
+        terms = picture_terms(splatted.image, splatted.alpha, inputs)
+        terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.priors, config, late)
         weights = config.losses.model_dump()
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        self._check(terms, step, frame.id)
         loss.backward()
         assert screen.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
-        frozen = _FROZEN_IN_WARMUP if done < config.warmup else frozenset()
-        self.optimiser.step(step, frozen)
-        self._control_density(step)
-        return {name: float(value.detach()) for name, value in (("loss", loss), *terms.items())}
+        self.optimiser.step(_FROZEN_IN_WARMUP if warm else frozenset())
+        if self.capacity is None:
+            self.capacity = int(_SPARE_CAPACITY * int(splatted.instances)) + 1
+        self.log.names = ("loss", *terms)
+        return torch.stack([loss, *terms.values()]).detach()
 
     def _frame_of(self, step: int) -> int:
         """Every epoch visits all frames in an order that depends on the seed and the epoch alone."""
@@ -165,19 +197,13 @@ class _Fit:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         return int(torch.randperm(len(self.frames), generator=generator)[position])
 
-    @staticmethod
-    def _check(terms: dict[str, torch.Tensor], step: int, frame: str) -> None:
-        for name, value in terms.items():
-            if not bool(torch.isfinite(value)):
-                raise DivergenceError(
-                    f"step {step}, frame {frame}: the term '{name}' is not finite; lower learning_rates, then run "
-                    "again to continue from the last checkpoint"
-                )
-
-    def _control_density(self, step: int) -> None:
+    def _is_event(self, step: int) -> bool:
         settings, done = self.config.density, (step + 1) / self.config.steps
-        if (step + 1) % settings.interval or done < settings.start or step + 1 == self.config.steps:
-            return
+        due = (step + 1) % settings.interval == 0
+        return due and done >= settings.start and step + 1 < self.config.steps
+
+    def _rearrange(self, step: int) -> None:
+        settings, done = self.config.density, (step + 1) / self.config.steps
         event = rearrange(self.avatar, self.field, self.statistics, settings, multiply=done <= settings.stop)
         self.avatar = event.avatar
         for name in CHANNELS:
@@ -196,11 +222,11 @@ class _Fit:
         }
 
     def result(self) -> Avatar:
-        """The avatar without autograd, under the fitted light."""
+        """The avatar without autograd, under the fitted light, on the CPU."""
         with torch.no_grad():
             return replace(
                 self.avatar,
                 neutral={name: value.detach() for name, value in self.avatar.neutral.items()},
                 deltas=self.avatar.deltas.detach(),
                 light=self.light.envmap().detach(),
-            )
+            ).to(CPU)

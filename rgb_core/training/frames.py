@@ -1,28 +1,73 @@
-"""What stage 2 needs of every training frame: its target, and the lit surface of the mesh, traced once and kept."""
+"""What stage 2 reads of every training frame: its picture, its pose, and the lit surface of the mesh, traced once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..data import Camera, Dataset, Frame
 from ..heads import HeadModel, PosedHead
 from ..images.compositing import truth_on_black
 from ..shading import Surface, SurfaceTracer
+from .surfaces import SurfaceCache
 
 CLOTH, NECKLACE = 16, 15
 
 
 @dataclass(frozen=True)
-class Target:
-    """A training picture, ready to compare with."""
+class FrameInputs:
+    """One training frame on the device of the fit."""
 
-    image: torch.Tensor  # [H, W, 3] sRGB on black
-    alpha: torch.Tensor  # [H, W]
-    weight: torch.Tensor  # [H, W] 0 where the avatar is not responsible (cloth)
+    rgba: Tensor  # [H, W, 4] uint8, sRGB, straight alpha
+    weight: Tensor  # [H, W] 0 where the avatar is not responsible (cloth)
+    expression: Tensor  # [E]
+    joints: Tensor  # [J, 3]
+    transforms: Tensor  # [J, 4, 4]
+    world_to_camera: Tensor  # [3, 4]
+    normals: Tensor  # [V, 3] of the posed mesh
+    visibility: Tensor | None  # [V, S] int32
+    occlusion: Tensor | None  # [V, 1]
+    light_to_world: Tensor | None  # [3, 3] rotation of a light that the camera carries; None where it stands still
+
+    @property
+    def image(self) -> Tensor:
+        """[H, W, 3] sRGB on black."""
+        return truth_on_black(self.rgba)
+
+    @property
+    def alpha(self) -> Tensor:
+        """[H, W]."""
+        return self.rgba[..., 3].float() / 255
+
+    @property
+    def surface(self) -> Surface:
+        """The posed mesh, ready to shade."""
+        return Surface(self.normals, self.visibility, self.occlusion)
+
+    @property
+    def eye(self) -> Tensor:
+        """[3] the camera's centre."""
+        return -self.world_to_camera[:, :3].T @ self.world_to_camera[:, 3]
+
+    def empty_like(self) -> "FrameInputs":
+        """Room for another frame of the same clip."""
+        places: dict[str, Any] = {name: None if t is None else torch.empty_like(t) for name, t in _items(self)}
+        return FrameInputs(**places)
+
+    def copy_(self, other: "FrameInputs") -> None:
+        """Take over the values of `other`, without waiting for a device."""
+        for name, value in _items(other):
+            if value is not None:
+                getattr(self, name).copy_(value, non_blocking=True)
+
+
+def _items(inputs: FrameInputs) -> list[tuple[str, Tensor | None]]:
+    return [(field.name, getattr(inputs, field.name)) for field in fields(inputs)]
 
 
 class TrainingFrames:
-    """Targets and surfaces of the training split, with the tracking that stage 1 refined."""
+    """The training split with the tracking that stage 1 refined; pictures stay on the device as bytes."""
 
     def __init__(
         self,
@@ -41,48 +86,54 @@ class TrainingFrames:
         self._visibility = visibility
         scale = min(1.0, longer_side / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
-        self._targets: dict[int, tuple[torch.Tensor, torch.Tensor | None]] = {}
-        self._surfaces: dict[int, Surface] = {}
-        self._budget = cache_mb * 2**20
+        self._fixed: dict[int, dict[str, Tensor]] = {}
+        self._surfaces = SurfaceCache(cache_mb, self.device)
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything is."""
+        return self._head.vertices.device
 
     def camera(self, index: int) -> Camera:
         """The camera of a frame at training resolution."""
         return self.frames[index].camera.resized(*self.size)
 
-    def posed(self, index: int) -> PosedHead:
-        """The mesh of a frame, a batch of one."""
-        frame = self.frames[index]
-        return self._head.pose(frame.expression[None], frame.joints[None], frame.translation[None])
+    def inputs(self, index: int) -> FrameInputs:
+        """A frame, its surface from memory where the budget allows."""
+        if index not in self._fixed:
+            self._fixed[index] = self._load(index)
+        fixed = self._fixed[index]
+        light_to_world = None
+        if self._dataset.light_frame == "camera":
+            light_to_world = fixed["world_to_camera"][:, :3].T.contiguous()
+        surface = self._surfaces.get(
+            index, lambda: self._tracer.trace(self._posed(index).vertices[0], self._visibility, light_to_world)
+        )
+        return FrameInputs(**fixed, **vars(surface), light_to_world=light_to_world)
 
-    def target(self, index: int) -> Target:
-        """The picture of a frame; 8-bit pictures stay in memory."""
-        if index not in self._targets:
-            frame = self.frames[index]
-            self._targets[index] = (
-                self._dataset.load_rgba(frame, self.size),
-                self._dataset.semantic(frame, self.size),
-            )
-        rgba, semantic = self._targets[index]
+    def _load(self, index: int) -> dict[str, Tensor]:
+        """What never changes about a frame, on the device."""
+        frame = self.frames[index]
+        rgba = self._dataset.load_rgba(frame, self.size)
+        semantic = self._dataset.semantic(frame, self.size)
         weight = torch.ones(rgba.shape[:2])
         if semantic is not None:
             weight[(semantic == CLOTH) | (semantic == NECKLACE)] = 0.0
-        return Target(truth_on_black(rgba), rgba[..., 3].float() / 255, weight)
+        fixed = {
+            "rgba": rgba,
+            "weight": weight,
+            "expression": frame.expression,
+            "joints": frame.joints,
+            "transforms": self._posed(index).transforms[0],
+            "world_to_camera": frame.camera.world_to_camera,
+        }
+        return {name: tensor.to(self.device) for name, tensor in fixed.items()}
 
-    def light_to_world(self, index: int) -> torch.Tensor | None:
-        """Rotation [3, 3] of a light that the camera carries; None where it stands still in the world."""
-        if self._dataset.light_frame == "world":
-            return None
-        return self.frames[index].camera.world_to_camera[:, :3].T.contiguous()
-
-    def surface(self, index: int, posed: PosedHead) -> Surface:
-        """Normals and visibility of a frame, from memory where the budget allows."""
-        if index in self._surfaces:
-            return self._surfaces[index]
-        surface = self._tracer.trace(posed.vertices[0], self._visibility, self.light_to_world(index))
-        size = sum(t.nbytes for t in vars(surface).values() if t is not None)
-        if size * (len(self._surfaces) + 1) <= self._budget:
-            self._surfaces[index] = surface
-        return surface
+    def _posed(self, index: int) -> PosedHead:
+        """The mesh of a frame, a batch of one."""
+        frame = self.frames[index]
+        pose = frame.expression, frame.joints, frame.translation
+        return self._head.pose(*(coefficients[None].to(self.device) for coefficients in pose))

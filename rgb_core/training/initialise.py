@@ -87,12 +87,12 @@ def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: f
     Raises:
         InputError: when hardly any Gaussian falls inside the matte of any frame.
     """
-    total, count = torch.zeros(avatar.count, 3), torch.zeros(avatar.count, 1)
-    openness = torch.zeros(avatar.count, 1)
+    total = torch.zeros_like(avatar.neutral["position"])
+    count, openness = torch.zeros_like(total[:, :1]), torch.zeros_like(total[:, :1])
     for index in torch.linspace(0, len(frames) - 1, min(_COLOUR_FRAMES, len(frames))).round().int().tolist():
         colour, seen, occlusion = _observe(avatar, frames, index)
-        total += torch.where(seen, colour, torch.zeros(()))
-        openness += torch.where(seen, 1 - occlusion, torch.zeros(()))
+        total += torch.where(seen, colour, 0.0)
+        openness += torch.where(seen, 1 - occlusion, 0.0)
         count += seen
     known = count[:, 0] > 0
     if int(known.sum()) < 0.02 * avatar.count:
@@ -117,18 +117,16 @@ def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: f
 
 def _observe(avatar: Avatar, frames: TrainingFrames, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Linear colours [P, 3] under the Gaussians of a frame, which of them it sees [P, 1], and their occlusion."""
-    frame, camera, target = frames.frames[index], frames.camera(index), frames.target(index)
-    posed = frames.posed(index)
-    surface = frames.surface(index, posed)
-    means = avatar.pose(frame.expression, frame.joints, posed).means
+    inputs, camera = frames.inputs(index), frames.camera(index)
+    means = avatar.pose(inputs.expression, inputs.joints, inputs.transforms).means
     pixels, depth = camera.project(means)
     column, row = pixels.floor().long().unbind(1)
     inside = (depth > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
     column, row = column.clamp(0, camera.width - 1), row.clamp(0, camera.height - 1)
-    normals = avatar.attachment.interpolate(surface.normals, avatar.head.faces)
-    view = torch.nn.functional.normalize(camera.center - means, dim=1)
-    seen = inside & ((normals * view).sum(1) > _FACING) & (target.alpha[row, column] > 0.95)
-    occlusion = torch.zeros(avatar.count, 1)
-    if surface.occlusion is not None:
-        occlusion = avatar.attachment.interpolate(surface.occlusion, avatar.head.faces)
-    return srgb_to_linear(target.image[row, column]), seen[:, None], occlusion
+    normals = avatar.attachment.interpolate(inputs.normals, avatar.head.faces)
+    view = torch.nn.functional.normalize(inputs.eye - means, dim=1)
+    seen = inside & ((normals * view).sum(1) > _FACING) & (inputs.alpha[row, column] > 0.95)
+    occlusion = torch.zeros_like(means[:, :1])
+    if inputs.occlusion is not None:
+        occlusion = avatar.attachment.interpolate(inputs.occlusion, avatar.head.faces)
+    return srgb_to_linear(inputs.image[row, column]), seen[:, None], occlusion

@@ -9,12 +9,13 @@ from ..images.compositing import prediction_on_black
 from ..images.ssim import ssim_map
 from ..shading import Lit
 from .config import GaussianConfig
-from .frames import Target
+from .frames import FrameInputs
 from .light import light_smoothness, white_light
-from .priors import PartPriors, albedo_smoothness, neighbours, opacity_entropy
+from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 _MM = 1e3
-_ENTROPY_START = 2 / 3
+# Share of the steps from which opacities are driven to 0 or 1.
+ENTROPY_START = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class AvatarPriors:
     """Lookups that change only when Gaussians are rearranged."""
 
     parts: PartPriors
-    pairs: torch.Tensor  # [M, 2] neighbours for albedo smoothness
+    pairs: Pairs  # neighbours for albedo smoothness
     surface: torch.Tensor  # [P, 3] the attached points of the neutral mesh
 
     @classmethod
@@ -32,7 +33,7 @@ class AvatarPriors:
         return cls(PartPriors.of(avatar), neighbours(surface, avatar.region()), surface)
 
 
-def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: Target) -> dict[str, torch.Tensor]:
+def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
     """Terms that compare a premultiplied linear picture [H, W, 3] and its alpha with the target."""
     weight = target.weight[..., None]
     predicted = prediction_on_black(color, alpha) * weight
@@ -51,9 +52,9 @@ def prior_terms(
     envmap: torch.Tensor,
     priors: AvatarPriors,
     config: GaussianConfig,
-    progress: float,
+    late: bool,
 ) -> dict[str, torch.Tensor]:
-    """Terms that need no picture; `progress` in [0, 1] is the share of the steps done."""
+    """Terms that need no picture; `late` says whether ENTROPY_START has passed."""
     distance = (avatar.neutral["position"] - priors.surface).norm(dim=1)
     excess = (gaussians.scales * _MM - config.max_scale_mm).clamp_min(0)
     terms = {
@@ -64,8 +65,8 @@ def prior_terms(
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
         "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
-        "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else torch.zeros(()),
+        "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
-    if progress >= _ENTROPY_START:
+    if late:
         terms["opacity_entropy"] = opacity_entropy(gaussians.opacities)
     return terms

@@ -14,31 +14,45 @@ class Optimiser:
 
     def __init__(self, parameters: dict[str, torch.Tensor], rates: dict[str, float], final: float, steps: int):
         self._rates = rates
+        graphable = all(tensor.is_cuda for tensor in parameters.values())
         self._decay = final ** (1 / max(steps, 1))
         self._adam = torch.optim.Adam(
             [
-                {"params": [tensor.requires_grad_()], "lr": rates[name], "name": name}
+                {"params": [tensor.requires_grad_()], "lr": self._rate(name, tensor, graphable), "name": name}
                 for name, tensor in parameters.items()
             ],
             betas=(0.9, 0.99),
             eps=1e-15,
             fused=True,
+            capturable=graphable,
         )
         for group in self._adam.param_groups:
             self._adam.state[group["params"][0]] = self._fresh(group["params"][0])
 
+    def _rate(self, name: str, parameter: torch.Tensor, graphable: bool) -> float | torch.Tensor:
+        """The first rate; on a GPU as a tensor there, which a CUDA graph reads anew in every replay."""
+        return torch.tensor(self._rates[name], device=parameter.device) if graphable else self._rates[name]
+
     @staticmethod
     def _fresh(tensor: torch.Tensor) -> dict[str, torch.Tensor]:
         return {
-            "step": torch.zeros(()),
+            "step": torch.zeros((), device=tensor.device),
             "exp_avg": torch.zeros_like(tensor),
             "exp_avg_sq": torch.zeros_like(tensor),
         }
 
-    def step(self, step: int, frozen: frozenset[str]) -> None:
-        """Apply the gradients of optimisation step `step`; parameters named in `frozen` stay as they are."""
+    def schedule(self, step: int) -> None:
+        """Set the rates of optimisation step `step`."""
         for group in self._adam.param_groups:
-            group["lr"] = self._rates[group["name"]] * self._decay**step
+            rate = self._rates[group["name"]] * self._decay**step
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def step(self, frozen: frozenset[str]) -> None:
+        """Apply the gradients; parameters named in `frozen` stay as they are. May be captured in a CUDA graph."""
+        for group in self._adam.param_groups:
             if group["name"] in frozen:
                 group["params"][0].grad = None
         self._adam.step()
@@ -57,7 +71,7 @@ class Optimiser:
         kept = (source >= 0).view(-1, *[1] * (leaf.ndim - 1))
         rows = source.clamp_min(0)
         moments = {
-            key: torch.where(kept, state[key][rows], torch.zeros(())) if len(state[key]) else torch.zeros_like(leaf)
+            key: torch.where(kept, state[key][rows], 0.0) if len(state[key]) else torch.zeros_like(leaf)
             for key in ("exp_avg", "exp_avg_sq")
         }
         group["params"][0] = leaf
@@ -77,4 +91,4 @@ class Optimiser:
         for group in self._adam.param_groups:
             state = self._adam.state[group["params"][0]]
             for key in state:
-                state[key] = tensors[f"{group['name']}.{key}"].clone()
+                state[key] = tensors[f"{group['name']}.{key}"].to(group["params"][0].device, copy=True)

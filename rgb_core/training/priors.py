@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from gaussian_blendshapes import weighted_segment_sum
 from scipy.spatial import cKDTree
 
 from ..avatar import Avatar, PosedGaussians
@@ -36,12 +37,14 @@ class PartPriors:
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
         """The ranges of the avatar's Gaussians."""
-        table = torch.empty(256, 5)
+        region = avatar.region()
+        table = torch.zeros(256, 5)
         for regions, roughness, specular, reach_mm in _PARTS.values():
             table[list(regions)] = torch.tensor([*roughness, *specular, 1e-3 * reach_mm])
-        rows = table[avatar.region().long()]
-        skin = (avatar.region() == SKIN_REGION).nonzero()[:, 0]
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], skin if len(skin) else torch.arange(avatar.count))
+        rows = table.to(region.device)[region.long()]
+        skin = (region == SKIN_REGION).nonzero()[:, 0]
+        everywhere = torch.arange(avatar.count, device=region.device)
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], skin if len(skin) else everywhere)
 
     def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared excess of roughness and specular albedo over their ranges."""
@@ -58,21 +61,55 @@ def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
     return (below.square() + above.square()).mean()
 
 
-def neighbours(surface: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
-    """Pairs [M, 2] of Gaussians of one head region that are attached near each other at `surface` [P, 3]."""
-    points = surface.numpy()
+@dataclass(frozen=True)
+class Pairs:
+    """M pairs of P Gaussians, sorted by the first."""
+
+    first: torch.Tensor  # [M] int64
+    second: torch.Tensor  # [M] int64
+    first_offsets: torch.Tensor  # [P + 1]: the pairs whose first is p
+    by_second: torch.Tensor  # [M] the pairs sorted by the second
+    second_offsets: torch.Tensor  # [P + 1]: the places in `by_second` of those whose second is p
+
+    @classmethod
+    def of(cls, first: torch.Tensor, second: torch.Tensor, count: int) -> "Pairs":
+        """Pairs of `count` Gaussians, `first` sorted."""
+
+        def starts(index: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
+
+        return cls(first, second, starts(first), torch.argsort(second, stable=True), starts(second))
+
+
+class _Differences(torch.autograd.Function):
+    """values[first] - values[second], whose gradient adds in a fixed order, unlike that of indexing on a GPU."""
+
+    @staticmethod
+    def forward(ctx, values, pairs):
+        ctx.pairs = pairs
+        return values[pairs.first] - values[pairs.second]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        pairs, ones = ctx.pairs, torch.ones_like(gradient[:, 0])
+        out = weighted_segment_sum(gradient, ones, pairs.first_offsets)
+        return out - weighted_segment_sum(gradient[pairs.by_second], ones, pairs.second_offsets), None
+
+
+def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Pairs:
+    """Gaussians of one head region that are attached near each other at `surface` [P, 3]."""
+    points = surface.cpu().numpy()
     _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
-    pairs = torch.stack(
-        [torch.arange(len(points)).repeat_interleave(index.shape[1] - 1), torch.from_numpy(index[:, 1:]).flatten()],
-        dim=1,
-    )
-    return pairs[region[pairs[:, 0]] == region[pairs[:, 1]]]
+    first = torch.arange(len(points)).repeat_interleave(index.shape[1] - 1).to(region.device)
+    second = torch.from_numpy(index[:, 1:]).flatten().to(region.device)
+    alike = region[first] == region[second]
+    return Pairs.of(first[alike], second[alike], len(points))
 
 
-def albedo_smoothness(albedo: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+def albedo_smoothness(albedo: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     """Mean robust (Charbonnier) difference of log albedo over `pairs`: edges cost little more than slopes."""
-    logarithm = torch.log(albedo + 0.02)
-    difference = logarithm.index_select(0, pairs[:, 0]) - logarithm.index_select(0, pairs[:, 1])
+    difference = _Differences.apply(torch.log(albedo + 0.02), pairs)
     return (difference.square().sum(1) + _ROBUST**2).sqrt().mean() - _ROBUST
 
 

@@ -49,7 +49,7 @@ def avatar(patch: HeadModel) -> Avatar:
 
 
 def event(avatar: Avatar, gradient: torch.Tensor, multiply: bool = True):
-    statistics = DensityStatistics(avatar.count)
+    statistics = DensityStatistics(avatar.count, torch.device("cpu"))
     statistics.add(torch.stack([gradient, torch.zeros_like(gradient)], dim=1), torch.ones(avatar.count))
     return rearrange(avatar, expression_field(avatar.head), statistics, SETTINGS, multiply)
 

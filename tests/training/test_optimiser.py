@@ -8,7 +8,8 @@ from rgb_core.training.optimiser import Optimiser
 def descend(optimiser: Optimiser, leaf: torch.Tensor, steps: range, target: torch.Tensor) -> None:
     for step in steps:
         (leaf - target).square().sum().backward()
-        optimiser.step(step, frozenset())
+        optimiser.schedule(step)
+        optimiser.step(frozenset())
 
 
 def test_equals_torch_adam_with_a_decaying_rate():
@@ -54,6 +55,6 @@ def test_frozen_parameters_stay():
     moving, still = torch.zeros(2), torch.zeros(2)
     optimiser = Optimiser({"moving": moving, "still": still}, {"moving": 0.1, "still": 0.1}, 1.0, 5)
     (moving + still - 1).square().sum().backward()
-    optimiser.step(0, frozenset({"still"}))
+    optimiser.step(frozenset({"still"}))
     assert bool((moving != 0).all())
     assert bool((still == 0).all())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rgb_core.training.light import LightParameters, light_smoothness, white_light
-from rgb_core.training.priors import albedo_smoothness, neighbours, opacity_entropy
+from rgb_core.training.priors import Pairs, albedo_smoothness, neighbours, opacity_entropy
 
 
 def test_light_starts_grey_at_its_level():
@@ -45,13 +45,25 @@ def test_neighbours_stay_within_a_region():
     points = torch.stack([axis, torch.zeros(10), torch.zeros(10)], dim=1)
     region = (axis >= 5).to(torch.uint8)
     pairs = neighbours(points, region)
-    assert bool((region[pairs[:, 0]] == region[pairs[:, 1]]).all())
-    assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9} == set(pairs[:, 0].tolist())
+    assert bool((region[pairs.first] == region[pairs.second]).all())
+    assert set(range(10)) == set(pairs.first.tolist())
 
 
 def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge():
-    pairs = torch.tensor([[0, 1]])
+    pairs = Pairs.of(torch.tensor([0]), torch.tensor([1]), 2)
     even = torch.full((2, 3), 0.4)
     assert float(albedo_smoothness(even, pairs)) == pytest.approx(0, abs=1e-7)
     costs = [float(albedo_smoothness(torch.tensor([[0.4] * 3, [0.4 * factor] * 3]), pairs)) for factor in (0.3, 0.09)]
     assert costs[1] < 2.3 * costs[0]  # squares would cost four times as much
+
+
+def test_the_gradient_of_the_smoothness_is_that_of_plain_indexing():
+    generator = torch.Generator().manual_seed(3)
+    surface, albedo = torch.rand(40, 3, generator=generator), torch.rand(40, 3, generator=generator)
+    pairs = neighbours(surface, torch.zeros(40, dtype=torch.uint8))
+    mine, plain = albedo.clone().requires_grad_(), albedo.clone().requires_grad_()
+    albedo_smoothness(mine, pairs).backward()
+    logarithm = torch.log(plain + 0.02)
+    difference = logarithm[pairs.first] - logarithm[pairs.second]
+    (difference.square().sum(1) + 0.1**2).sqrt().mean().backward()
+    torch.testing.assert_close(mine.grad, plain.grad)

@@ -1,6 +1,7 @@
 """Differentiable shading by environment maps with per-vertex visibility; `_diff_envshade` has upstream's names."""
 
 from .envmap import blur_envmap, sample_envmap, texel_directions, texel_solid_angles
+from .occlusion import occlusion
 from .ops import Shading, integrate, shade
 from .visibility import PointVisibility
 
@@ -9,6 +10,7 @@ __all__ = [
     "Shading",
     "blur_envmap",
     "integrate",
+    "occlusion",
     "sample_envmap",
     "shade",
     "texel_directions",

@@ -9,6 +9,7 @@ from .visibility import BITS, PointVisibility
 _HEADERS = ("shading.cuh",)
 _TABLES = CudaModule("diff_envshade", "light_table.cu", _HEADERS)
 _LIGHT_TABLE, _SUM_SHARES = _TABLES.kernel("light_table"), _TABLES.kernel("sum_shares")
+_OCCLUSION = CudaModule("diff_envshade", "occlusion.cu", _HEADERS).kernel("occlusion")
 _FORWARD_MODULE = CudaModule("diff_envshade", "shade_forward.cu", _HEADERS)
 _BACKWARD_MODULE = CudaModule("diff_envshade", "shade_backward.cu", _HEADERS)
 # By whether the specular lobe is on.
@@ -75,6 +76,15 @@ def backward(
     texels = envmap.shape[1] * envmap.shape[2]
     _SUM_SHARES.launch(share_size // BITS, _SUM_THREADS, (shares, blocks, len(table), table, texels, grad_envmap))
     return *grads, grad_envmap
+
+
+def occlusion(normal: Tensor, words: Tensor, height: int, width: int, light_to_world: Tensor) -> Tensor:
+    """Hidden share [P, 1] of every hemisphere; see `occlusion.occlusion`."""
+    table = _light_table(normal.new_ones(3, height, width), light_to_world)
+    hidden = normal.new_empty(len(normal), 1)
+    blocks = -(-len(normal) * BITS // _THREADS)
+    _OCCLUSION.launch(blocks, _THREADS, (table, len(table) // BITS, normal, words, words.shape[1], len(normal), hidden))
+    return hidden
 
 
 def _light_table(envmap: Tensor, light_to_world: Tensor) -> Tensor:

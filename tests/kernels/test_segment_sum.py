@@ -1,8 +1,7 @@
 """The sparse blend against a dense one."""
 
 import torch
-
-from rgb_core.avatar.blending import weighted_segment_sum
+from gaussian_blendshapes import weighted_segment_sum
 
 
 def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,0 +1,20 @@
+"""Blendshapes and linear blend skinning of head meshes and of Gaussians attached to them."""
+
+from .gaussians import GaussianTable, PosedGaussians, attach, pack_gaussians, pose_gaussians
+from .head import FaceRings, HeadTable, PosedMesh, pack_head, pose_head, vertex_normals
+from .segment_sum import weighted_segment_sum
+
+__all__ = [
+    "FaceRings",
+    "GaussianTable",
+    "HeadTable",
+    "PosedGaussians",
+    "PosedMesh",
+    "attach",
+    "pack_gaussians",
+    "pack_head",
+    "pose_gaussians",
+    "pose_head",
+    "vertex_normals",
+    "weighted_segment_sum",
+]
