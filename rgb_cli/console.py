@@ -1,7 +1,7 @@
 """The single place that prints: progress bars and messages on stderr, results on stdout as tables or JSON."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,8 +79,27 @@ class Reporter:
             return
         table = Table(title=title, show_header=False, title_justify="left")
         for name, value in _rows(values):
-            table.add_row(escape(name), escape(value))
+            table.add_row(escape(name), value)
         _stdout.print(table)
+
+    def table(self, title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Records as a table, or the same as JSON; `columns` gives headings by key, empty ones are left out."""
+        if self._json:
+            _stdout.print_json(json.dumps({"title": title, "rows": rows}))
+            return
+        shown = {key: heading for key, heading in columns.items() if any(row[key] is not None for row in rows)}
+        table = Table(title=title, title_justify="left")
+        for index, heading in enumerate(shown.values()):
+            table.add_column(heading, justify="right" if index else "left")
+        for row in rows:
+            table.add_row(*(_cell(row[key]) for key in shown))
+        _stdout.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -88,4 +107,4 @@ def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _rows(value, f"{prefix}{name} ")
         else:
-            yield f"{prefix}{name}", f"{value:.4g}" if isinstance(value, float) else str(value)
+            yield f"{prefix}{name}", _cell(value)

@@ -1,5 +1,7 @@
 """Where to compute: `auto`, `cpu` or `cuda`, and what a machine lacks for the latter."""
 
+import platform
+
 import torch
 from kernel_runtime import UnsupportedDevice
 from kernel_runtime.cubins import nvrtc_version
@@ -36,3 +38,10 @@ def _missing_for_cuda() -> str | None:
     except UnsupportedDevice as error:
         return str(error)
     return None
+
+
+def device_name(device: torch.device) -> str:
+    """What a report calls the device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from .animate import animate
+from .bench import bench
 from .check import check
 from .demo import demo
 from .doctor import doctor
@@ -34,5 +35,6 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "check": check,
     "patch-dataset": patch_dataset,
     "head": head,
+    "bench": bench,
     "doctor": doctor,
 }

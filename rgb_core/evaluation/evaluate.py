@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from ..data import Dataset, Frame
+from ..devices import device_name
 from ..errors import InputError
 from ..files import write_text
 from ..progress import Progress, Silent
@@ -76,7 +76,7 @@ def evaluate(
             measurer.relight(frame, name, measured)
             progress.advance()
 
-    device = _device_name(renderer.light.device)
+    device = device_name(renderer.light.device)
     metrics = metrics_record(dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, device)
     sections = build_sections(measured, renderer.light, truth.light)
     write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance})
@@ -112,12 +112,6 @@ def _spread(ids: list[str], count: int, phase: float) -> list[str]:
     """At most `count` of `ids`, one from each of as many equal parts: the first at `phase` 0, the middle at 0.5."""
     count = min(count, len(ids))
     return [ids[int((part + phase) * len(ids) / count)] for part in range(count)]
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 def _provenance(dataset: Dataset, metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Avatar, pose, light and camera to pictures."""
 
 from .pictures import Staging, at_size, render_pictures
+from .realtime import RealTimeRenderer
 from .renderer import AvatarRenderer, RenderedFrame, composite_gaussians
 from .shots import Shot, clip_shots, retarget, turntable
 
 __all__ = [
     "AvatarRenderer",
+    "RealTimeRenderer",
     "RenderedFrame",
     "Shot",
     "Staging",

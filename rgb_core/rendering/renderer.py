@@ -70,6 +70,13 @@ class RenderedFrame:
     specular_albedo: torch.Tensor  # [H, W]
 
 
+def attached_vertices(avatar: Avatar) -> torch.Tensor:
+    """[V] bool: the vertices of the mesh that Gaussians are attached to."""
+    attached = torch.zeros_like(avatar.head.region, dtype=torch.bool)
+    attached[avatar.head.faces[avatar.attachment.face_id]] = True
+    return attached
+
+
 class AvatarRenderer:
     """Renders an avatar under its own light or any other, on the avatar's device; poses, cameras and lights may be
     anywhere.
@@ -81,9 +88,7 @@ class AvatarRenderer:
     def __init__(self, avatar: Avatar, visibility: bool | None = None):
         self.avatar = avatar
         self.visibility = avatar.visibility if visibility is None else visibility
-        attached = torch.zeros_like(avatar.head.region, dtype=torch.bool)
-        attached[avatar.head.faces[avatar.attachment.face_id]] = True
-        self._tracer = SurfaceTracer(avatar.head.faces, attached, self.light_size)
+        self._tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), self.light_size)
         self._last: tuple[Pose, bool, PosedHead, Surface] | None = None
 
     @property

@@ -44,5 +44,10 @@ def light_gaussians(
     if not one_bounce or surface.occlusion is None:
         return Lit(shading.radiance, shading.irradiance, normals)
     occlusion = attachment.interpolate(surface.occlusion, faces)
-    diffuse = gaussians.albedo * shading.irradiance / (1 - gaussians.albedo * occlusion)
+    diffuse = one_bounce_gain(gaussians.albedo * shading.irradiance, gaussians.albedo, occlusion)
     return Lit(diffuse + gaussians.specular_albedo * shading.specular, shading.irradiance, normals)
+
+
+def one_bounce_gain(diffuse: torch.Tensor, albedo: torch.Tensor, occlusion: torch.Tensor) -> torch.Tensor:
+    """Diffuse radiance [P, 3] with the light that hidden directions send on: divided by 1 - albedo * occlusion."""
+    return diffuse / (1 - albedo * occlusion)

@@ -1,0 +1,105 @@
+"""Posing of meshes and Gaussians: rigid motion, rest pose, what a delta does, and misuse."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from blendshape_samples import random_gaussians, random_head, random_pose
+from gaussian_blendshapes import FaceRings, attach, pack_head, pose_gaussians, pose_head, vertex_normals
+from kernel_runtime import ArgumentError
+from visibility_meshes import head as head_mesh
+from visibility_meshes import vertex_normals as expected_normals
+
+
+def test_rest_pose_is_the_rest_mesh():
+    table = random_head()
+    still = torch.zeros(table.expressions), torch.zeros(3, 3), torch.zeros(3)
+    mesh = pose_head(table, *still)
+    torch.testing.assert_close(mesh.vertices, table.rest, rtol=0, atol=1e-6)
+    torch.testing.assert_close(mesh.transforms, torch.eye(3, 4).reshape(1, 12).expand(3, 12), rtol=0, atol=1e-7)
+
+
+def test_the_root_moves_everything_rigidly():
+    """Turning the root by a known angle about its own place turns vertices, normals and Gaussians alike."""
+    table = random_head(correctives=False)
+    root = 2  # the chain's parents are 1, 2, -1
+    still = torch.zeros(table.expressions)
+    joints = torch.zeros(3, 3)
+    joints[root, 1] = torch.pi / 2
+    shift = torch.tensor([0.1, 0.2, 0.3])
+    mesh = pose_head(table, still, joints, shift)
+    turn = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
+    centre = table.joint_rest[root]
+    torch.testing.assert_close(mesh.vertices, (table.rest - centre) @ turn.T + centre + shift, rtol=0, atol=1e-6)
+    upright = pose_head(table, still, 0 * joints, 0 * shift)
+    torch.testing.assert_close(mesh.normals, upright.normals @ turn.T, rtol=0, atol=1e-5)
+    gaussians = random_gaussians(table, 40)
+    turned, plain = (pose_gaussians(gaussians, m.weights, m.transforms) for m in (mesh, upright))
+    torch.testing.assert_close(turned.means, (plain.means - centre) @ turn.T + centre + shift, rtol=0, atol=1e-5)
+    half = 0.5**0.5
+    w, x, y, z = plain.rotations.unbind(1)  # the product of (half, 0, half, 0) and the Gaussian's own quaternion
+    expected = half * torch.stack([w - y, x + z, y + w, z - x], dim=1)
+    sign = torch.sign((turned.rotations * expected).sum(1, keepdim=True))
+    torch.testing.assert_close(turned.rotations, sign * expected, rtol=0, atol=1e-5)
+    assert torch.equal(turned.albedo, plain.albedo)
+
+
+def test_expressions_of_coefficient_zero_and_vanished_pairs_change_nothing():
+    head = random_head()
+    table = random_gaussians(head, 50)
+    assert bool((table.deltas != 0).any(1).all()), "pairs without a delta are left out"
+    mesh = pose_head(head, *random_pose(head))
+    active = mesh.weights[table.expression.long()] != 0
+    poisoned = table.deltas.clone()
+    poisoned[~active] = 60000
+    for mine, theirs in zip(
+        pose_gaussians(replace(table, deltas=poisoned), mesh.weights, mesh.transforms),
+        pose_gaussians(table, mesh.weights, mesh.transforms),
+        strict=True,
+    ):
+        assert torch.equal(mine, theirs)
+
+
+def test_normals_are_area_weighted_and_vanish_where_there_is_no_area():
+    vertices, faces = head_mesh(13, 16)
+    rings = FaceRings.of(faces, len(vertices) + 1)
+    lonely = torch.cat([vertices, torch.ones(1, 3)])
+    normals = vertex_normals(lonely, rings)
+    torch.testing.assert_close(normals[:-1], expected_normals(vertices, faces), rtol=0, atol=1e-6)
+    assert torch.equal(normals[-1], torch.zeros(3))
+    assert int(rings.offsets[-1]) == 3 * len(faces)
+
+
+def test_views_point_at_the_camera():
+    head = random_head()
+    table = random_gaussians(head, 30)
+    mesh = pose_head(head, *random_pose(head))
+    gaussians = pose_gaussians(table, mesh.weights, mesh.transforms)
+    angle = torch.tensor(0.3)
+    turn = torch.tensor([[angle.cos(), 0, angle.sin()], [0, 1, 0], [-angle.sin(), 0, angle.cos()]])
+    eye = torch.tensor([0.2, -0.1, 2.0])
+    camera = torch.cat([turn, -(turn @ eye)[:, None]], dim=1)
+    attached = attach(table, mesh, torch.full((len(head.rest),), 0.25), gaussians.means, camera)
+    towards = torch.nn.functional.normalize(eye - gaussians.means, dim=1)
+    torch.testing.assert_close(attached.views, towards, rtol=0, atol=1e-5)
+    torch.testing.assert_close(attached.occlusion, torch.full((30, 1), 0.25))
+    assert float((attached.normals.norm(dim=1) - 1).abs().max()) < 1e-5
+
+
+def test_misuse_is_reported():
+    table = random_head()
+    pose = random_pose(table)
+    with pytest.raises(ArgumentError, match=r"expression: expected shape \[7\], got \[6\]"):
+        pose_head(table, pose[0][:6], *pose[1:])
+    with pytest.raises(ArgumentError, match=r"joints: expected torch.float32, got torch.float64"):
+        pose_head(table, pose[0], pose[1].double(), pose[2])
+    with pytest.raises(ArgumentError, match="form a cycle"):
+        pack_head(
+            table.rest, table.rings.faces, table.basis[:7, :, :3].float(), torch.zeros(0, len(table.rest), 3),
+            table.skin_weights, table.joint_rest, torch.tensor([1, 2, 0]),
+        )  # fmt: skip
+    with pytest.raises(ArgumentError, match="pose_basis: expected 0 or 18 rows for 3 joints, got 9"):
+        pack_head(
+            table.rest, table.rings.faces, table.basis[:7, :, :3].float(), table.basis[7:16, :, :3].float(),
+            table.skin_weights, table.joint_rest, torch.tensor([-1, 0, 0]),
+        )  # fmt: skip
