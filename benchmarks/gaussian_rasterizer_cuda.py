@@ -4,91 +4,92 @@ Medians of CUDA events in milliseconds. "eager" has the host's launches in it; a
 """
 
 import math
-import statistics
 import sys
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
 from gaussian_rasterizer import FIELD_OF_VIEW, ellipsoid
+from kernel_runtime.timing import eager_ms, graph_ms
 
-REPEATS = 100
-WARM_UP = 5
-LAUNCHES_PER_GRAPH = 10
-
-
-def median_time(work: Callable[[], object]) -> float:
-    """Median milliseconds of `work` on the current stream."""
-    for _ in range(WARM_UP):
-        work()
-    events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(REPEATS)]
-    for start, end in events:
-        start.record()
-        work()
-        end.record()
-    torch.cuda.synchronize()
-    return statistics.median(start.elapsed_time(end) for start, end in events)
+BATCH = 4  # cameras in one call
 
 
-def graph_time(work: Callable[[], object]) -> float:
-    """Median milliseconds of one run of `work` within a CUDA graph of several."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(LAUNCHES_PER_GRAPH):
-            work()
-    return median_time(graph.replay) / LAUNCHES_PER_GRAPH
+def cameras(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Matrices [B,3,4] and intrinsics [B,4] of cameras 1 m from the origin, around the ellipsoid."""
+    angles = torch.arange(count) * (2 * math.pi / count)
+    matrices = torch.zeros(count, 3, 4)
+    matrices[:, 0, 0], matrices[:, 0, 2] = torch.cos(angles), torch.sin(angles)
+    matrices[:, 2, 0], matrices[:, 2, 2] = -torch.sin(angles), torch.cos(angles)
+    matrices[:, 1, 1] = matrices[:, 2, 3] = 1
+    focal = size / (2 * math.tan(FIELD_OF_VIEW / 2))
+    return matrices.cuda(), torch.tensor([focal, focal, size / 2, size / 2]).repeat(count, 1).cuda()
 
 
 def measure(points: int, size: int) -> None:
-    """Print the time of forward and backward, and of the stages."""
-    inputs = [tensor.cuda().requires_grad_() for tensor in ellipsoid(points)]
-    world_to_camera = torch.eye(4, device="cuda")[:3].contiguous()
-    world_to_camera[2, 3] = 1
-    focal = size / (2 * math.tan(FIELD_OF_VIEW / 2))
-    camera = world_to_camera, (focal, focal, size / 2, size / 2), size, size
-    gradients = [torch.randn(size, size, 3, device="cuda"), torch.randn(size, size, device="cuda")]
+    """Print the time of forward and backward, for one camera and several, and of the stages."""
+    scene = [tensor.cuda() for tensor in ellipsoid(points)]
+    batch = [tensor.expand(BATCH, -1, -1).contiguous() for tensor in scene]
+    matrices, intrinsics = cameras(BATCH, size)
+    one = scene, (matrices[0], intrinsics[0], size, size)
     with torch.no_grad():  # a graph of the default stream kept alive would break the capture below
-        first = rasterize(*inputs, *camera)
+        first = rasterize(*scene, *one[1])
     instances = int(first.instances)
-    capacity = 2 * instances
-
-    def forward(capacity: int | None) -> None:
-        with torch.no_grad():
-            rasterize(*inputs, *camera, capacity=capacity)
-
-    def both(capacity: int | None) -> None:
-        result = rasterize(*inputs, *camera, capacity=capacity)
-        torch.autograd.grad([result.image, result.alpha], inputs, gradients)
-
-    means, rotations, scales, opacities, features = (tensor.detach() for tensor in inputs)
-    shape = rotations, scales
-    view = cuda.View.create(world_to_camera.double(), *camera[1:], near=0.05)
-    projected = cuda._project(means, shape, opacities, view)
-    arguments = means, shape, opacities, features, view
-    lists = cuda.forward(*arguments, 0, capacity)[-1]
-    stages = {
-        "project": lambda: cuda._project(means, shape, opacities, view),
-        "sort by depth": lambda: torch.sort(projected.depths, stable=True),
-        "sort by depth, then into tiles": lambda: cuda._bin(projected, view, capacity),
-        "forward kernels": lambda: cuda.forward(*arguments, 0, capacity),
-        "backward kernels": lambda: cuda.backward(*arguments, lists, *gradients),
-    }
     covered = (first.alpha > 0.5).float().mean().item()
     print(f"{torch.cuda.get_device_name()}: {points} Gaussians, {size} x {size}, {covered:.0%} covered, ", end="")
     print(f"{instances} instances")
-    print(f"  {'':32s} {'eager':>8s} {'capacity':>8s} {'graph':>8s}")
-    for name, work in (("forward", forward), ("forward and backward", both)):
-        roomy = partial(work, capacity)
-        times = median_time(partial(work, None)), median_time(roomy), graph_time(roomy)
-        print(f"  {name:32s} " + " ".join(f"{time:8.3f}" for time in times))
+    print(f"  {'':40s} {'eager':>8s} {'capacity':>8s} {'graph':>8s}")
+    several = batch, (matrices, intrinsics, size, size)
+    for case, (tensors, camera), options in (
+        ("", one, {}),
+        (", antialiased", one, {"antialias": True}),
+        (f", {BATCH} cameras", several, {}),
+    ):
+        inputs = [tensor.clone().requires_grad_() for tensor in tensors]
+        shape = tensors[0].shape[:-2]
+        gradients = [torch.randn(*shape, size, size, 3, device="cuda"), torch.randn(*shape, size, size, device="cuda")]
+        room = 2 * instances * math.prod(shape)
+
+        def forward(capacity: int | None, inputs=inputs, camera=camera, options=options) -> None:
+            with torch.no_grad():
+                rasterize(*inputs, *camera, capacity=capacity, **options)
+
+        def both(capacity: int | None, inputs=inputs, camera=camera, options=options, gradients=gradients) -> None:
+            result = rasterize(*inputs, *camera, capacity=capacity, **options)
+            torch.autograd.grad([result.image, result.alpha], inputs, gradients)
+
+        for name, work in (("forward", forward), ("forward and backward", both)):
+            times = eager_ms(partial(work, None)), eager_ms(partial(work, room)), graph_ms(partial(work, room))
+            print(f"  {name + case:40s} " + " ".join(f"{time:8.3f}" for time in times))
+    measure_stages(*one, 2 * instances)
+
+
+def measure_stages(scene: list[torch.Tensor], camera: tuple, capacity: int) -> None:
+    """Print the time of the stages of one camera."""
+    means, rotations, scales, opacities, features = scene
+    matrix, intrinsics, width, height = camera
+    view = cuda.View.create(matrix.double(), intrinsics.double(), width, height, near=0.05, antialias=False)
+    arguments = means, (rotations, scales), opacities, features, view
+    *_, lists = cuda.forward(*arguments, 0, capacity)
+    gradients = torch.randn(height, width, 3, device="cuda"), torch.randn(height, width, device="cuda")
+
+    def sort() -> None:
+        projected = cuda._project(*arguments[:3], view)
+        cuda._sort(projected, view)
+
+    def list_tiles() -> None:
+        projected = cuda._project(*arguments[:3], view)
+        cuda._bin(projected, view, capacity)
+
+    stages = {
+        "project": lambda: cuda._project(*arguments[:3], view),
+        "project, sort by depth": sort,
+        "project, sort by depth and into tiles": list_tiles,
+        "forward kernels": lambda: cuda.forward(*arguments, 0, capacity),
+        "backward kernels": lambda: cuda.backward(*arguments, lists, *gradients),
+    }
     for name, stage in stages.items():
-        print(f"  {name:32s} {'':8s} {median_time(stage):8.3f} {graph_time(stage):8.3f}")
+        print(f"  {name:40s} {'':8s} {eager_ms(stage):8.3f} {graph_ms(stage):8.3f}")
 
 
 def main() -> None:

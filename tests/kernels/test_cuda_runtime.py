@@ -1,5 +1,6 @@
 """The CUDA side of kernel_runtime: compiling without a GPU, the cache of machine code, dispatch; launches on a GPU."""
 
+import ctypes
 import importlib
 import json
 import re
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from kernel_runtime import ArgumentError, UnsupportedDevice, check_tensor, cubins, device_of
-from kernel_runtime.cuda import CudaModule, compile_only
+from kernel_runtime.cuda import CudaModule, LaunchError, compile_only
+from kernel_runtime.parameters import ParameterLayout
 
 ARCHITECTURES = ("sm_75", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 SUBMODULES = Path(__file__).parents[2] / "submodules"
@@ -194,6 +196,65 @@ def test_instances_are_named_as_cpp_writes_them(package):
     assert module.kernel("shift").name == "shift"
 
 
+ON_CPU = -1  # what torch calls the device of a CPU tensor
+
+
+def parameters_at(address: int, types: tuple[type, ...]) -> list:
+    """The arguments as the driver reads them: from an array of pointers."""
+    pointers = (ctypes.c_void_p * len(types)).from_address(address)
+    return [kind.from_address(pointer).value for kind, pointer in zip(types, pointers, strict=True)]
+
+
+def test_arguments_lie_where_the_driver_reads_them():
+    tensor = torch.zeros(3)
+    args = tensor, 0.5, None, np.int64(-(2**40)), True, np.float64(0.1), 7, np.uint8(200), np.float32(1.5)
+    sizes = 8, 4, 8, 8, 1, 8, 4, 1, 4
+    layout = ParameterLayout("shift", tuple(map(type, args)), sizes)
+    memory = layout.write(args, ON_CPU)
+    c = ctypes
+    kinds = c.c_void_p, c.c_float, c.c_void_p, c.c_int64, c.c_bool, c.c_double, c.c_int32, c.c_uint8, c.c_float
+    assert parameters_at(memory.address, kinds) == [tensor.data_ptr(), 0.5, None, -(2**40), True, 0.1, 7, 200, 1.5]
+    layout.release(memory)
+    # The next launch overwrites what the last one left, the null pointer included.
+    again = layout.write((tensor, 1.5, None, np.int64(1), False, np.float64(2), -7, np.uint8(0), np.float32(0)), ON_CPU)
+    assert again is memory
+    assert parameters_at(again.address, kinds) == [tensor.data_ptr(), 1.5, None, 1, False, 2, -7, 0, 0]
+
+
+def test_threads_do_not_share_the_memory_of_arguments():
+    layout = ParameterLayout("shift", (int, float), (4, 4))
+
+    def write_and_read(value: int) -> bool:
+        for _ in range(200):
+            memory = layout.write((value, value / 2), ON_CPU)
+            same = parameters_at(memory.address, (ctypes.c_int32, ctypes.c_float)) == [value, value / 2]
+            layout.release(memory)
+            if not same:
+                return False
+        return True
+
+    first, second = layout.write((1, 1.0), ON_CPU), layout.write((2, 2.0), ON_CPU)
+    assert first.address != second.address
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write_and_read, range(64)))
+
+
+@pytest.mark.parametrize(
+    ("args", "sizes", "message"),
+    [
+        ((torch.zeros(2), np.int64(1)), (8, 4), r"shift: expected arguments of \(8, 4\) bytes, got \(8, 8\)"),
+        ((1,), (4, 4), r"expected arguments of \(4, 4\) bytes, got \(4,\)"),
+        ((torch.zeros(4)[::2],), (8,), "argument 0 must be contiguous on cuda:-1, got one with gaps"),
+        ((1, torch.zeros(2, device="meta").expand(2, 2)), (4, 8), "argument 1 must be contiguous"),
+        ((2**31,), (4,), "shift: a number does not fit its parameter"),
+        (("text",), (8,), "argument 0 must be a tensor, a number or None, got str"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(args: tuple, sizes: tuple[int, ...], message: str):
+    with pytest.raises(ArgumentError, match=message):
+        ParameterLayout("shift", tuple(map(type, args)), sizes).write(args, ON_CPU)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 class TestLaunch:
@@ -232,6 +293,22 @@ class TestLaunch:
             module.kernel("scale", 3, True).launch(1, 128, (values[::2], 50))
         with pytest.raises(ArgumentError, match="argument 1 must be contiguous on cuda:0, got one on cpu"):
             module.kernel("scale", 3, True).launch(1, 128, (values, torch.zeros(1)))
+
+    def test_a_launch_that_the_driver_refuses_is_named(self, module, values):
+        with pytest.raises(LaunchError, match=r"scale<3, true>: CUDA_ERROR_INVALID_VALUE for \(1, 1, 1\) blocks"):
+            module.kernel("scale", 3, True).launch(1, 4096, (values, 100))
+
+    def test_many_threads_launch_the_same_kernel(self, module):
+        kernel = module.kernel("scale", 3, False)
+
+        def scale(value: int) -> bool:
+            values = torch.full((1000,), float(value), device="cuda")
+            for _ in range(3):
+                kernel.launch(4, 256, (values, 1000))
+            return torch.equal(values.cpu(), torch.full((1000,), 27.0 * value))
+
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(scale, range(200)))
 
     def test_launches_follow_the_current_stream(self, module, values):
         """The kernel waits for the long matrix product before it on its stream; the default stream would not."""

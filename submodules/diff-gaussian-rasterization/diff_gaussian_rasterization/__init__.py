@@ -1,6 +1,6 @@
 """Differentiable rasterisation of 3D Gaussians: `rasterize`, and the API of the original package."""
 
-from .ops import rasterize
+from .ops import camera_depths, rasterize
 from .splatting import Rasterization
 from .upstream import GaussianRasterizationSettings, GaussianRasterizer, rasterize_gaussians
 
@@ -8,6 +8,7 @@ __all__ = [
     "GaussianRasterizationSettings",
     "GaussianRasterizer",
     "Rasterization",
+    "camera_depths",
     "rasterize",
     "rasterize_gaussians",
 ]

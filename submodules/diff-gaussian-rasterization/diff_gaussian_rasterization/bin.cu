@@ -1,21 +1,24 @@
 // The list of splats that every tile sees, front to back.
 //
-// The splats come sorted by depth. They are cut into parts; every part counts its instances by tile, the counts are
-// summed over the parts before it, and the place of an instance within its part follows from bit masks. So the sort by
-// tile is stable and repeatable without a second pass over keys.
+// The splats of a camera come sorted by depth. They are cut into parts; every part counts its instances by tile, the
+// counts are summed over the parts before it, and the place of an instance within its part follows from bit masks. So
+// the sort by tile is stable and repeatable without a second pass over keys. Tiles are numbered through all cameras.
 
 #include "splat.cuh"
 
 constexpr int BAND = 1024;  // tiles that one block counts in shared memory
 
-// counts[part, tile] = instances of the part's splats; grid (parts, bands).
+// counts[camera, part, tile] = instances of the part's splats; grid (parts, bands, cameras). `order` [cameras, points]
+// holds the `seen` [cameras] splats of every camera.
 extern "C" __global__ __launch_bounds__(BLOCK) void count_instances(
-    const Splat* splats, const long long* order, int points, int part_size, int rows, int columns, int* counts) {
+    const Splat* splats, const int* order, const int* seen, int points, int part_size, int rows, int columns,
+    int* counts) {
     __shared__ int histogram[BAND];
     int tiles = rows * columns, band = blockIdx.y * BAND;
     for (int i = threadIdx.x; i < BAND; i += BLOCK) histogram[i] = 0;
     __syncthreads();
-    int begin = blockIdx.x * part_size, end = min(begin + part_size, points);
+    int begin = blockIdx.x * part_size, end = min(begin + part_size, seen[blockIdx.z]);
+    order += static_cast<long long>(blockIdx.z) * points;
     for (int i = begin + threadIdx.x; i < end; i += BLOCK) {
         Splat splat = splats[order[i]];
         for_each_tile(splat, rows, columns, [&](int tile) {
@@ -23,7 +26,7 @@ extern "C" __global__ __launch_bounds__(BLOCK) void count_instances(
         });
     }
     __syncthreads();
-    long long row = static_cast<long long>(blockIdx.x) * tiles;
+    long long row = (static_cast<long long>(blockIdx.z) * gridDim.x + blockIdx.x) * tiles;
     for (int i = threadIdx.x; i < min(BAND, tiles - band); i += BLOCK) counts[row + band + i] = histogram[i];
 }
 
@@ -47,29 +50,31 @@ __device__ inline long long block_exclusive_sum(long long value, long long* warp
     return before + inclusive - value;
 }
 
-// Turns counts[part, tile] into sums over the parts before, one warp-wide column of tiles per block of WARP x WARP
-// threads. The block that finishes last turns the totals of the tiles into tile_starts [tiles + 1] and finished_blocks,
-// which starts at zero, back to zero.
+// Turns counts[camera, part, tile] into sums over the parts before, one warp-wide column of tiles per block of WARP x
+// WARP threads. The block that finishes last turns the totals of the tiles into tile_starts [cameras x tiles + 1] and
+// instances [cameras], those of every camera. finished_blocks starts at zero.
 extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
-    int* counts, int parts, int tiles, long long* tile_starts, unsigned* finished_blocks) {
+    int* counts, int cameras, int parts, int tiles, long long* tile_starts, long long* instances,
+    unsigned* finished_blocks) {
     __shared__ int segment_sums[WARP][WARP];
     __shared__ long long warp_sums[WARP];
     __shared__ bool is_last;
     int lane = threadIdx.x % WARP, segment = threadIdx.x / WARP;
-    int tile = blockIdx.x * WARP + lane;
+    int tile = blockIdx.x * WARP + lane, all_tiles = cameras * tiles;
     int length = (parts + WARP - 1) / WARP;
     int begin = min(segment * length, parts), end = min(begin + length, parts);
+    int* column = counts + static_cast<long long>(tile / tiles) * parts * tiles + tile % tiles;
     int sum = 0;
-    if (tile < tiles)
-        for (int part = begin; part < end; ++part) sum += counts[static_cast<long long>(part) * tiles + tile];
+    if (tile < all_tiles)
+        for (int part = begin; part < end; ++part) sum += column[static_cast<long long>(part) * tiles];
     segment_sums[segment][lane] = sum;
     __syncthreads();
     int before = 0;
     for (int i = 0; i < segment; ++i) before += segment_sums[i][lane];
-    if (tile < tiles) {
+    if (tile < all_tiles) {
         if (segment == WARP - 1) tile_starts[tile] = before + sum;  // a total; turned into a start below
         for (int part = begin; part < end; ++part) {
-            int& entry = counts[static_cast<long long>(part) * tiles + tile];
+            int& entry = column[static_cast<long long>(part) * tiles];
             int count = entry;
             entry = before;
             before += count;
@@ -82,39 +87,42 @@ extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
     if (!is_last) return;
     __threadfence();
     long long start = 0;
-    for (int first = 0; first < tiles; first += WARP * WARP) {
+    for (int first = 0; first < all_tiles; first += WARP * WARP) {
         int i = first + threadIdx.x;
         // Written by other blocks: read past the first-level cache.
-        long long total, count = i < tiles ? __ldcg(&tile_starts[i]) : 0;
+        long long total, count = i < all_tiles ? __ldcg(&tile_starts[i]) : 0;
         long long exclusive = block_exclusive_sum(count, warp_sums, total);
-        if (i < tiles) tile_starts[i] = start + exclusive;
+        if (i < all_tiles) tile_starts[i] = start + exclusive;
         start += total;
     }
-    if (threadIdx.x == 0) {
-        tile_starts[tiles] = start;
-        *finished_blocks = 0;
-    }
+    if (threadIdx.x == 0) tile_starts[all_tiles] = start;
+    __syncthreads();
+    for (int camera = threadIdx.x; camera < cameras; camera += WARP * WARP)
+        instances[camera] = tile_starts[(camera + 1) * tiles] - tile_starts[camera * tiles];
 }
 
 // Writes every instance at its place: owners = its splat, instances = its row in the sums of the backward pass.
-// Those of one splat have neighbouring rows from bases[splat] on, in the order of the tiles. Grid (parts, bands).
+// Those of one splat have neighbouring rows from bases[splat] on, in the order of the tiles. Grid (parts, bands,
+// cameras).
 extern "C" __global__ __launch_bounds__(BLOCK) void place_instances(
-    const Splat* splats, const long long* order, const long long* bases, int points, int part_size, int rows,
+    const Splat* splats, const int* order, const int* seen, const long long* bases, int points, int part_size, int rows,
     int columns, const int* counts, const long long* tile_starts, long long capacity, int* owners, int* instances) {
     __shared__ unsigned masks[WARPS][BAND];
     __shared__ long long next[BAND];
     int tiles = rows * columns, band = blockIdx.y * BAND, own = min(BAND, tiles - band);
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-    long long row = static_cast<long long>(blockIdx.x) * tiles + band;
+    long long row = (static_cast<long long>(blockIdx.z) * gridDim.x + blockIdx.x) * tiles + band;
+    tile_starts += static_cast<long long>(blockIdx.z) * tiles + band;
+    order += static_cast<long long>(blockIdx.z) * points;
     for (int i = threadIdx.x; i < own; i += BLOCK) {
-        next[i] = tile_starts[band + i] + counts[row + i];
+        next[i] = tile_starts[i] + counts[row + i];
         for (int w = 0; w < WARPS; ++w) masks[w][i] = 0;
     }
-    int begin = blockIdx.x * part_size, end = min(begin + part_size, points);
+    int begin = blockIdx.x * part_size, end = min(begin + part_size, seen[blockIdx.z]);
     for (int first = begin; first < end; first += BLOCK) {
         __syncthreads();
         int i = first + threadIdx.x;
-        int owner = i < end ? static_cast<int>(order[i]) : 0;
+        int owner = i < end ? order[i] : 0;
         Splat splat = {};
         splat.half_height = INVISIBLE;
         if (i < end) splat = splats[owner];

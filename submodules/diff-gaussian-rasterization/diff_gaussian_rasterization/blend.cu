@@ -2,19 +2,20 @@
 
 #include "blend.cuh"
 
-// Grid (tile columns, tile rows, blocks of channels). Writes image [H,W,channels], and from the first block of channels
-// alpha [H,W], the transmittance behind all splats [H,W] and the place of the last contributor in the tile's list, from
-// 1 [H,W].
+// Grid (tile columns, tile rows, cameras x blocks of channels). Writes image [cameras,H,W,channels], and from the first
+// block of channels alpha [cameras,H,W], the transmittance behind all splats [cameras,H,W] and the place of the last
+// contributor in the tile's list, from 1 [cameras,H,W].
 template <int CHANNELS>
 __global__ __launch_bounds__(BLOCK) void blend_forward(
     const Splat* splats, const float* features, const long long* tile_starts, const int* owners, long long capacity,
-    int channels, int alpha_point_id, int width, int height, float* image, float* alpha, float* final_transmittance,
-    int* last_contributor) {
+    int points, int channels, int alpha_point_id, int width, int height, float* image, float* alpha,
+    float* final_transmittance, int* last_contributor) {
     __shared__ Splat staged[BLOCK];
     __shared__ Features<CHANNELS> staged_features[BLOCK];
+    Layer layer(channels, CHANNELS, points, alpha_point_id);
     Pixel pixel(width, height);
-    TileList list(tile_starts, capacity);
-    int first_channel = blockIdx.z * CHANNELS, lane = threadIdx.x % WARP;
+    TileList list(tile_starts, layer.camera, capacity);
+    int lane = threadIdx.x % WARP;
     float x = static_cast<float>(pixel.x), y = static_cast<float>(pixel.y);
     float open = pixel.inside ? 1.0f : 0.0f;  // transmittance, or 0 once the pixel is finished
     float behind = 1.0f, sum_alpha = 0.0f, sum[CHANNELS] = {};
@@ -25,7 +26,7 @@ __global__ __launch_bounds__(BLOCK) void blend_forward(
         if (threadIdx.x < count) {
             int owner = owners[list.begin + first + threadIdx.x];
             staged[threadIdx.x] = splats[owner];
-            staged_features[threadIdx.x].load(features, owner, channels, first_channel, alpha_point_id);
+            staged_features[threadIdx.x].load(features, owner, channels, layer);
         }
         __syncthreads();
         for (int group = 0; group < count; group += WARP) {
@@ -50,11 +51,11 @@ __global__ __launch_bounds__(BLOCK) void blend_forward(
         }
     }
     if (!pixel.inside) return;
-    long long index = static_cast<long long>(pixel.y) * width + pixel.x;
+    long long index = pixel.index(layer.camera);
 #pragma unroll
     for (int c = 0; c < CHANNELS; ++c)
-        if (first_channel + c < channels) image[index * channels + first_channel + c] = sum[c];
-    if (blockIdx.z > 0) return;
+        if (layer.first_channel + c < channels) image[index * channels + layer.first_channel + c] = sum[c];
+    if (layer.first_channel > 0) return;
     alpha[index] = sum_alpha;
     final_transmittance[index] = behind;
     last_contributor[index] = last;

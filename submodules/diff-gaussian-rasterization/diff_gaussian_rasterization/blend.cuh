@@ -4,13 +4,26 @@
 
 #include "splat.cuh"
 
+// Which camera and which channels a block has.
+struct Layer {
+    int camera, first_channel;
+    int first_counted;  // splats from here on count in the alpha output
+
+    __device__ Layer(int channels, int block_channels, int points, int alpha_point_id) {
+        int blocks = max((channels + block_channels - 1) / block_channels, 1);
+        camera = blockIdx.z / blocks;
+        first_channel = blockIdx.z % blocks * block_channels;
+        first_counted = camera * points + alpha_point_id;
+    }
+};
+
 // One block is one tile, one warp a patch of it, one thread a pixel.
 struct Pixel {
-    int x, y;
+    int x, y, width, height;
     bool inside;
     float patch_x, patch_y;  // first pixel of the warp's patch
 
-    __device__ Pixel(int width, int height) {
+    __device__ Pixel(int width, int height) : width(width), height(height) {
         constexpr int PATCHES = TILE / PATCH_WIDTH;  // side by side
         int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
         int first_x = blockIdx.x * TILE + warp % PATCHES * PATCH_WIDTH;
@@ -21,6 +34,9 @@ struct Pixel {
         patch_x = static_cast<float>(first_x);
         patch_y = static_cast<float>(first_y);
     }
+
+    // Of the pixel in the images of all cameras.
+    __device__ long long index(int camera) const { return (static_cast<long long>(camera) * height + y) * width + x; }
 };
 
 // A block of CHANNELS channels of one splat, behind the 0 or 1 by which it counts in the alpha output.
@@ -29,11 +45,11 @@ struct __align__(16) Features {
     float counts;
     float values[CHANNELS];
 
-    __device__ void load(const float* features, int owner, int channels, int first, int alpha_point_id) {
-        const float* row = features + static_cast<long long>(owner) * channels + first;
-        counts = owner >= alpha_point_id ? 1.0f : 0.0f;
+    __device__ void load(const float* features, int owner, int channels, const Layer& layer) {
+        const float* row = features + static_cast<long long>(owner) * channels + layer.first_channel;
+        counts = owner >= layer.first_counted ? 1.0f : 0.0f;
 #pragma unroll
-        for (int c = 0; c < CHANNELS; ++c) values[c] = first + c < channels ? row[c] : 0.0f;
+        for (int c = 0; c < CHANNELS; ++c) values[c] = layer.first_channel + c < channels ? row[c] : 0.0f;
     }
 };
 
@@ -42,8 +58,8 @@ struct TileList {
     long long begin;
     int count;
 
-    __device__ TileList(const long long* tile_starts, long long capacity) {
-        int tile = blockIdx.y * gridDim.x + blockIdx.x;
+    __device__ TileList(const long long* tile_starts, int camera, long long capacity) {
+        long long tile = (static_cast<long long>(camera) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
         begin = min(tile_starts[tile], capacity);
         count = static_cast<int>(min(tile_starts[tile + 1], capacity) - begin);
     }

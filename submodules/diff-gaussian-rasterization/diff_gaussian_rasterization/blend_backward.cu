@@ -4,8 +4,8 @@
 // same bits in every run.
 
 #include "blend.cuh"
+#include "sums.cuh"
 
-constexpr int Q = 0, Q_X = 1, Q_Y = 2, Q_XX = 3, Q_XY = 4, Q_YY = 5, C_X = 6, C_Y = 7, SUMS = 8;
 constexpr int STAGE = 128;  // splats in shared memory at a time
 
 // Sums COUNT values over a warp by halving: every step a lane gives half of its values to its partner and adds what it
@@ -49,13 +49,13 @@ struct WarpSums {
     }
 };
 
-// Grid (tile columns, tile rows, blocks of channels). Writes the rows `instances` of sums [blocks of channels, capacity,
-// ROW]: q and c of project.cu, then the gradients of the block's channels. The alpha output belongs to the first block.
+// Grid (tile columns, tile rows, cameras x blocks of channels). Writes the rows `instances` of sums [blocks of channels, capacity,
+// ROW]: q and c of sums.cuh, then the gradients of the block's channels. The alpha output belongs to the first block.
 template <int CHANNELS>
 __global__ __launch_bounds__(BLOCK) void blend_backward(
     const Splat* splats, const float* features, const long long* tile_starts, const int* owners, const int* instances,
-    long long capacity, int channels, int alpha_point_id, int width, int height, const float* final_transmittance,
-    const int* last_contributor, const float* grad_image, const float* grad_alpha, float* sums) {
+    long long capacity, int points, int channels, int alpha_point_id, int width, int height,
+    const float* final_transmittance, const int* last_contributor, const float* grad_image, const float* grad_alpha, float* sums) {
     constexpr int COLUMNS = SUMS + CHANNELS, ROW = (COLUMNS + 3) / 4 * 4;
     constexpr int GROUP = COLUMNS <= 12 ? 64 : 32;  // splats whose sums over warps wait in shared memory
     __shared__ Splat staged[STAGE];
@@ -65,22 +65,24 @@ __global__ __launch_bounds__(BLOCK) void blend_backward(
     __shared__ unsigned contributed[WARPS][GROUP / WARP];
     __shared__ int longest;
 
+    Layer layer(channels, CHANNELS, points, alpha_point_id);
     Pixel pixel(width, height);
-    TileList list(tile_starts, capacity);
-    int first_channel = blockIdx.z * CHANNELS, lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+    TileList list(tile_starts, layer.camera, capacity);
+    int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     int column = WarpSums<COLUMNS, WARP / 2>::column(lane, COLUMNS);
     float x = static_cast<float>(pixel.x), y = static_cast<float>(pixel.y);
     float transmittance = 1.0f, by_alpha = 0.0f, by_image[CHANNELS] = {};
     float behind = 0.0f, behind_alpha = 0.0f;  // sums over the splats behind of weight * (gradient . feature)
     int last = 0;
     if (pixel.inside) {
-        long long index = static_cast<long long>(pixel.y) * width + pixel.x;
+        long long index = pixel.index(layer.camera);
         transmittance = final_transmittance[index];
         last = last_contributor[index];
-        if (blockIdx.z == 0) by_alpha = grad_alpha[index];
+        if (layer.first_channel == 0) by_alpha = grad_alpha[index];
 #pragma unroll
         for (int c = 0; c < CHANNELS; ++c)
-            if (first_channel + c < channels) by_image[c] = grad_image[index * channels + first_channel + c];
+            if (layer.first_channel + c < channels)
+                by_image[c] = grad_image[index * channels + layer.first_channel + c];
     }
     int warp_last = last;
     for (int offset = WARP / 2; offset > 0; offset /= 2)
@@ -90,7 +92,7 @@ __global__ __launch_bounds__(BLOCK) void blend_backward(
     if (lane == 0) atomicMax(&longest, warp_last);
     __syncthreads();
 
-    sums += blockIdx.z * capacity * ROW;
+    sums += layer.first_channel / CHANNELS * capacity * ROW;
     for (int i = longest * ROW + threadIdx.x; i < list.count * ROW; i += BLOCK) {
         int instance = instances[list.begin + i / ROW];
         if (instance < capacity) sums[static_cast<long long>(instance) * ROW + i % ROW] = 0.0f;
@@ -102,7 +104,7 @@ __global__ __launch_bounds__(BLOCK) void blend_backward(
             long long slot = list.begin + first + threadIdx.x;
             int owner = owners[slot];
             staged[threadIdx.x] = splats[owner];
-            staged_features[threadIdx.x].load(features, owner, channels, first_channel, alpha_point_id);
+            staged_features[threadIdx.x].load(features, owner, channels, layer);
             staged_instances[threadIdx.x] = instances[slot];
         }
         __syncthreads();

@@ -1,5 +1,6 @@
 // The local affine projection of a Gaussian and its covariance, in float64: huge, thin and grazing Gaussians stay well
-// conditioned, and it costs little beside the pixels.
+// conditioned. Consumer cards have 1/64 of the speed in float64, so divisions and roots are few here, and what follows
+// from the projection is float32 where nothing cancels.
 
 #pragma once
 
@@ -35,9 +36,24 @@ struct Camera {
     }
 };
 
+// A pinhole lens in pixels.
 struct Lens {
     double fx, fy, cx, cy;
-    double lowest_u, highest_u, lowest_v, highest_v;  // where x / z and y / z stop moving the Jacobian
+};
+
+// The cameras of a launch: matrices [cameras,3,4], and intrinsics [cameras,4] or (null) those of `shared` for all.
+struct Cameras {
+    const double* world_to_camera;
+    const double* intrinsics;
+    Lens shared;
+
+    __device__ Camera camera(int index) const { return Camera(world_to_camera + 12ll * index); }
+
+    __device__ Lens lens(int index) const {
+        if (intrinsics == nullptr) return shared;
+        const double* own = intrinsics + 4ll * index;
+        return {own[0], own[1], own[2], own[3]};
+    }
 };
 
 // Columns of the rotation matrix of a unit quaternion wxyz.
@@ -87,24 +103,50 @@ __device__ inline void factor_gradients(
     grad_rotation[3] = static_cast<float>(2 * (w * skew_z + x * even_xz + y * even_yz - 2 * z * (d[0].x + d[1].y)));
 }
 
+// A pixel coordinate, and the one at which the projection is linearised: not farther than TAN_MARGIN half images outside.
+struct Coordinate {
+    double value, limited;
+    bool inside;  // whether the linearisation follows the value
+
+    __device__ Coordinate(double pixel, int size) : value(pixel) {
+        double low = -0.5 * TAN_MARGIN * size, high = size - low;
+        limited = fmin(fmax(value, low), high);
+        inside = low < value && value < high;
+    }
+};
+
 // A Gaussian in the image: its covariance (a, b; b, c) with the low-pass, and what led there.
 struct Projection {
     Vector camera;  // mean in camera space
-    Vector row_x, row_y;  // Jacobian of pixel by world position, tangents limited
+    double per_z;
+    Coordinate x, y;  // pixel of the mean; the first pixel covers 0 to 1
+    Vector row_x, row_y;  // Jacobian of pixel by world position
     Vector half_x, half_y;  // covariance times those rows
-    double a, b, c, determinant;
+    double sharp_a, sharp_c;  // without the low-pass
+    double a, b, c, determinant, per_determinant;
 
-    __device__ Projection(const Camera& view, const Lens& lens, Vector mean_in_camera, const Symmetric& covariance)
-        : camera(mean_in_camera) {
-        double u = fmin(fmax(camera.x / camera.z, lens.lowest_u), lens.highest_u);
-        double v = fmin(fmax(camera.y / camera.z, lens.lowest_v), lens.highest_v);
-        row_x = lens.fx / camera.z * (view.right + -u * view.forward);
-        row_y = lens.fy / camera.z * (view.down + -v * view.forward);
+    __device__ Projection(
+        const Camera& view, const Lens& lens, int width, int height, Vector mean_in_camera, const Symmetric& covariance)
+        : camera(mean_in_camera), per_z(1 / camera.z), x(lens.fx * camera.x * per_z + lens.cx, width),
+          y(lens.fy * camera.y * per_z + lens.cy, height) {
+        row_x = per_z * (lens.fx * view.right + (lens.cx - x.limited) * view.forward);
+        row_y = per_z * (lens.fy * view.down + (lens.cy - y.limited) * view.forward);
         half_x = covariance * row_x;
         half_y = covariance * row_y;
-        a = dot(row_x, half_x) + LOW_PASS_VARIANCE;
+        sharp_a = dot(row_x, half_x);
+        sharp_c = dot(row_y, half_y);
+        a = sharp_a + LOW_PASS_VARIANCE;
         b = dot(row_x, half_y);
-        c = dot(row_y, half_y) + LOW_PASS_VARIANCE;
+        c = sharp_c + LOW_PASS_VARIANCE;
         determinant = a * c - b * b;
+        per_determinant = 1 / determinant;
+    }
+
+    // Determinant of the covariance without the low-pass, up to rounding not negative.
+    __device__ double sharp_determinant() const { return sharp_a * sharp_c - b * b; }
+
+    // The share of its opacity that keeps a Gaussian's sum over the pixels what it is without the low-pass.
+    __device__ float compensation() const {
+        return sqrtf(fmaxf(static_cast<float>(sharp_determinant() * per_determinant), 0.0f));
     }
 };

@@ -21,31 +21,36 @@ _ID_BITS = np.uint64(32)
 
 @dataclass(frozen=True)
 class View:
-    """A pinhole camera as the kernels take it."""
+    """One or several pinhole cameras with images of one size, as the kernels take them."""
 
-    world_to_camera: np.ndarray  # [3,4] float64
-    lens: np.ndarray  # [8] float64: fx, fy, cx, cy, tangent limits of x and y
+    batch: tuple[int, ...]  # () for one camera, (B,) for B cameras
+    world_to_camera: np.ndarray  # [B,3,4] float64
+    lenses: np.ndarray  # [B,8] float64: fx, fy, cx, cy, tangent limits of x and y
     width: int
     height: int
     near: float  # metres
+    antialias: bool
 
     @classmethod
     def create(
         cls,
         world_to_camera: torch.Tensor,
-        intrinsics: tuple[float, float, float, float],
+        intrinsics: tuple[float, float, float, float] | torch.Tensor,
         width: int,
         height: int,
         near: float,
+        antialias: bool,
     ) -> "View":
-        fx, fy, cx, cy = intrinsics
-        lens = np.array([*intrinsics, *tan_limits(fx, cx, width), *tan_limits(fy, cy, height)], np.float64)
-        return cls(as_numpy(world_to_camera.double()), lens, width, height, float(near))
+        matrices = as_numpy(world_to_camera.double()).reshape(-1, 3, 4)
+        rows = np.broadcast_to(np.asarray(intrinsics, np.float64).reshape(-1, 4), (len(matrices), 4))
+        lenses = [(fx, fy, cx, cy, *tan_limits(fx, cx, width), *tan_limits(fy, cy, height)) for fx, fy, cx, cy in rows]
+        batch = tuple(world_to_camera.shape[:-2])
+        return cls(batch, matrices, np.array(lenses, np.float64), width, height, float(near), antialias)
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What the forward pass leaves for the backward pass."""
+    """What the forward pass of one camera leaves for the backward pass."""
 
     covariances: torch.Tensor  # [P,6] float64
     splats: np.ndarray
@@ -69,16 +74,16 @@ def _covariances(shape: tuple[torch.Tensor, ...]) -> torch.Tensor:
     return out
 
 
-def _shape_gradients(shape: tuple[torch.Tensor, ...], grad_covariance: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Gradients of the tensors in `shape` from those of the covariances."""
+def _fill_shape_gradients(
+    shape: tuple[torch.Tensor, ...], grad_covariance: torch.Tensor, grad_shape: tuple[torch.Tensor, ...]
+) -> None:
+    """Write the gradients of the tensors in `shape` from those of the covariances."""
     if len(shape) == 1:
-        return (grad_covariance,)
-    rotations, scales = shape
-    grad_rotations, grad_scales = torch.empty_like(rotations), torch.empty_like(scales)
+        grad_shape[0].copy_(grad_covariance)
+        return
     covariances_backward(
-        as_numpy(rotations), as_numpy(scales), as_numpy(grad_covariance), grad_rotations.numpy(), grad_scales.numpy()
+        *(as_numpy(tensor) for tensor in shape), as_numpy(grad_covariance), *(tensor.numpy() for tensor in grad_shape)
     )
-    return grad_rotations, grad_scales
 
 
 def _pad_features(features: np.ndarray, alpha_point_id: int) -> np.ndarray:
@@ -107,29 +112,27 @@ def _balanced(tile_starts: np.ndarray) -> np.ndarray:
     return bounds
 
 
-def forward(
+def _forward(
     means: torch.Tensor,
-    shape: tuple[torch.Tensor, ...],
+    covariance: torch.Tensor,
     opacities: torch.Tensor,
     features: torch.Tensor,
     view: View,
+    camera: int,
     alpha_point_id: int,
-    capacity: int | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Lists]:
-    """Image [H,W,C], alpha [H,W], radii [P], number of instances [] and what `backward` needs.
-
-    `shape` is (covariances [P,6] float64,) or (rotations [P,4], scales [P,3]). The lists have the size they need,
-    whatever the `capacity`.
-    """
-    points, covariance = len(means), _covariances(shape)
+    image: torch.Tensor,
+    alpha: torch.Tensor,
+    radii: torch.Tensor,
+) -> Lists:
+    """Render one camera into image [H,W,C], alpha [H,W] and radii [P]."""
+    points = len(means)
     rows, columns = -(-view.height // TILE_HEIGHT), -(-view.width // TILE_WIDTH)
     splats = np.empty((points, SPLAT_COLUMNS), np.float32)
     depths = np.empty(points, np.float32)
-    radii = torch.empty(points, dtype=torch.int32)
     counts = np.empty(points, np.int64)
     project_forward(
-        as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera, view.lens, view.near,
-        view.width, view.height, rows, columns, splats, depths, radii.numpy(), counts,
+        as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera[camera], view.lenses[camera],
+        view.near, view.antialias, view.width, view.height, rows, columns, splats, depths, radii.numpy(), counts,
     )  # fmt: skip
 
     offsets = np.zeros(points + 1, np.int64)
@@ -144,19 +147,50 @@ def forward(
 
     padded = _pad_features(as_numpy(features), alpha_point_id)
     tile_bounds = _balanced(tile_starts)
-    image = torch.empty(view.height, view.width, features.shape[1])
-    alpha = torch.empty(view.height, view.width)
     final_transmittance = np.empty((view.height, view.width), np.float32)
     last_contributor = np.empty((view.height, view.width), np.int32)
     blend_forward(
         tile_bounds, tile_starts, owners, splats, padded, image.numpy(), alpha.numpy(), final_transmittance,
         last_contributor,
     )  # fmt: skip
-    lists = Lists(
+    return Lists(
         covariance, splats, padded, offsets, tile_starts, tile_bounds, instances, owners, final_transmittance,
         last_contributor,
     )  # fmt: skip
-    return image, alpha, radii, torch.tensor(offsets[-1]), lists
+
+
+def forward(
+    means: torch.Tensor,
+    shape: tuple[torch.Tensor, ...],
+    opacities: torch.Tensor,
+    features: torch.Tensor,
+    view: View,
+    alpha_point_id: int,
+    capacity: int | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, list[Lists]]:
+    """Image [...,H,W,C], alpha [...,H,W], radii [...,P], number of instances [...] and what `backward` needs.
+
+    `shape` is (covariances [...,P,6] float64,) or (rotations [...,P,4], scales [...,P,3]). Cameras are rendered one
+    after the other. The lists have the size they need, whatever the `capacity`.
+    """
+    points, channels = features.shape[-2:]
+    image = torch.empty(*view.batch, view.height, view.width, channels)
+    alpha = torch.empty(*view.batch, view.height, view.width)
+    radii = torch.empty(*view.batch, points, dtype=torch.int32)
+    inputs, outputs = _by_camera(view, means, opacities, features, *shape), _by_camera(view, image, alpha, radii)
+    lists = []
+    for camera, ((mean, opacity, feature, *own_shape), out) in enumerate(zip(inputs, outputs, strict=True)):
+        covariance = _covariances(tuple(own_shape))
+        lists.append(_forward(mean, covariance, opacity, feature, view, camera, alpha_point_id, *out))
+    instances = torch.tensor([own.offsets[-1] for own in lists]).reshape(view.batch)
+    return image, alpha, radii, instances, lists
+
+
+def _by_camera(view: View, *tensors: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+    """The tensors' parts [P,..] for every camera, sharing their memory."""
+    if not view.batch:
+        return [tensors]
+    return list(zip(*(tensor.detach().unbind() for tensor in tensors), strict=True))
 
 
 def backward(
@@ -165,24 +199,46 @@ def backward(
     opacities: torch.Tensor,
     features: torch.Tensor,
     view: View,
-    lists: Lists,
+    lists: list[Lists],
     grad_image: torch.Tensor,
     grad_alpha: torch.Tensor,
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of means, shape, opacities, features, and (by the image alone) screen points."""
-    channels, covariance = features.shape[1], lists.covariances
-    sums = np.zeros((len(lists.instances), SUM_COLUMNS + channels), np.float32)
+    grad_means, grad_opacities, grad_features = (torch.empty_like(t) for t in (means, opacities, features))
+    grad_shape = tuple(torch.empty_like(tensor) for tensor in shape)
+    grad_screen = means.new_empty(*means.shape[:-1], 2)
+    inputs = _by_camera(view, means, opacities, grad_image, grad_alpha)
+    outputs = _by_camera(view, grad_means, grad_opacities, grad_features, grad_screen)
+    shapes, grad_shapes = _by_camera(view, *shape), _by_camera(view, *grad_shape)
+    for camera, own in enumerate(lists):
+        grad_covariance = _backward(*inputs[camera], view, camera, own, *outputs[camera])
+        _fill_shape_gradients(shapes[camera], grad_covariance, grad_shapes[camera])
+    return grad_means, grad_shape, grad_opacities, grad_features, grad_screen
+
+
+def _backward(
+    means: torch.Tensor,
+    opacities: torch.Tensor,
+    grad_image: torch.Tensor,
+    grad_alpha: torch.Tensor,
+    view: View,
+    camera: int,
+    lists: Lists,
+    grad_means: torch.Tensor,
+    grad_opacities: torch.Tensor,
+    grad_features: torch.Tensor,
+    grad_screen: torch.Tensor,
+) -> torch.Tensor:
+    """Fill the gradients of one camera's Gaussians and return that of their covariances."""
+    sums = np.zeros((len(lists.instances), SUM_COLUMNS + grad_features.shape[1]), np.float32)
     blend_backward(
         lists.tile_bounds, lists.tile_starts, lists.instances, lists.owners, lists.splats, lists.features,
         lists.final_transmittance, lists.last_contributor, as_numpy(grad_image), as_numpy(grad_alpha), sums,
     )  # fmt: skip
-    grad_means, grad_covariance, grad_opacities, grad_features = (
-        torch.empty_like(t) for t in (means, covariance, opacities, features)
-    )
-    grad_screen = means.new_empty(len(means), 2)
+    grad_covariance = torch.empty_like(lists.covariances)
     project_backward(
-        sums, lists.offsets, as_numpy(means), as_numpy(covariance), as_numpy(opacities), view.world_to_camera,
-        view.lens, view.width, view.height, grad_means.numpy(), grad_covariance.numpy(), grad_opacities.numpy(),
-        grad_features.numpy(), grad_screen.numpy(),
+        sums, lists.offsets, as_numpy(means), as_numpy(lists.covariances), as_numpy(opacities),
+        view.world_to_camera[camera], view.lenses[camera], view.antialias, view.width, view.height, grad_means.numpy(),
+        grad_covariance.numpy(), grad_opacities.numpy(), grad_features.numpy(), grad_screen.numpy(),
     )  # fmt: skip
-    return grad_means, _shape_gradients(shape, grad_covariance), grad_opacities, grad_features, grad_screen
+    return grad_covariance

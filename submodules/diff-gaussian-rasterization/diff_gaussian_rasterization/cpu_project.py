@@ -80,9 +80,22 @@ def _dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
+@jit
+def _sharp_determinant(a, b, c):
+    """Determinant of an image covariance without the low-pass, up to rounding not negative."""
+    return (a - LOW_PASS_VARIANCE) * (c - LOW_PASS_VARIANCE) - b * b
+
+
+@jit
+def _compensation(a, b, c, determinant):
+    """The share of its opacity that keeps a Gaussian's sum over the pixels what it is without the low-pass."""
+    return math.sqrt(max(_sharp_determinant(a, b, c) / determinant, 0.0))
+
+
 @parallel_jit
 def project_forward(
-    means, covariances, opacities, view, lens, near, width, height, rows, columns, splats, depths, radii, tile_counts
+    means, covariances, opacities, view, lens, near, antialias, width, height, rows, columns, splats, depths, radii,
+    tile_counts,
 ):  # fmt: skip
     """Fill `splats` [P,8], `depths` [P] (metres), `radii` [P] (pixels, 0 = culled) and `tile_counts` [P].
 
@@ -114,9 +127,12 @@ def project_forward(
         if abs(center_y - 0.5 * (height - 1)) > radius + 0.5 * height:
             continue
         radii[p] = np.int32(radius)
-        if not opacities[p, 0] > MIN_ALPHA:
+        opacity = np.float64(opacities[p, 0])
+        if antialias:
+            opacity *= _compensation(a, b, c, determinant)
+        if not opacity > MIN_ALPHA:
             continue
-        log_opacity = math.log(opacities[p, 0])
+        log_opacity = math.log(opacity)
         slope_x = math.sqrt(0.5 * c / determinant)
         slope_y = -0.5 * b / (determinant * slope_x)
         splats[p, X] = center_x
@@ -132,7 +148,7 @@ def project_forward(
 
 @parallel_jit
 def project_backward(
-    sums, offsets, means, covariances, opacities, view, lens, width, height,
+    sums, offsets, means, covariances, opacities, view, lens, antialias, width, height,
     grad_means, grad_covariances, grad_opacities, grad_features, grad_screen,
 ):  # fmt: skip
     """Add the sums of every splat's instances, rows offsets[p] to offsets[p + 1], and carry them to the inputs."""
@@ -183,6 +199,12 @@ def project_backward(
         grad_a = 0.5 * (left_x * conic_a + left_xy * conic_b)
         grad_b = 0.5 * (left_x * conic_b + left_xy * conic_c)
         grad_c = 0.5 * (left_yx * conic_b + left_y * conic_c)
+        if antialias:
+            # log alpha also holds half the logarithm of the determinants' ratio.
+            by_ratio, sharp = 0.5 * total[Q], _sharp_determinant(a, b, c)
+            grad_a += by_ratio * ((c - LOW_PASS_VARIANCE) / sharp - conic_a)
+            grad_b += by_ratio * (-b / sharp - conic_b)
+            grad_c += by_ratio * ((a - LOW_PASS_VARIANCE) / sharp - conic_c)
 
         # Projected covariance = M Sigma M^T with the Jacobian rows M.
         turned_x, turned_y, entry = np.empty(3), np.empty(3), 0

@@ -41,6 +41,11 @@ def covariances(rotations: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     return (factor @ factor.transpose(1, 2))[:, rows, columns]
 
 
+def _determinant(matrix: torch.Tensor) -> torch.Tensor:
+    """Of symmetric matrices [P,2,2], [P]."""
+    return matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] ** 2
+
+
 def _project(
     means: torch.Tensor,
     covariance: torch.Tensor,
@@ -49,8 +54,11 @@ def _project(
     width: int,
     height: int,
     near: float,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pixel centres [P,2], image covariances [P,2,2], depths [P] and radii [P] (0 = culled)."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pixel centres [P,2], image covariances [P,2,2], compensations [P], depths [P] and radii [P] (0 = culled).
+
+    The compensation is the factor of the opacity that undoes what the low-pass adds to a Gaussian's area.
+    """
     fx, fy, cx, cy = intrinsics
     camera = means @ world_to_camera[:, :3].T + world_to_camera[:, 3]
     in_front = camera[:, 2] > near
@@ -63,15 +71,18 @@ def _project(
     )
     linear = jacobian @ world_to_camera[:, :3]
     full = covariance[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
-    image = linear @ full @ linear.transpose(1, 2) + LOW_PASS_VARIANCE * torch.eye(2, dtype=means.dtype)
+    sharp = linear @ full @ linear.transpose(1, 2)
+    image = sharp + LOW_PASS_VARIANCE * torch.eye(2, dtype=means.dtype)
+    ratio = _determinant(sharp) / _determinant(image)
+    compensation = torch.where(ratio > 0, torch.where(ratio > 0, ratio, 1).sqrt(), 0)
     centers = torch.stack([fx * x / z + cx - 0.5, fy * y / z + cy - 0.5], 1)
 
     middle = 0.5 * (image[:, 0, 0] + image[:, 1, 1])
-    largest = middle + (middle**2 - torch.linalg.det(image)).clamp_min(MIN_EIGENVALUE_GAP).sqrt()
+    largest = middle + (middle**2 - _determinant(image)).clamp_min(MIN_EIGENVALUE_GAP).sqrt()
     radii = torch.ceil(RADIUS_SIGMAS * largest.sqrt())
     size = means.new_tensor([width, height])
     on_image = ((centers - (size - 1) / 2).abs() <= radii[:, None] + size / 2).all(1)
-    return centers, image, z, torch.where(in_front & on_image, radii, 0).detach().to(torch.int32)
+    return centers, image, compensation, z, torch.where(in_front & on_image, radii, 0).detach().to(torch.int32)
 
 
 def _weights(
@@ -103,12 +114,15 @@ def rasterize(
     screen_points: torch.Tensor | None = None,
     near: float = 0.05,
     alpha_point_id: int = 0,
+    antialias: bool = False,
 ) -> Reference:
-    """The same as `diff_gaussian_rasterization.rasterize`, in the dtype of `means` and by autograd."""
+    """The same as `diff_gaussian_rasterization.rasterize` for one camera, in the dtype of `means` and by autograd."""
     covariance = covariances(rotations, scales)
-    centers, image_covariance, depths, radii = _project(
+    centers, image_covariance, compensation, depths, radii = _project(
         means, covariance, world_to_camera.to(means.dtype), intrinsics, width, height, near
     )
+    if antialias:
+        opacities = opacities * compensation[:, None]
     kept = torch.nonzero((radii > 0) & (opacities[:, 0] > 0))[:, 0]
     order = kept[torch.sort(depths[kept], stable=True).indices]
     splats = image_covariance[order], opacities[order], width, height

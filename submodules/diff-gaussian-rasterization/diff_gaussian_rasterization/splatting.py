@@ -14,7 +14,7 @@ MIN_EIGENVALUE_GAP = 0.1  # px^4, floor under the square of half the eigenvalues
 
 
 class Rasterization(NamedTuple):
-    """A rendered image."""
+    """A rendered image, or B of them with a leading dimension everywhere."""
 
     image: torch.Tensor  # [H,W,C] features, premultiplied by alpha: on black
     alpha: torch.Tensor  # [H,W] in 0..1

@@ -18,10 +18,10 @@ import torch
 
 from .arguments import ArgumentError, UnsupportedDevice
 from .cubins import Cubin, CudaSource
+from .parameters import ParameterLayout
 
 # Dynamic shared memory that a kernel may use without asking for it, bytes.
 _SHARED_BYTES_ALLOWED = 48 * 1024
-_POINTER_BYTES = 8
 
 # What every thread remembers: the devices whose context it has made current.
 _thread = threading.local()
@@ -69,14 +69,32 @@ class CudaModule:
         return self._objects[arch, names].get_kernel(name)
 
 
+class LaunchError(RuntimeError):
+    """The driver refused a launch, for example of more threads than a block may have."""
+
+
+class _Loaded:
+    """A kernel that is ready for one device."""
+
+    def __init__(self, kernel: Any) -> None:
+        from cuda.bindings import driver
+
+        self.kernel = kernel  # owns what `function` refers to
+        self.function = driver.CUfunction(int(kernel.handle))
+        self.start = driver.cuLaunchKernel
+        self.success = driver.CUresult.CUDA_SUCCESS
+        self.sizes = tuple(parameter.size for parameter in kernel.arguments_info)
+        self.shared_bytes = _SHARED_BYTES_ALLOWED
+        self.layouts: dict[tuple[type, ...], ParameterLayout] = {}
+
+
 class Kernel:
-    """One kernel of a CudaModule. It may run on any number of devices."""
+    """One kernel of a CudaModule. It may run on any number of devices and be launched by any number of threads."""
 
     def __init__(self, module: CudaModule, name: str) -> None:
         self.name = name
         self._module = module
-        self._loaded: dict[str, tuple[Any, tuple[int, ...]]] = {}
-        self._shared_bytes_granted: dict[int, int] = {}
+        self._loaded: dict[int, _Loaded] = {}
 
     def launch(self, grid: Dimensions, block: Dimensions, args: Sequence[Argument], shared_bytes: int = 0) -> None:
         """Start the kernel on torch's current stream of its tensors' device, without waiting.
@@ -90,67 +108,78 @@ class Kernel:
             shared_bytes: dynamic shared memory per block.
 
         Raises:
-            ArgumentError: number or sizes of the arguments do not match the kernel's, a tensor is not contiguous, or it
-                is on another device than the first.
+            ArgumentError: number or sizes of the arguments do not match the kernel's, a number does not fit, a tensor
+                is not contiguous, or it is on another device than the first.
             UnsupportedDevice: a tensor is not on a CUDA device, or the compiler is not installed.
             CompileError: the source does not compile.
+            LaunchError: the driver refuses the launch.
         """
         device = self._device(args)
-        if 0 in (grid if isinstance(grid, tuple) else (grid,)):
+        blocks, threads = _three(grid), _three(block)
+        if 0 in blocks:
             return
-        kernel, sizes = self._load(device)
-        values = [self._value(index, arg, device) for index, arg in enumerate(args)]
-        given = tuple(_POINTER_BYTES if isinstance(value, int) else value.itemsize for value in values)
-        if given != sizes:
-            raise ArgumentError(f"{self.name}: expected arguments of {sizes} bytes, got {given}")
-        from cuda.core import LaunchConfig, launch
+        loaded = self._loaded.get(device) or self._load(device)
+        types = tuple(map(type, args))
+        layout = loaded.layouts.get(types)
+        if layout is None:
+            layout = loaded.layouts[types] = ParameterLayout(self.name, types, loaded.sizes)
+        if shared_bytes > loaded.shared_bytes:
+            self._grant_shared_bytes(loaded, device, shared_bytes)
+        memory = layout.write(tuple(args), device)
+        try:
+            if torch._C._cuda_getDevice() == device:
+                status = _start(loaded, device, blocks, threads, shared_bytes, memory.address)
+            else:
+                with torch.cuda.device(device):
+                    status = _start(loaded, device, blocks, threads, shared_bytes, memory.address)
+        finally:
+            layout.release(memory)
+        if status != loaded.success:
+            raise LaunchError(f"{self.name}: {status.name} for {blocks} blocks of {threads} threads")
 
-        config = LaunchConfig(grid=grid, block=block, shmem_size=shared_bytes)
-        if shared_bytes > max(_SHARED_BYTES_ALLOWED, self._shared_bytes_granted.get(device.index, 0)):
-            self._grant_shared_bytes(kernel, device.index, shared_bytes)
-        with torch.cuda.device(device):
-            _bind_context(device.index)
-            launch(_stream(torch.cuda.current_stream().cuda_stream), config, kernel, *values)
-
-    def _device(self, args: Sequence[Argument]) -> torch.device:
+    def _device(self, args: Sequence[Argument]) -> int:
+        """Index of the first tensor's device."""
         for arg in args:
             if isinstance(arg, torch.Tensor):
-                if arg.device.type != "cuda":
+                if not arg.is_cuda:
                     raise UnsupportedDevice(f"{self.name}: expected CUDA tensors, got one on {arg.device}")
-                return arg.device
+                return arg.get_device()
         raise ArgumentError(f"{self.name}: expected at least one tensor among the arguments")
 
-    def _load(self, device: torch.device) -> tuple[Any, tuple[int, ...]]:
-        """The compiled kernel for `device` and the sizes of its parameters in bytes."""
-        arch = architecture(device.index)
-        if arch not in self._loaded:
-            kernel = self._module.load(self.name, arch)
-            self._loaded[arch] = kernel, tuple(parameter.size for parameter in kernel.arguments_info)
-        return self._loaded[arch]
+    def _load(self, device: int) -> _Loaded:
+        loaded = self._loaded[device] = _Loaded(self._module.load(self.name, architecture(device)))
+        return loaded
 
-    def _value(self, index: int, arg: Argument, device: torch.device) -> int | np.generic:
-        """What cuda.core passes on: an address as int, anything else as numpy scalar."""
-        if isinstance(arg, torch.Tensor):
-            if arg.device != device or not arg.is_contiguous():
-                state = f"on {arg.device}" if arg.device != device else "with gaps"
-                raise ArgumentError(f"{self.name}: argument {index} must be contiguous on {device}, got one {state}")
-            return arg.data_ptr()
-        if arg is None:
-            return 0
-        if isinstance(arg, np.generic):
-            return arg
-        if isinstance(arg, bool):
-            return np.bool_(arg)
-        return np.int32(arg) if isinstance(arg, int) else np.float32(arg)
-
-    def _grant_shared_bytes(self, kernel: Any, device_index: int, shared_bytes: int) -> None:
+    def _grant_shared_bytes(self, loaded: _Loaded, device: int, shared_bytes: int) -> None:
         from cuda.bindings import driver
 
         attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        (status,) = driver.cuKernelSetAttribute(attribute, shared_bytes, kernel.handle, driver.CUdevice(device_index))
+        (status,) = driver.cuKernelSetAttribute(attribute, shared_bytes, loaded.kernel.handle, driver.CUdevice(device))
         if status != driver.CUresult.CUDA_SUCCESS:
             raise ArgumentError(f"{self.name}: {shared_bytes} bytes of shared memory are more than the device has")
-        self._shared_bytes_granted[device_index] = shared_bytes
+        loaded.shared_bytes = shared_bytes
+
+
+def _start(
+    loaded: _Loaded,
+    device: int,
+    blocks: tuple[int, int, int],
+    threads: tuple[int, int, int],
+    shared_bytes: int,
+    parameters: int,
+) -> Any:
+    """Launch on the current stream of `device`, which is current, and return the driver's status."""
+    _bind_context(device)
+    stream = torch._C._cuda_getCurrentRawStream(device)
+    return loaded.start(loaded.function, *blocks, *threads, shared_bytes, stream, parameters, 0)[0]
+
+
+def _three(size: Dimensions) -> tuple[int, int, int]:
+    """Dimensions with ones for those that are not given."""
+    if isinstance(size, tuple):
+        x, y, z = size + (1, 1, 1)[len(size) :]
+        return x, y, z
+    return size, 1, 1
 
 
 def compile_only(
@@ -180,14 +209,6 @@ def _bind_context(device_index: int) -> None:
 
         Device(device_index).set_current()
         bound.add(device_index)
-
-
-@lru_cache(maxsize=256)
-def _stream(handle: int) -> Any:
-    """cuda.core's wrapper of a stream, which holds nothing but the handle."""
-    from cuda.core import Stream
-
-    return Stream.from_handle(handle)
 
 
 def _cpp(arg: int | bool | str) -> str:

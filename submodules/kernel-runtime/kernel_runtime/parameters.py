@@ -1,0 +1,93 @@
+"""Kernel arguments in the memory layout of the driver, prepared once for all launches with the same types."""
+
+import ctypes
+import struct
+from typing import Any
+
+import numpy as np
+import torch
+
+from .arguments import ArgumentError
+
+_POINTER = "P"
+
+
+class _Memory:
+    """Room for the arguments of one launch at a time, and the addresses of each for the driver."""
+
+    def __init__(self, size: int, offsets: list[int]) -> None:
+        self.bytes = ctypes.create_string_buffer(size)
+        start = ctypes.addressof(self.bytes)
+        self._pointers = (ctypes.c_void_p * len(offsets))(*(start + offset for offset in offsets))
+        self.address = ctypes.addressof(self._pointers)
+
+
+class ParameterLayout:
+    """Writes arguments of given types where the driver reads them.
+
+    Args:
+        kernel: its name, for messages.
+        types: of the arguments: tensors and None become pointers, numpy scalars keep their width, Python's int, float
+            and bool become int32, float32 and bool.
+        sizes: of the kernel's parameters in bytes.
+
+    Raises:
+        ArgumentError: the arguments do not match the parameters.
+    """
+
+    def __init__(self, kernel: str, types: tuple[type, ...], sizes: tuple[int, ...]) -> None:
+        codes = [_code(kernel, index, kind) for index, kind in enumerate(types)]
+        given = tuple(struct.calcsize(code) for code in codes)
+        if given != sizes:
+            raise ArgumentError(f"{kernel}: expected arguments of {sizes} bytes, got {given}")
+        self._kernel = kernel
+        self._tensors = [index for index, kind in enumerate(types) if issubclass(kind, torch.Tensor)]
+        self._nulls = [index for index, kind in enumerate(types) if kind is type(None)]
+        # Native alignment, which is that of kernel parameters.
+        self._struct = struct.Struct("".join(codes))
+        self._offsets = [struct.calcsize("".join(codes[: index + 1])) - size for index, size in enumerate(sizes)]
+        # Two threads never write the same memory: each launch takes one from here and puts it back.
+        self._free: list[_Memory] = []
+
+    def write(self, args: tuple[Any, ...], device: int) -> _Memory:
+        """The arguments in memory that is the caller's until `release`.
+
+        Raises:
+            ArgumentError: a tensor has gaps or is not on CUDA device `device`, or a number does not fit.
+        """
+        values = list(args)
+        for index in self._tensors:
+            tensor = values[index]
+            if tensor.get_device() != device or not tensor.is_contiguous():
+                state = f"on {tensor.device}" if tensor.get_device() != device else "with gaps"
+                raise ArgumentError(
+                    f"{self._kernel}: argument {index} must be contiguous on cuda:{device}, got one {state}"
+                )
+            values[index] = tensor.data_ptr()
+        for index in self._nulls:
+            values[index] = 0
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = _Memory(self._struct.size, self._offsets)
+        try:
+            self._struct.pack_into(memory.bytes, 0, *values)
+        except struct.error as error:
+            raise ArgumentError(f"{self._kernel}: a number does not fit its parameter: {error}") from error
+        return memory
+
+    def release(self, memory: _Memory) -> None:
+        """Give back what `write` returned."""
+        self._free.append(memory)
+
+
+def _code(kernel: str, index: int, kind: type) -> str:
+    """The letter of the struct module for an argument's type."""
+    if issubclass(kind, torch.Tensor) or kind is type(None):
+        return _POINTER
+    if issubclass(kind, np.number | np.bool_):
+        return np.dtype(kind).char
+    for plain, code in ((bool, "?"), (int, "i"), (float, "f")):
+        if issubclass(kind, plain):
+            return code
+    raise ArgumentError(f"{kernel}: argument {index} must be a tensor, a number or None, got {kind.__name__}")
