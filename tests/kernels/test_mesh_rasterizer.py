@@ -151,5 +151,7 @@ def test_wrong_arguments_are_named():
     fragments = mr.rasterize(vertices, faces, intrinsics, 8, 8)
     with pytest.raises(ArgumentError, match="attributes"):
         mr.interpolate(fragments, faces, vertices[:1])
+    with pytest.raises(ArgumentError, match="faces: expected the 40"):
+        mr.interpolate(fragments, faces[1:], vertices)
     with pytest.raises(ArgumentError, match="image"):
         mr.antialias(torch.zeros(2, 8, 9, 1), fragments, vertices, faces, intrinsics)

@@ -155,3 +155,9 @@ def test_repeated_runs_are_bit_identical():
         mask(leaf, faces).square().sum().backward()
         gradients.append(leaf.grad)
     assert torch.equal(*gradients)
+
+
+def test_faces_with_equal_corners_have_no_edges():
+    table = mr.edge_table(torch.tensor([[0, 1, 1], [2, 1, 0], [2, 2, 2], [1, 2, 3]]))
+    assert table.vertices.tolist() == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3]]
+    assert table.opposite.tolist() == [[2, -1], [1, -1], [0, 3], [2, -1], [1, -1]]

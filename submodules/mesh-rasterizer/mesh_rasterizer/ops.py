@@ -1,15 +1,18 @@
-"""The contract of the rasteriser: argument checks, dispatch by device, autograd."""
+"""The contract of the rasteriser: argument checks, dispatch by device, autograd.
+
+On CUDA devices nothing waits for the device but the first call and the first gradient with a faces tensor, which make
+its tables (see `topology`); later ones may be captured in a CUDA graph. All results are the same bits in every run.
+"""
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
-from kernel_runtime import ArgumentError, as_numpy, check_tensor, require_cpu
+from kernel_runtime import ArgumentError, check_tensor, device_of
+from torch.autograd.function import once_differentiable
 
-from . import cpu, cpu_antialias
-from .edges import edge_table
-
-# Rows that one task draws: enough tasks for the cores, few enough that going through all faces stays cheap.
-_BAND_ROWS = 64
+from . import cpu, cuda
+from .topology import Topology, topology
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,15 @@ class Fragments:
         barycentric: [B,H,W,3], perspective-correct weights of the face's corners, differentiable; 0 outside.
         depth: [B,H,W], camera z in the vertices' unit; inf outside. Not differentiable: interpolate z instead.
         near: the near distance it was drawn with.
+        bounds: [B,F,4] int32, first and last column, first and last row that each face may cover; the last before the
+            first where it covers none.
     """
 
     face_id: torch.Tensor
     barycentric: torch.Tensor
     depth: torch.Tensor
     near: float
+    bounds: torch.Tensor
 
 
 def rasterize(
@@ -41,24 +47,25 @@ def rasterize(
 
     Args:
         camera_vertices: [B,V,3] float32 in camera space (x right, y down, z forward).
-        faces: [F,3] int64 or int32, indices into V. A face with a corner nearer than `near` is dropped whole.
+        faces: [F,3] int64 or int32, indices into V. A face with a corner nearer than `near` is dropped whole. On CUDA
+            devices that indices are valid is left to the caller: checking would wait. Faces with others are dropped.
         intrinsics: [B,4] float32, (fx, fy, cx, cy) in pixels; pixel centres lie at integer + 0.5.
         width, height: of the images, in pixels.
         near: in the vertices' unit, positive.
 
     Raises:
-        ArgumentError: for a wrong shape, dtype, index or range; UnsupportedDevice off the CPU.
+        ArgumentError: for a wrong shape, dtype, index or range, or tensors on several devices.
     """
     vertices = check_tensor("camera_vertices", camera_vertices, (None, None, 3))
     intrinsics = check_tensor("intrinsics", intrinsics, (vertices.shape[0], 4))
-    faces = _check_faces(faces, vertices.shape[1])
+    backend = _backend("rasterize", vertices, faces, intrinsics)
+    tables = _check_faces(backend, faces, vertices.shape[1])
     if width < 1 or height < 1:
         raise ArgumentError(f"width, height: expected at least 1, got {width} x {height}")
     if near <= 0:
         raise ArgumentError(f"near: expected a positive distance, got {near}")
-    require_cpu("rasterize", vertices, faces, intrinsics)
-    face_id, barycentric, depth = _Rasterize.apply(vertices, faces, intrinsics, width, height, near)
-    return Fragments(face_id, barycentric, depth, near)
+    face_id, barycentric, depth, bounds = _Rasterize.apply(vertices, intrinsics, backend, tables, width, height, near)
+    return Fragments(face_id, barycentric, depth, near, bounds)
 
 
 def interpolate(fragments: Fragments, faces: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor:
@@ -67,15 +74,18 @@ def interpolate(fragments: Fragments, faces: torch.Tensor, attributes: torch.Ten
     Differentiable with respect to the attributes and, through the barycentrics, to the vertices.
 
     Raises:
-        ArgumentError: for a wrong shape, dtype or index; UnsupportedDevice off the CPU.
+        ArgumentError: for a wrong shape, dtype or index, or tensors on several devices.
     """
     batch = fragments.face_id.shape[0]
     shared = attributes.ndim == 2
     attributes = attributes[None] if shared else attributes
     attributes = check_tensor("attributes", attributes, (1 if shared else batch, None, None))
-    faces = _check_faces(faces, attributes.shape[1])
-    require_cpu("interpolate", attributes, faces, fragments.face_id)
-    return _Interpolate.apply(fragments.barycentric, attributes, fragments.face_id, faces)
+    backend = _backend("interpolate", attributes, faces, fragments.face_id)
+    tables = _check_faces(backend, faces, attributes.shape[1])
+    drawn = fragments.bounds.shape[1]
+    if len(faces) != drawn:
+        raise ArgumentError(f"faces: expected the {drawn} that the fragments were drawn from, got {len(faces)}")
+    return _Interpolate.apply(fragments.barycentric, attributes, fragments.face_id, fragments.bounds, backend, tables)
 
 
 def antialias(
@@ -97,94 +107,78 @@ def antialias(
     `rasterize`, the same that `fragments` came from.
 
     Raises:
-        ArgumentError: for a wrong shape, dtype or index; UnsupportedDevice off the CPU.
+        ArgumentError: for a wrong shape, dtype or index, or tensors on several devices.
     """
     batch, height, width = fragments.face_id.shape
     image = check_tensor("image", image, (batch, height, width, None))
     vertices = check_tensor("camera_vertices", camera_vertices, (batch, None, 3))
     intrinsics = check_tensor("intrinsics", intrinsics, (batch, 4))
-    _check_faces(faces, vertices.shape[1])
-    require_cpu("antialias", image, vertices, faces, intrinsics)
-    return _Antialias.apply(image, vertices, intrinsics, fragments.depth, edge_table(faces), fragments.near)
+    backend = _backend("antialias", image, vertices, faces, intrinsics, fragments.depth)
+    tables = _check_faces(backend, faces, vertices.shape[1])
+    return _Antialias.apply(image, vertices, intrinsics, fragments.depth, backend, tables, fragments.near)
 
 
-def _check_faces(faces: torch.Tensor, vertex_count: int) -> torch.Tensor:
-    """`faces` as contiguous int32, all indices valid."""
-    dtype = torch.int32 if isinstance(faces, torch.Tensor) and faces.dtype == torch.int32 else torch.int64
-    faces = check_tensor("faces", faces, (None, 3), dtype)
-    if faces.numel():
+def _backend(operation: str, *tensors: torch.Tensor) -> ModuleType:
+    """The kernels for the device of the tensors."""
+    return cpu if device_of(operation, *tensors) == "cpu" else cuda
+
+
+def _check_faces(backend: ModuleType, faces: torch.Tensor, vertex_count: int) -> Topology:
+    """The tables of `faces`, whose indices are checked where that costs no waiting for a device."""
+    dtype = torch.int32 if faces.dtype == torch.int32 else torch.int64
+    check_tensor("faces", faces, (None, 3), dtype)
+    if backend is cpu and faces.numel():
         low, high = torch.aminmax(faces)
         if low < 0 or high >= vertex_count:
             raise ArgumentError(f"faces: expected indices in [0, {vertex_count}), got {int(low)} to {int(high)}")
-    return faces.to(torch.int32)
+    return topology(faces)
 
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, vertices, faces, intrinsics, width, height, near):
-        batch = vertices.shape[0]
-        face_id = torch.full((batch, height, width), -1, dtype=torch.int64)
-        barycentric = torch.zeros(batch, height, width, 3)
-        depth = torch.full((batch, height, width), torch.inf)
-        bounds = torch.empty(batch, faces.shape[0], 4, dtype=torch.int32)
-        inputs = [as_numpy(tensor) for tensor in (vertices, faces, intrinsics)]
-        outputs = [as_numpy(tensor) for tensor in (face_id, barycentric, depth)]
-        cpu.rasterize(*inputs, near, as_numpy(bounds), _BAND_ROWS, *outputs)
-        ctx.save_for_backward(vertices, faces, intrinsics, face_id, barycentric)
-        ctx.mark_non_differentiable(face_id, depth)
-        return face_id, barycentric, depth
+    def forward(ctx, vertices, intrinsics, backend, tables, width, height, near):
+        outputs = backend.rasterize(vertices, tables, intrinsics, width, height, near)
+        face_id, barycentric, depth, bounds = outputs
+        ctx.save_for_backward(vertices, intrinsics, face_id, barycentric, bounds)
+        ctx.mark_non_differentiable(face_id, depth, bounds)
+        ctx.backend, ctx.tables = backend, tables
+        return outputs
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, _face_id_grad, barycentric_grad, _depth_grad):
-        vertices_grad = torch.zeros(ctx.saved_tensors[0].shape, dtype=torch.float64)
-        inputs = [as_numpy(tensor) for tensor in (*ctx.saved_tensors, barycentric_grad)]
-        cpu.rasterize_backward(*inputs, as_numpy(vertices_grad))
-        return vertices_grad.float(), None, None, None, None, None
+    @once_differentiable
+    def backward(ctx, _face_id_grad, barycentric_grad, *_):
+        vertices, *others = ctx.saved_tensors
+        vertices_grad = ctx.backend.rasterize_backward(vertices, ctx.tables, *others, barycentric_grad)
+        return vertices_grad, None, None, None, None, None, None
 
 
 class _Interpolate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, barycentric, attributes, face_id, faces):
-        values = torch.zeros(*face_id.shape, attributes.shape[2])
-        cpu.interpolate(*(as_numpy(tensor) for tensor in (face_id, barycentric, faces, attributes, values)))
-        ctx.save_for_backward(face_id, barycentric, faces, attributes)
-        return values
+    def forward(ctx, barycentric, attributes, face_id, bounds, backend, tables):
+        ctx.save_for_backward(barycentric, attributes, face_id, bounds)
+        ctx.backend, ctx.tables = backend, tables
+        return backend.interpolate(barycentric, attributes, face_id, tables)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx, values_grad):
-        face_id, barycentric, faces, attributes = ctx.saved_tensors
-        barycentric_grad = torch.zeros_like(barycentric)
-        attributes_grad = torch.zeros(face_id.shape[0], *attributes.shape[1:])
-        inputs = (face_id, barycentric, faces, attributes, values_grad, barycentric_grad, attributes_grad)
-        cpu.interpolate_backward(*(as_numpy(tensor) for tensor in inputs))
-        if attributes.shape[0] == 1:
-            attributes_grad = attributes_grad.sum(0, keepdim=True)
-        return barycentric_grad, attributes_grad, None, None
+        grads = ctx.backend.interpolate_backward(*ctx.saved_tensors, ctx.tables, values_grad)
+        return *grads, None, None, None, None
 
 
 class _Antialias(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, image, vertices, intrinsics, depth, edges, near):
-        batch, height, width = depth.shape
-        crossing = torch.zeros(batch, 2, height, width)
-        owner = torch.full((batch, 2, height, width), -1, dtype=torch.int32)
-        cpu_antialias.find_crossings(
-            as_numpy(vertices), *edges, as_numpy(intrinsics), near, *(as_numpy(t) for t in (depth, crossing, owner))
-        )
-        output = image.detach().clone()
-        cpu_antialias.blend(*(as_numpy(tensor) for tensor in (image, crossing, owner, output)))
-        ctx.save_for_backward(image, vertices, intrinsics, crossing, owner)
-        ctx.edge_vertices = edges.vertices
-        return output
+    def forward(ctx, image, vertices, intrinsics, depth, backend, tables, near):
+        crossings = backend.find_crossings(vertices, tables, intrinsics, depth, near)
+        ctx.save_for_backward(image, vertices, intrinsics, *crossings)
+        ctx.backend, ctx.tables, ctx.near = backend, tables, near
+        return backend.blend(image, crossings)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx, output_grad):
-        image, vertices, intrinsics, crossing, owner = (as_numpy(tensor) for tensor in ctx.saved_tensors)
-        image_grad = output_grad.contiguous().clone()
-        vertices_grad = torch.zeros(vertices.shape, dtype=torch.float64)
-        gradients = [as_numpy(tensor) for tensor in (output_grad, image_grad, vertices_grad)]
-        cpu_antialias.blend_backward(image, vertices, ctx.edge_vertices, intrinsics, crossing, owner, *gradients)
-        return image_grad, vertices_grad.float(), None, None, None, None
+        image, vertices, intrinsics, *crossings = ctx.saved_tensors
+        grads = ctx.backend.blend_backward(
+            image, vertices, ctx.tables, intrinsics, ctx.backend.Crossings(*crossings), ctx.near, output_grad
+        )
+        return *grads, None, None, None, None, None

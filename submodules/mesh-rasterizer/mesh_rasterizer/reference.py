@@ -2,8 +2,8 @@
 
 import torch
 
-from .edges import edge_table
 from .ops import Fragments
+from .topology import edge_table
 
 
 def _rays(intrinsics: torch.Tensor, width: int, height: int) -> torch.Tensor:
@@ -52,7 +52,8 @@ def rasterize(
         face_ids.append(face_id)
         barycentrics.append(barycentric)
         depths.append(best)
-    return Fragments(torch.stack(face_ids), torch.stack(barycentrics), torch.stack(depths), near)
+    bounds = torch.tensor([0, width - 1, 0, height - 1], dtype=torch.int32).expand(len(face_ids), len(faces), 4)
+    return Fragments(torch.stack(face_ids), torch.stack(barycentrics), torch.stack(depths), near, bounds)
 
 
 def interpolate(fragments: Fragments, faces: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor:
