@@ -38,7 +38,8 @@ def test_gaussians_agree_with_the_reference(points: int):
     mine = pose_gaussians(table, mesh[3].float().cuda(), mesh[2].float().cuda())
     assert_near((mine.means, *mine[2:]), (exact[0], *exact[2:]), 1e-5)
     sign = torch.sign((mine.rotations.double().cpu() * exact[1]).sum(1, keepdim=True))
-    assert_near((mine.rotations,), (sign * exact[1],), 2e-5)
+    # A component near 0 is the root of a difference: float32 leaves it the root of its rounding.
+    assert_near((mine.rotations,), (sign * exact[1],), 3e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 7, 16, 31, 32, 33, 70])
