@@ -5,7 +5,7 @@ import math
 import numba
 import pytest
 import torch
-from diff_gaussian_rasterization import rasterize, reference
+from diff_gaussian_rasterization import camera_depths, rasterize, reference
 from diff_gaussian_rasterization.splatting import tan_limits
 from kernel_runtime import ArgumentError, UnsupportedDevice
 
@@ -132,18 +132,74 @@ def test_the_limits_of_the_jacobian_are_upstreams_for_a_centred_camera():
     assert (high - low, high + low) == pytest.approx((2.6 * tangent, -2 * 8 * tangent / 32))
 
 
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize(("points", "channels", "alpha_point_id"), CASES)
-def test_the_cpu_agrees_with_the_float64_reference(points: int, channels: int, alpha_point_id: int):
+def test_the_cpu_agrees_with_the_float64_reference(points: int, channels: int, alpha_point_id: int, antialias: bool):
     scene = random_scene(points, channels)
-    camera = TILTED, INTRINSICS, WIDTH, HEIGHT
-    result = rasterize(*scene, *camera, alpha_point_id=alpha_point_id)
-    truth = reference.rasterize(*(t.double() for t in scene), *camera, alpha_point_id=alpha_point_id)
+    camera, options = (TILTED, INTRINSICS, WIDTH, HEIGHT), {"alpha_point_id": alpha_point_id, "antialias": antialias}
+    result = rasterize(*scene, *camera, **options)
+    truth = reference.rasterize(*(t.double() for t in scene), *camera, **options)
     assert truth.alpha.mean() > 0.1
     assert (truth.radii == 0).any()
     # float32 blending of features of order 1; no pixel of these scenes lies within rounding of a threshold.
     assert torch.allclose(result.image.double(), truth.image, rtol=0, atol=5e-6)
     assert torch.allclose(result.alpha.double(), truth.alpha, rtol=0, atol=3e-6)
     assert torch.equal(result.radii, truth.radii)
+
+
+@pytest.mark.parametrize("render", [rasterize, reference.rasterize])
+def test_antialiasing_keeps_the_sum_over_the_pixels_what_it_is_without_the_low_pass(render):
+    focal, opacity, size = 50.0, 0.9, 33
+    camera = IDENTITY, (focal, focal, size / 2, size / 2), size, size
+    rounds = {False: [], True: []}
+    for depth in (2.0, 4.0, 8.0):
+        for sigma in (0.02, 0.04):
+            variance = (focal * sigma / depth) ** 2
+            for antialias, sums in rounds.items():
+                alpha = render(*balls([depth], opacity, sigma), *camera, antialias=antialias).alpha
+                factor = variance / (variance + 0.3) if antialias else 1.0
+                # The integral of what exceeds 1/255 of a Gaussian of this peak and covariance. A sum over pixels is not
+                # an integral: it differs by 2 exp(-2 pi^2 0.3) = 0.5 %, and at the edge by a few pixels of 1/255.
+                integral = 2 * math.pi * (variance + 0.3) * (opacity * factor - 1 / 255)
+                assert alpha.sum().item() == pytest.approx(integral, rel=0.03)
+                sums.append(alpha.sum().item() / variance)
+    # Per image of its own size, a Gaussian weighs the same from everywhere, but for what 1/255 cuts off.
+    assert max(rounds[True]) / min(rounds[True]) < 1.1
+    assert max(rounds[False]) / min(rounds[False]) > 10
+
+
+def test_antialiasing_leaves_large_gaussians_alone_and_drops_those_without_area():
+    camera = IDENTITY, INTRINSICS, WIDTH, HEIGHT
+    large = balls([1.0], 0.7, sigma=5.0)
+    assert torch.allclose(rasterize(*large, *camera, antialias=True).alpha, rasterize(*large, *camera).alpha, rtol=1e-4)
+    point, disc = balls([1.0], 0.7, sigma=0.0), balls([1.0], 0.7)
+    disc[2][0, 0] = 0.0  # seen along its plane
+    for scene in (point, disc):
+        assert rasterize(*scene, *camera).alpha.any()
+        assert not rasterize(*scene, *camera, antialias=True).alpha.any()
+
+
+@pytest.mark.parametrize("render", [rasterize, reference.rasterize])
+def test_depth_is_a_feature(render):
+    scene = balls([1.0, 3.0], 0.6)
+    means = scene[0].requires_grad_()
+    features = camera_depths(means, IDENTITY)
+    assert features.tolist() == [[1.0], [3.0]]
+    result = render(*scene[:4], features, IDENTITY, (50, 50, 8.5, 8.5), 17, 17)
+    assert result.image[8, 8, 0].item() == pytest.approx(0.6 * 1 + 0.4 * 0.6 * 3, rel=ROUNDING)
+    result.image[8, 8, 0].backward()
+    # In the middle of the splats their place and size do not matter: only the feature does.
+    assert means.grad.flatten().tolist() == pytest.approx([0, 0, 0.6, 0, 0, 0.24], rel=ROUNDING, abs=1e-6)
+
+
+def test_camera_depths_are_those_of_the_camera():
+    means = random_scene(10, 1)[0].requires_grad_()
+    cameras = torch.stack([TILTED, IDENTITY]).double()
+    depths = camera_depths(means.expand(2, -1, -1), cameras)
+    assert depths.shape == (2, 10, 1)
+    assert torch.allclose(depths[0, :, 0], means @ TILTED[2, :3] + TILTED[2, 3])
+    depths[0].sum().backward()
+    assert torch.allclose(means.grad, TILTED[2, :3].expand(10, 3))
 
 
 def loss_gradients(scene: Scene, **options) -> tuple[torch.Tensor, ...]:
@@ -181,12 +237,41 @@ def test_gaussians_behind_the_camera_or_near_it_are_culled():
     assert not rasterize(*scene, IDENTITY, INTRINSICS, WIDTH, HEIGHT, near=0.07).radii.any()
 
 
+def test_one_gaussian_is_enough():
+    scene = tuple(tensor[:1] for tensor in random_scene(1, 3))
+    scene[0][:] = 0
+    result = rasterize(*scene, TILTED, INTRINSICS, WIDTH, HEIGHT)
+    truth = reference.rasterize(*(t.double() for t in scene), TILTED, INTRINSICS, WIDTH, HEIGHT)
+    assert result.alpha.any()
+    assert torch.allclose(result.image.double(), truth.image, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 30.0, 1e6, 1e18])
-def test_extreme_sizes_stay_finite(scale: float):
+def test_extreme_sizes_stay_finite(scale: float, antialias: bool):
     scene = list(random_scene(40, 3))
     scene[2] = torch.full_like(scene[2], scale)
     scene[2][::3, 0] *= 1e-3
-    assert all(tensor.isfinite().all() for tensor in loss_gradients(tuple(scene)))
+    assert all(tensor.isfinite().all() for tensor in loss_gradients(tuple(scene), antialias=antialias))
+
+
+def test_the_reference_of_gaussians_without_area_or_behind_the_camera_is_finite():
+    scene = [tensor.double() for tensor in random_scene(40, 3)]
+    scene[2][::2] = 0
+    scene[2][1, 1:] = 0
+    inputs = [tensor.requires_grad_() for tensor in scene]
+    result = reference.rasterize(*inputs, TILTED, INTRINSICS, WIDTH, HEIGHT, antialias=True)
+    assert (result.radii == 0).any()
+    (result.image.square().sum() + result.alpha.sum()).backward()
+    assert all(tensor.grad.isfinite().all() for tensor in inputs)
+
+
+def test_tensors_with_gaps_are_accepted():
+    scene = random_scene(200, 3)
+    spread = [torch.stack([tensor, tensor], -1)[..., 0] for tensor in scene]
+    assert not spread[0].is_contiguous()
+    camera = INTRINSICS, WIDTH, HEIGHT
+    assert torch.equal(rasterize(*spread, TILTED.T.contiguous().T, *camera)[0], rasterize(*scene, TILTED, *camera)[0])
 
 
 def test_one_broken_gaussian_does_not_spoil_the_others():
@@ -196,8 +281,10 @@ def test_one_broken_gaussian_does_not_spoil_the_others():
     broken[0][0], broken[0][1], broken[1][2], broken[2][3], broken[3][4] = math.nan, math.inf, math.nan, math.inf, 0.0
     results = loss_gradients(broken)
     assert torch.equal(results[0], kept[0])
-    assert torch.equal(results[2][5:], kept[2])
-    assert all(tensor[:5].isfinite().all() for tensor in (results[2], *results[5:]))
+    assert all(torch.equal(have[5:], want) for have, want in zip(results[2:], kept[2:], strict=True))
+    assert all(tensor.isfinite().all() for tensor in results)
+    truth = reference.rasterize(*(tensor.double() for tensor in broken), TILTED, INTRINSICS, WIDTH, HEIGHT)
+    assert torch.allclose(truth.image, kept[0].double(), atol=5e-6)
 
 
 def test_a_splat_larger_than_the_image_covers_every_pixel():
@@ -210,12 +297,18 @@ def test_a_splat_larger_than_the_image_covers_every_pixel():
     ("position", "value", "message"),
     [
         (0, torch.zeros(2, 4), "means: expected shape"),
+        (0, torch.zeros(2), r"means: expected shape \[P, 3\], or \[B, P, 3\]"),
+        (0, [[0.0, 0, 1], [0, 0, 2]], "means: expected a tensor, got list"),
+        (0, torch.zeros(2, 3, dtype=torch.float64), "means: expected torch.float32"),
         (1, torch.zeros(2, 3), "rotations: expected shape"),
         (2, torch.zeros(2, 3, dtype=torch.float64), "scales: expected torch.float32"),
         (3, torch.zeros(2), "opacities: expected shape"),
         (5, torch.eye(4), "world_to_camera: expected shape"),
         (5, torch.eye(4)[:3].requires_grad_(), "no gradient for the camera"),
         (6, (0.0, 1.0, 1.0, 1.0), "intrinsics: expected"),
+        (6, torch.tensor([9.0, math.nan, 1.0, 1.0]), "intrinsics: expected finite"),
+        (6, torch.ones(4).requires_grad_(), "intrinsics: the rasteriser has no gradient"),
+        (6, torch.ones(2, 4), r"intrinsics: expected shape \[4\]"),
         (7, 0, "expected at least 1 pixel"),
     ],
 )

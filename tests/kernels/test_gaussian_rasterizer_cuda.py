@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from diff_gaussian_rasterization import GaussianRasterizer, rasterize, reference
+from diff_gaussian_rasterization import GaussianRasterizer, cuda, rasterize, reference
 from kernel_runtime import ArgumentError, UnsupportedDevice
 from test_gaussian_rasterizer import CASES, HEIGHT, IDENTITY, INTRINSICS, TILTED, WIDTH, Scene, balls, random_scene
+from test_gaussian_rasterizer_batch import CAMERAS, LENSES, check_every_camera_is_as_alone, scenes
 from test_gaussian_rasterizer_gradients import gradients
 from test_gaussian_rasterizer_upstream import upstream_settings
 
@@ -19,6 +20,7 @@ pytestmark = [
 CUDA_CASES = [*CASES, (60, 20, 3), (80, 4, 0), (80, 8, 0), (80, 16, 0), (2000, 3, 0)]
 CAPACITY = 20_000
 CAMERA = TILTED, INTRINSICS, WIDTH, HEIGHT
+FORWARD = IDENTITY + torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 2.0]])
 
 
 def on_gpu(tensors, device: str = "cuda") -> tuple[torch.Tensor, ...]:
@@ -43,14 +45,15 @@ def outputs_and_gradients(scene: Scene, **options) -> list[torch.Tensor]:
     return [result.image.detach(), result.alpha.detach(), *(tensor.grad for tensor in inputs)]
 
 
-@pytest.mark.parametrize("capacity", [None, CAPACITY])
+@pytest.mark.parametrize(("capacity", "antialias"), [(None, False), (CAPACITY, True)])
 @pytest.mark.parametrize(("points", "channels", "alpha_point_id"), CUDA_CASES)
 def test_the_gpu_agrees_with_the_float64_reference(
-    points: int, channels: int, alpha_point_id: int, capacity: int | None
+    points: int, channels: int, alpha_point_id: int, capacity: int | None, antialias: bool
 ):
     scene = random_scene(points, channels)
-    result = rasterize_on_gpu(*scene, *CAMERA, alpha_point_id=alpha_point_id, capacity=capacity)
-    truth = reference.rasterize(*(t.double() for t in scene), *CAMERA, alpha_point_id=alpha_point_id)
+    options = {"alpha_point_id": alpha_point_id, "antialias": antialias}
+    result = rasterize_on_gpu(*scene, *CAMERA, capacity=capacity, **options)
+    truth = reference.rasterize(*(t.double() for t in scene), *CAMERA, **options)
     # float32 blending of features of order 1; no pixel of these scenes lies within rounding of a threshold.
     assert torch.allclose(result.image.double(), truth.image, rtol=0, atol=5e-6)
     assert torch.allclose(result.alpha.double(), truth.alpha, rtol=0, atol=3e-6)
@@ -58,12 +61,15 @@ def test_the_gpu_agrees_with_the_float64_reference(
     assert 0 < result.instances.item() < CAPACITY
 
 
-@pytest.mark.parametrize("capacity", [None, CAPACITY])
+@pytest.mark.parametrize(("capacity", "antialias"), [(None, True), (CAPACITY, False)])
 @pytest.mark.parametrize(("points", "channels", "alpha_point_id"), CUDA_CASES)
-def test_gradients_agree_with_the_reference(points: int, channels: int, alpha_point_id: int, capacity: int | None):
+def test_gradients_agree_with_the_reference(
+    points: int, channels: int, alpha_point_id: int, capacity: int | None, antialias: bool
+):
     scene = random_scene(points, channels)
-    ours = gradients(rasterize_on_gpu, scene, torch.float32, alpha_point_id=alpha_point_id, capacity=capacity)
-    truth = gradients(reference.rasterize, scene, torch.float64, alpha_point_id=alpha_point_id)
+    options = {"alpha_point_id": alpha_point_id, "antialias": antialias}
+    ours = gradients(rasterize_on_gpu, scene, torch.float32, capacity=capacity, **options)
+    truth = gradients(reference.rasterize, scene, torch.float64, **options)
     names = "means", "rotations", "scales", "opacities", "features", "screen points"
     for name, have, want in zip(names, ours, truth, strict=True):
         # float32 sums over up to 1000 pixels, with cancellation between pixels of random sign.
@@ -87,6 +93,54 @@ def test_equal_depths_blend_in_the_order_of_their_index():
     # A relative error of 1e-7 in each of 600 factors.
     expected = [0.01 * 0.99**i for i in range(600)]
     assert result.image[8, 8].tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def check_order_of_depths(device: str, points: int) -> None:
+    """The sort by depth is the stable sort of what tiles see, for many Gaussians, equal depths and none at all."""
+    scene = random_scene(points, 1)
+    batch = [torch.stack([tensor, tensor, tensor]).to(device) for tensor in scene]
+    batch[0][1, :, 2] = (10 * batch[0][1, :, 2]).round() / 10  # few depths, each many times
+    batch[0][2, :, 2] += 100  # one value of the highest digit
+    matrices = torch.stack([TILTED, FORWARD, FORWARD]).double().to(device)
+    view = cuda.View.create(matrices, INTRINSICS, WIDTH, HEIGHT, 0.05, antialias=False)
+    projected = cuda._project(batch[0], tuple(batch[1:3]), batch[3], view)
+    order, seen = cuda._sort(projected, view)
+    for camera in range(3):
+        kept = torch.nonzero(projected.tile_counts[camera] > 0)[:, 0]
+        sorted_depths = torch.sort(projected.depths[camera][kept], stable=True)
+        assert seen[camera] == len(kept)
+        assert torch.equal(order[camera, : len(kept)].long(), kept[sorted_depths.indices] + camera * points)
+        assert points < 100 or len(kept) > points / 10
+    assert points < 100 or len(projected.depths[1].unique()) < 30
+
+
+@pytest.mark.parametrize("points", [1, 2048, 20_000, 300_000])
+def test_the_order_of_depths_is_that_of_a_stable_sort(points: int):
+    check_order_of_depths("cuda", points)
+
+
+@pytest.mark.parametrize("channels", [3, 20])
+def test_every_camera_of_a_batch_is_as_alone(channels: int):
+    check_every_camera_is_as_alone("cuda", channels, antialias=True, alpha_point_id=50)
+
+
+def test_a_batch_is_captured_with_its_cameras():
+    batch = on_gpu(torch.stack(tensors) for tensors in zip(*scenes(), strict=True))
+    matrices, lenses = CAMERAS.cuda(), LENSES.cuda()
+
+    def render() -> torch.Tensor:
+        return rasterize(*batch, matrices, lenses, WIDTH, HEIGHT, capacity=CAPACITY).image
+
+    expected = [render(), rasterize(*batch, CAMERAS.flip(0), LENSES.flip(0), WIDTH, HEIGHT).image]
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        image = render()
+    for order, want in enumerate(expected):
+        if order == 1:
+            matrices.copy_(CAMERAS.flip(0))
+            lenses.copy_(LENSES.flip(0))
+        graph.replay()
+        assert torch.equal(image, want)
 
 
 def test_a_large_image_agrees_with_the_cpu():
@@ -198,12 +252,13 @@ def test_few_gaussians(points: int):
     assert [tuple(g.shape) for g in grads] == [(points, n) for n in (3, 4, 3, 1, 3)]
 
 
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 30.0, 1e6, 1e18])
-def test_extreme_sizes_stay_finite(scale: float):
+def test_extreme_sizes_stay_finite(scale: float, antialias: bool):
     scene = list(random_scene(40, 3))
     scene[2] = torch.full_like(scene[2], scale)
     scene[2][::3, 0] *= 1e-3
-    assert all(tensor.isfinite().all() for tensor in outputs_and_gradients(on_gpu(scene)))
+    assert all(tensor.isfinite().all() for tensor in outputs_and_gradients(on_gpu(scene), antialias=antialias))
     expected = rasterize(*scene, *CAMERA)
     assert torch.equal(rasterize_on_gpu(*scene, *CAMERA).radii, expected.radii)
 

@@ -30,7 +30,8 @@ def gradients(
     return [tensor.grad for tensor in inputs]
 
 
-def test_the_reference_agrees_with_finite_differences():
+@pytest.mark.parametrize("antialias", [False, True])
+def test_the_reference_agrees_with_finite_differences(antialias: bool):
     scene = random_scene(8, 2)
     scene[0].mul_(0.6)
     scene[2].mul_(3)
@@ -39,19 +40,21 @@ def test_the_reference_agrees_with_finite_differences():
     weights = torch.randn(9, 10, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
     def loss(*tensors: torch.Tensor) -> torch.Tensor:
-        result = reference.rasterize(*tensors, *camera, alpha_point_id=2)
+        result = reference.rasterize(*tensors, *camera, alpha_point_id=2, antialias=antialias)
         return (result.image * weights[..., :2]).sum() + (result.alpha * weights[..., 2]).sum()
 
-    assert reference.rasterize(*inputs, *camera).alpha.max() > 0.3
+    assert reference.rasterize(*inputs, *camera, antialias=antialias).alpha.max() > 0.3
     # The steps of 1e-6 cross no threshold of alpha in this scene.
     assert torch.autograd.gradcheck(loss, inputs, eps=1e-6, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize(("points", "channels", "alpha_point_id"), CASES)
-def test_the_cpu_agrees_with_the_reference(points: int, channels: int, alpha_point_id: int):
+def test_the_cpu_agrees_with_the_reference(points: int, channels: int, alpha_point_id: int, antialias: bool):
     scene = random_scene(points, channels)
-    ours = gradients(rasterize, scene, torch.float32, alpha_point_id=alpha_point_id)
-    truth = gradients(reference.rasterize, scene, torch.float64, alpha_point_id=alpha_point_id)
+    options = {"alpha_point_id": alpha_point_id, "antialias": antialias}
+    ours = gradients(rasterize, scene, torch.float32, **options)
+    truth = gradients(reference.rasterize, scene, torch.float64, **options)
     names = "means", "rotations", "scales", "opacities", "features", "screen points"
     for name, have, want in zip(names, ours, truth, strict=True):
         # float32 sums over up to 1000 pixels, with cancellation between pixels of random sign.

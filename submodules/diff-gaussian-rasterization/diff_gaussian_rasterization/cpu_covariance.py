@@ -49,10 +49,14 @@ def covariances_backward(rotations, scales, grad_covariances, grad_rotations, gr
     """Gradients [P,4] and [P,3] from those of the upper triangles [P,6].
 
     With L = R diag(s) and the symmetric gradient G of the covariance L L^T, dL = 2 G L. The quaternion gradient is
-    that of the unnormalised formula.
+    that of the unnormalised formula. Gaussians that nothing depends on get zeros even where they are not finite.
     """
     g = np.empty((3, 3), np.float64)
     for p in range(scales.shape[0]):
+        grad_rotations[p, :] = 0
+        grad_scales[p, :] = 0
+        if not grad_covariances[p].any():
+            continue
         w, x, y, z = _quaternion(rotations, p)
         r = _rotation(w, x, y, z)
         xx, xy, xz = grad_covariances[p, 0], 0.5 * grad_covariances[p, 1], 0.5 * grad_covariances[p, 2]

@@ -44,11 +44,15 @@ _UNPROJECT = {n: _PROJECT_BACKWARD.kernel("project_backward", n) for n in CHANNE
 class View:
     """One or several pinhole cameras with images of one size, as the kernels take them."""
 
+    batch: tuple[int, ...]  # () for one camera, (B,) for B cameras
+    cameras: int
     world_to_camera: torch.Tensor  # [...,3,4] float64
     intrinsics: torch.Tensor | None  # [...,4] float64, or None for those of `lens` in all cameras
     lens: tuple[np.float64, ...]  # fx, fy, cx, cy
     width: int
     height: int
+    tile_rows: int
+    tile_columns: int
     near: np.float64  # metres
     antialias: bool
 
@@ -62,26 +66,13 @@ class View:
         near: float,
         antialias: bool,
     ) -> "View":
+        batch = tuple(world_to_camera.shape[:-2])
         own = intrinsics if isinstance(intrinsics, torch.Tensor) else None
         lens = (0.0,) * 4 if isinstance(intrinsics, torch.Tensor) else intrinsics
-        return cls(world_to_camera, own, tuple(map(np.float64, lens)), width, height, np.float64(near), antialias)
-
-    @property
-    def batch(self) -> tuple[int, ...]:
-        """[] for one camera, [B] for B cameras."""
-        return tuple(self.world_to_camera.shape[:-2])
-
-    @property
-    def cameras(self) -> int:
-        return math.prod(self.batch)
-
-    @property
-    def tile_rows(self) -> int:
-        return -(-self.height // TILE)
-
-    @property
-    def tile_columns(self) -> int:
-        return -(-self.width // TILE)
+        return cls(
+            batch, math.prod(batch), world_to_camera, own, tuple(map(np.float64, lens)), width, height,
+            -(-height // TILE), -(-width // TILE), np.float64(near), antialias,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,7 +128,8 @@ def _project(means: torch.Tensor, shape: tuple[torch.Tensor, ...], opacities: to
     batch, points = means.shape[:-1], means.shape[-2]
     sizes = [2, 1, *(view.cameras * DIGITS * n for n in (BINS, 1, BINS * _sort_tiles(points)))]
     splats = means.new_empty(*batch, SPLAT_FLOATS)
-    depths, radii, tile_counts = (means.new_empty(batch, dtype=torch.int32) for _ in range(3))
+    radii = means.new_empty(batch, dtype=torch.int32)
+    depths, tile_counts = radii.new_empty(2, *batch).unbind()
     bases = means.new_empty(batch, dtype=torch.int64)
     counters = means.new_zeros(sum(sizes), dtype=torch.int32).split(sizes)
     next_row, _, histograms, *_ = counters

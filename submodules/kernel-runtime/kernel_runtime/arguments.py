@@ -28,12 +28,12 @@ def check_tensor(
     """
     if not isinstance(tensor, torch.Tensor):
         raise ArgumentError(f"{name}: expected a tensor, got {type(tensor).__name__}")
-    expected = "[" + ", ".join("*" if size is None else str(size) for size in shape) + "]"
     fits = tensor.ndim == len(shape) and all(
         want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
     )
     if not fits:
-        raise ArgumentError(f"{name}: expected shape {expected}, got {list(tensor.shape)}")
+        expected = ", ".join("*" if size is None else str(size) for size in shape)
+        raise ArgumentError(f"{name}: expected shape [{expected}], got {list(tensor.shape)}")
     if tensor.dtype != dtype:
         raise ArgumentError(f"{name}: expected {dtype}, got {tensor.dtype}")
     if device is not None and tensor.device != device:
