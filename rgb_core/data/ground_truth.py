@@ -12,6 +12,7 @@ from .pixels import load_rgba
 from .ply import read_ply
 from .records import Record, read_json
 
+_COEFFICIENTS = "coefficients.json"
 _PER_FRAME = {"mesh": ".ply", "albedo": ".png", "normal": ".png"}
 
 
@@ -89,13 +90,18 @@ class GroundTruth:
             image = downsample(image, *size)
         return torch.cat([torch.nn.functional.normalize(image[..., :3], dim=-1), image[..., 3:]], -1)
 
+    @property
+    def has_coefficients(self) -> bool:
+        """Whether the exact coefficients are known."""
+        return (self.folder / _COEFFICIENTS).is_file()
+
     def coefficients(self) -> Coefficients:
         """The exact coefficients of all frames.
 
         Raises:
             InputError: when the file is missing or malformed.
         """
-        path = self.folder / "coefficients.json"
+        path = self.folder / _COEFFICIENTS
         record = Record(read_json(path), str(path))
         frames = Record(record.get("frames"), f"{path}, frames")
         parsed = {name: Record(values, f"{path}, frame {name}") for name, values in frames.values.items()}

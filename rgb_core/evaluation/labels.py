@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 SKIN = (1, 7, 8, 10, 12, 13, 14)  # skin, ears, nose, lips, neck
+NECK = (14,)
 HAIR = (17,)
 
 

@@ -29,8 +29,7 @@ class MeshDistances:
 
     def __init__(self) -> None:
         self._to_fit: list[Tensor] = []
-        self._skin: list[Tensor] = []
-        self._hair: list[Tensor] = []
+        self._labelled: list[tuple[Tensor, Tensor]] = []
         self._face_to_truth: list[Tensor] = []
         self._overlap: list[float] = []
 
@@ -51,9 +50,7 @@ class MeshDistances:
         distance = surface_distance(true.vertices, MeshBvh(fitted.vertices, fitted.faces))
         self._to_fit.append(distance)
         if labels is not None:
-            seen = visible_labels(true.vertices, true_bvh, camera, labels)
-            self._skin.append(distance[has_label(seen, SKIN)])
-            self._hair.append(distance[has_label(seen, HAIR)])
+            self._labelled.append((distance, visible_labels(true.vertices, true_bvh, camera, labels)))
         self._face_to_truth.append(surface_distance(fitted.vertices[region == SKIN_REGION], true_bvh))
         self._overlap.append(silhouette_iou(fitted, camera, matte))
 
@@ -63,11 +60,15 @@ class MeshDistances:
         return {
             "mean_mm": _mean_mm(self._to_fit),
             "p95_mm": float(np.percentile(to_fit, 95)) * _MILLIMETRES if len(to_fit) else None,
-            "skin_mean_mm": _mean_mm(self._skin),
-            "hair_mean_mm": _mean_mm(self._hair),
+            "skin_mean_mm": self.part_mean_mm(SKIN),
+            "hair_mean_mm": self.part_mean_mm(HAIR),
             "face_to_truth_mm": _mean_mm(self._face_to_truth),
             "silhouette_iou": sum(self._overlap) / len(self._overlap) if self._overlap else None,
         }
+
+    def part_mean_mm(self, wanted: tuple[int, ...]) -> float | None:
+        """Mean distance in mm of the true vertices seen on pixels with one of the labels `wanted`; None if none was."""
+        return _mean_mm([distance[has_label(seen, wanted)] for distance, seen in self._labelled])
 
 
 def surface_distance(points: Tensor, bvh: MeshBvh) -> Tensor:

@@ -1,0 +1,94 @@
+"""How right a stage-1 mesh and its refined tracking are, against the ground truth of a dataset that has it."""
+
+import math
+
+import mesh_rasterizer
+import torch
+from torch import Tensor
+
+from ..data import Dataset, Frame
+from ..data.ground_truth import Coefficients
+from ..geometry import Geometry
+from ..heads import HeadModel, axis_angle_to_matrix, vertex_normals
+from ..progress import Progress
+from .labels import NECK
+from .normals import NormalAngles
+from .surfaces import SKIN_REGION, MeshDistances, Surface
+from .truth import find_truth
+
+_MM = 1000.0
+
+
+def measure_geometry(
+    dataset: Dataset, geometry: Geometry, progress: Progress, size: tuple[int, int] | None = None
+) -> dict[str, float]:
+    """Scores of the posed mesh on the test frames with a true mesh or true normals, and of the refined tracking.
+
+    Args:
+        geometry: on the CPU.
+        size: (width, height) of the pictures that are compared; the dataset's own if None.
+
+    Returns:
+        mesh and normals as in metrics.json, neck_mean_mm (true vertices seen on pixels labelled neck to the mesh), and
+        for the training frames rotation_deg (RMS geodesic), translation_mm (RMS), expression_mm (RMS displacement of
+        the dataset's head model in region 0); what a dataset has no truth for is left out.
+    """
+    scores: dict[str, float | None] = {}
+    truth = find_truth(dataset, dataset.frames("test"))
+    frames = [frame for frame in dataset.frames("test") if frame.id in truth.mesh | truth.normal]
+    distances, angles = MeshDistances(), NormalAngles()
+    progress.start("measuring the mesh", len(frames))
+    for frame, refined in zip(frames, geometry.refined(frames), strict=True):
+        posed = pose_frame(geometry.head, refined)
+        camera = refined.camera if size is None else refined.camera.resized(*size)
+        labels = dataset.semantic(frame, size)
+        if frame.id in truth.mesh:
+            matte = dataset.load_rgba(frame, size)[..., 3]
+            true = Surface(*truth.files.mesh(frame.id))
+            distances.add(Surface(posed, geometry.head.faces), geometry.head.region, true, camera, matte, labels)
+        if frame.id in truth.normal:
+            in_camera = camera.to_camera(posed)[None]
+            intrinsics = torch.tensor([camera.intrinsics])
+            faces = geometry.head.faces
+            fragments = mesh_rasterizer.rasterize(in_camera, faces, intrinsics, camera.width, camera.height)
+            drawn = mesh_rasterizer.interpolate(fragments, faces, vertex_normals(posed, faces))
+            angles.add(drawn[0], truth.files.normal(frame.id, size), labels)
+        progress.advance()
+    if truth.mesh:
+        scores |= {**distances.scores(), "neck_mean_mm": distances.part_mean_mm(NECK)}
+    if truth.normal:
+        scores |= {f"normal_{key}": value for key, value in angles.scores().items()}
+    if truth.files.has_coefficients:
+        scores |= tracking_error(dataset, geometry, truth.files.coefficients())
+    return {key: value for key, value in scores.items() if value is not None}
+
+
+def tracking_error(dataset: Dataset, geometry: Geometry, exact: Coefficients) -> dict[str, float]:
+    """RMS error of root rotation, translation and expression of the training frames that `exact` knows."""
+    frames = [frame for frame in dataset.frames("train") if frame.id in exact.root]
+    refined = geometry.refined(frames)
+    if not frames:
+        return {}
+    turned = axis_angle_to_matrix(torch.stack([frame.joints[0] for frame in refined]).double())
+    true_turn = axis_angle_to_matrix(torch.stack([exact.root[frame.id] for frame in frames]).double())
+    trace = (turned * true_turn).sum((1, 2))
+    angle = torch.acos(((trace - 1) / 2).clamp(-1, 1))
+    moved = torch.stack([frame.translation - exact.translation[frame.id] for frame in refined])
+    wrong = torch.stack([frame.expression - exact.expression[frame.id] for frame in refined])
+    face = dataset.head.expression_basis[:, dataset.head.region == SKIN_REGION]
+    displacement = (wrong @ face.flatten(1)).view(len(frames), -1, 3)
+    return {
+        "rotation_deg": math.degrees(_rms(angle)),
+        "translation_mm": _MM * _rms(moved.norm(dim=1)),
+        "expression_mm": _MM * _rms(displacement.norm(dim=2)),
+    }
+
+
+def pose_frame(head: HeadModel, frame: Frame) -> Tensor:
+    """[V,3] world vertices of a frame."""
+    posed = head.pose(frame.expression[None], frame.joints[None], frame.translation[None])
+    return posed.vertices[0]
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.double().square().mean().sqrt())
