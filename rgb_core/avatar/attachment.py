@@ -19,7 +19,7 @@ class Attachment:
 
     def interpolate(self, values: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
         """Per-vertex `values` [V, C] at the attached points, [P, C]."""
-        return torch.einsum("pk,pkc->pc", self.barycentric, values[faces[self.face_id]])
+        return (self.barycentric[:, :, None] * values[faces[self.face_id]]).sum(1)
 
     def select(self, index: torch.Tensor) -> "Attachment":
         """The attachments of the Gaussians `index`."""

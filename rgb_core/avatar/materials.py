@@ -7,21 +7,6 @@ MIN_ROUGHNESS = 0.1
 _EDGE = 1e-3
 
 
-def albedo(raw: torch.Tensor) -> torch.Tensor:
-    """Linear diffuse albedo in (0, 1)."""
-    return torch.sigmoid(raw)
-
-
-def roughness(raw: torch.Tensor) -> torch.Tensor:
-    """Disney roughness in (MIN_ROUGHNESS, 1); the GGX width alpha is its square."""
-    return MIN_ROUGHNESS + (1 - MIN_ROUGHNESS) * torch.sigmoid(raw)
-
-
-def specular_albedo(raw: torch.Tensor) -> torch.Tensor:
-    """Multiplier in (0, 1) of the whole specular lobe, whose normal reflectance is 0.04."""
-    return torch.sigmoid(raw)
-
-
 def raw_from_unit(value: torch.Tensor | float) -> torch.Tensor:
     """The free parameter whose sigmoid is `value` in [0, 1]."""
     return torch.logit(torch.as_tensor(value, dtype=torch.float32), eps=_EDGE)

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from gaussian_blendshapes import weighted_segment_sum
+from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
 
 from ..heads import HeadModel, axis_angle_to_matrix
-from . import materials, quaternions
 from .attachment import Attachment
 from .deformation import ExpressionField, SparseExpressions, sparse_expressions
+from .materials import MIN_ROUGHNESS
 from .portrait import Portrait
 
 # Raw parameters of a Gaussian and their widths, in the order in which deltas are packed.
@@ -79,48 +79,32 @@ class Avatar:
         """Head region code [P] of every Gaussian, that of its triangle's first vertex."""
         return self.head.region[self.head.faces[self.attachment.face_id, 0]]
 
-    def blend(self, expression: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Raw parameters of all Gaussians under the coefficients `expression` [E], by the names of CHANNELS."""
-        pairs = self.expressions
-        weights = expression[pairs.expression]
-        moved = weighted_segment_sum(pairs.initial, weights, pairs.offsets)
-        learned = weighted_segment_sum(self.deltas, weights * pairs.consistency, pairs.offsets) * self.delta_scale
-        change = dict(zip(CHANNELS, learned.split(list(CHANNELS.values()), dim=1), strict=True))
-        raw = {name: value + change[name] for name, value in self.neutral.items()}
-        raw["position"] = raw["position"] + moved[:, :3]
-        turn = torch.nn.functional.normalize(moved[:, 3:] + _identity_like(moved), dim=1)
-        raw["rotation"] = quaternions.multiply(turn, torch.nn.functional.normalize(raw["rotation"], dim=1))
-        return raw
-
     def pose(self, expression: torch.Tensor, joints: torch.Tensor, transforms: torch.Tensor) -> PosedGaussians:
-        """The Gaussians of one frame.
+        """The Gaussians of one frame, differentiable in `neutral` and `deltas`.
 
         Args:
             expression: [E] coefficients.
             joints: [J, 3] axis-angle.
             transforms: [J, 4, 4] of the head posed by the same coefficients.
         """
-        raw = self.blend(expression)
-        position = raw["position"] + self._pose_corrective(joints)
-        weights = self.attachment.interpolate(self.head.skin_weights, self.head.faces)
-        transform = (weights @ transforms.flatten(1)).view(-1, 4, 4)
-        means = torch.einsum("pij,pj->pi", transform[:, :3, :3], position) + transform[:, :3, 3]
-        turn = quaternions.from_matrix(quaternions.nearest_rotation(transform[:, :3, :3]))
-        return PosedGaussians(
-            means=means,
-            rotations=quaternions.multiply(turn, raw["rotation"]),
-            scales=raw["log_scale"].exp(),
-            opacities=torch.sigmoid(raw["opacity"]),
-            albedo=materials.albedo(raw["albedo"]),
-            roughness=materials.roughness(raw["roughness"]),
-            specular_albedo=materials.specular_albedo(raw["specular"]).expand(-1, 3),
+        pairs = self.expressions
+        weights = expression[pairs.expression]
+        carrier = Carrier(
+            moved=weighted_segment_sum(pairs.initial, weights, pairs.offsets),
+            corrective=self._pose_corrective(joints),
+            skin_weights=self.attachment.interpolate(self.head.skin_weights, self.head.faces),
+            transforms=transforms[:, :3].flatten(1),
         )
+        learned = weighted_segment_sum(self.deltas, weights * pairs.consistency, pairs.offsets)
+        posed = skin_gaussians(self.neutral, learned, self.delta_scale, carrier, MIN_ROUGHNESS)
+        fields = posed._asdict()
+        return PosedGaussians(specular_albedo=fields.pop("specular").expand(-1, 3), **fields)
 
-    def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | float:
-        """Offsets [P, 3] of the head model's pose correctives at the attached points."""
+    def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | None:
+        """Offsets [P, 3] of the head model's pose correctives at the attached points; None where it has none."""
         basis = self.head.pose_basis
         if basis.shape[0] == 0:
-            return 0.0
+            return None
         feature = (axis_angle_to_matrix(joints[1:]) - torch.eye(3, device=joints.device)).flatten()
         offset = torch.einsum("k,kvc->vc", feature, basis.float())
         return self.attachment.interpolate(offset, self.head.faces)
@@ -140,11 +124,6 @@ class Avatar:
             expressions=expressions,
             deltas=self.deltas[rows],
         )
-
-
-def _identity_like(values: torch.Tensor) -> torch.Tensor:
-    """The quaternion of no rotation [4], made without a copy from the host, which a CUDA graph could not hold."""
-    return torch.eye(4, dtype=values.dtype, device=values.device)[0]
 
 
 def learns_expressions(head: HeadModel, attachment: Attachment) -> torch.Tensor:

@@ -3,21 +3,6 @@
 import torch
 
 
-def multiply(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Hamilton product [..., 4]: the rotation `b` followed by `a`."""
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
-    return torch.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        dim=-1,
-    )
-
-
 def from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     """Quaternion [..., 4] with w >= 0 of rotation matrices [..., 3, 3].
 

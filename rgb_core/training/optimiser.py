@@ -1,62 +1,49 @@
 """Adam whose parameters may be rearranged: density control copies, splits and removes Gaussians between steps."""
 
 import torch
+from training_kernels import adam_step
+
+_STATE = ("step", "first_moment", "second_moment")
 
 
 class Optimiser:
-    """Fused Adam over named leaf tensors, each with its own rate, all decaying geometrically over the run.
+    """Adam over named leaf tensors, each with its own rate, all decaying geometrically over the run.
 
     Args:
-        parameters: leaf tensors by name.
+        parameters: leaf tensors by name, all on one device.
         rates: initial step size by name.
         final: share of the rates left after `steps`.
     """
 
     def __init__(self, parameters: dict[str, torch.Tensor], rates: dict[str, float], final: float, steps: int):
-        self._rates = rates
-        graphable = all(tensor.is_cuda for tensor in parameters.values())
+        device = next(iter(parameters.values())).device
+        self._initial = torch.tensor([rates[name] for name in parameters], device=device)
+        self._rates = self._initial.clone()  # rewritten in place, so that a CUDA graph finds them
         self._decay = final ** (1 / max(steps, 1))
-        self._adam = torch.optim.Adam(
-            [
-                {"params": [tensor.requires_grad_()], "lr": self._rate(name, tensor, graphable), "name": name}
-                for name, tensor in parameters.items()
-            ],
-            betas=(0.9, 0.99),
-            eps=1e-15,
-            fused=True,
-            capturable=graphable,
-        )
-        for group in self._adam.param_groups:
-            self._adam.state[group["params"][0]] = self._fresh(group["params"][0])
-
-    def _rate(self, name: str, parameter: torch.Tensor, graphable: bool) -> float | torch.Tensor:
-        """The first rate; on a GPU as a tensor there, which a CUDA graph reads anew in every replay."""
-        return torch.tensor(self._rates[name], device=parameter.device) if graphable else self._rates[name]
+        self._leaves = {name: tensor.requires_grad_() for name, tensor in parameters.items()}
+        self._state = {name: self._fresh(tensor) for name, tensor in parameters.items()}
 
     @staticmethod
     def _fresh(tensor: torch.Tensor) -> dict[str, torch.Tensor]:
         return {
             "step": torch.zeros((), device=tensor.device),
-            "exp_avg": torch.zeros_like(tensor),
-            "exp_avg_sq": torch.zeros_like(tensor),
+            "first_moment": torch.zeros_like(tensor, requires_grad=False),
+            "second_moment": torch.zeros_like(tensor, requires_grad=False),
         }
 
     def schedule(self, step: int) -> None:
         """Set the rates of optimisation step `step`."""
-        for group in self._adam.param_groups:
-            rate = self._rates[group["name"]] * self._decay**step
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        torch.mul(self._initial, self._decay**step, out=self._rates)
 
+    @torch.no_grad()
     def step(self, frozen: frozenset[str]) -> None:
         """Apply the gradients; parameters named in `frozen` stay as they are. May be captured in a CUDA graph."""
-        for group in self._adam.param_groups:
-            if group["name"] in frozen:
-                group["params"][0].grad = None
-        self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
+        for rate, (name, leaf) in zip(self._rates.unbind(), self._leaves.items(), strict=True):
+            if leaf.grad is not None and name not in frozen:
+                state = self._state[name]
+                state["step"] += 1
+                adam_step(leaf, leaf.grad, state["first_moment"], state["second_moment"], rate, state["step"])
+            leaf.grad = None
 
     def replace(self, name: str, tensor: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         """Put `tensor` in place of parameter `name`; its row r keeps the moments of row source[r], none where that
@@ -65,30 +52,22 @@ class Optimiser:
         Returns:
             The new leaf.
         """
-        group = next(group for group in self._adam.param_groups if group["name"] == name)
-        state = self._adam.state.pop(group["params"][0])
         leaf = tensor.detach().clone().requires_grad_()
+        old, fresh = self._state[name], self._fresh(leaf)
         kept = (source >= 0).view(-1, *[1] * (leaf.ndim - 1))
         rows = source.clamp_min(0)
-        moments = {
-            key: torch.where(kept, state[key][rows], 0.0) if len(state[key]) else torch.zeros_like(leaf)
-            for key in ("exp_avg", "exp_avg_sq")
-        }
-        group["params"][0] = leaf
-        self._adam.state[leaf] = {"step": state["step"], **moments}
+        for key in ("first_moment", "second_moment"):
+            if len(old[key]):
+                fresh[key] = torch.where(kept, old[key][rows], 0.0)
+        self._leaves[name] = leaf
+        self._state[name] = {**fresh, "step": old["step"]}
         return leaf
 
     def state_tensors(self) -> dict[str, torch.Tensor]:
         """Moments and step counts by parameter name, for a checkpoint."""
-        return {
-            f"{group['name']}.{key}": value
-            for group in self._adam.param_groups
-            for key, value in self._adam.state[group["params"][0]].items()
-        }
+        return {f"{name}.{key}": self._state[name][key] for name in self._leaves for key in _STATE}
 
     def load_state_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
         """The inverse of `state_tensors` for the same parameters."""
-        for group in self._adam.param_groups:
-            state = self._adam.state[group["params"][0]]
-            for key in state:
-                state[key] = tensors[f"{group['name']}.{key}"].to(group["params"][0].device, copy=True)
+        for name, leaf in self._leaves.items():
+            self._state[name] = {key: tensors[f"{name}.{key}"].to(leaf.device, copy=True) for key in _STATE}

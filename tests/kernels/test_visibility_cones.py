@@ -5,7 +5,7 @@ import pytest
 import torch
 from kernel_runtime import texel_directions
 from torchoptixext_visibility import cpu_bvh
-from torchoptixext_visibility.cone_table import cone_table
+from torchoptixext_visibility.cone_table import cone_table, widest_squared_sine
 from torchoptixext_visibility.cuda import _first_nodes
 from torchoptixext_visibility.grouping import grouped_texels
 from visibility_meshes import head
@@ -50,12 +50,21 @@ def test_entries_name_every_direction_of_a_cone_and_few_others(light):
             axis[generator.integers(3)] = 0  # along the folds of the map
         axis /= np.linalg.norm(axis)
         width = generator.integers(1, len(table))
-        half_angle = np.arcsin(2.0 ** (-width / 2)) * generator.random() ** 0.2
+        half_angle = np.arcsin(widest_squared_sine(width) ** 0.5) * generator.random() ** 0.2
         inside = (directions.any(axis=1) & (directions @ axis >= np.cos(half_angle))).reshape(32, SIZE)
         entry = named(table[width][cell(axis, table.shape[1])])
         assert not (inside & ~entry).any()
         in_cone, in_entry = in_cone + inside.sum(), in_entry + entry.sum()
     assert in_entry < 3 * in_cone
+
+
+def test_widths_count_down_as_floats_do():
+    """The kernel takes a width's number from the bits of sin^2: the next smaller float has the next number."""
+    numbers = []
+    for width in range(28):
+        bits = np.float32(widest_squared_sine(width)).view(np.int32) - 1
+        numbers.append(127 * 2 - 1 - int(bits) // 2**22)
+    assert numbers == list(range(28))
 
 
 def test_the_narrowest_cones_mostly_hold_nothing(light):

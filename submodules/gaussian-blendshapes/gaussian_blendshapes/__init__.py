@@ -3,8 +3,10 @@
 from .gaussians import GaussianTable, PosedGaussians, attach, pack_gaussians, pose_gaussians
 from .head import FaceRings, HeadTable, PosedMesh, pack_head, pose_head, vertex_normals
 from .segment_sum import weighted_segment_sum
+from .skinning import Carrier, skin_gaussians
 
 __all__ = [
+    "Carrier",
     "FaceRings",
     "GaussianTable",
     "HeadTable",
@@ -15,6 +17,7 @@ __all__ = [
     "pack_head",
     "pose_gaussians",
     "pose_head",
+    "skin_gaussians",
     "vertex_normals",
     "weighted_segment_sum",
 ]

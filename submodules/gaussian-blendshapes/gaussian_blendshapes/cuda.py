@@ -1,5 +1,6 @@
 """Launches of the posing kernels and the segment sum."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,14 +9,17 @@ from kernel_runtime.cuda import CudaModule
 if TYPE_CHECKING:
     from .gaussians import GaussianTable
     from .head import FaceRings, HeadTable
+    from .skinning import Carrier
 
-_PACKAGE, _HEADERS = "gaussian_blendshapes", ("posing.cuh",)
-_HEAD = CudaModule(_PACKAGE, "head.cu", _HEADERS)
+_PACKAGE, _HEADERS = "gaussian_blendshapes", ("skinning.cuh", "posing.cuh")
+_HEAD = CudaModule(_PACKAGE, "head.cu", ("posing.cuh",))
 _POSE_JOINTS, _POSE_VERTICES, _NORMALS = (
     _HEAD.kernel(name) for name in ("pose_joints", "pose_vertices", "vertex_normals")
 )
 _GAUSSIANS = CudaModule(_PACKAGE, "gaussians.cu", _HEADERS)
 _POSE_GAUSSIANS, _ATTACH = _GAUSSIANS.kernel("pose_gaussians"), _GAUSSIANS.kernel("attach")
+_SKINNING = CudaModule(_PACKAGE, "skinning.cu", _HEADERS)
+_SKIN, _SKIN_BACKWARD = _SKINNING.kernel("skin_forward"), _SKINNING.kernel("skin_backward")
 _SEGMENTS = CudaModule(_PACKAGE, "segment_sum.cu")
 _SUM, _SUM_BACKWARD = _SEGMENTS.kernel("segment_sum"), _SEGMENTS.kernel("segment_sum_backward")
 
@@ -76,6 +80,48 @@ def pose_gaussians(table: "GaussianTable", weights: torch.Tensor, transforms: to
         table.least_roughness, *outputs,
     ))  # fmt: skip
     return outputs
+
+
+def skin(
+    neutral: Sequence[torch.Tensor],
+    learned: torch.Tensor,
+    delta_scale: torch.Tensor,
+    carrier: "Carrier",
+    least_roughness: float,
+) -> tuple[torch.Tensor, ...]:
+    """The fields of `gaussians.PosedGaussians`; see `skinning.skin_gaussians`."""
+    outputs = tuple(torch.empty_like(tensor) for tensor in neutral)
+    inputs = _skinning_arguments(neutral, learned, delta_scale, carrier, least_roughness)
+    _SKIN.launch(_blocks(len(learned)), _THREADS, (*inputs, *outputs))
+    return outputs
+
+
+def skin_backward(
+    neutral: Sequence[torch.Tensor],
+    learned: torch.Tensor,
+    delta_scale: torch.Tensor,
+    carrier: "Carrier",
+    least_roughness: float,
+    gradients: Sequence[torch.Tensor],
+) -> tuple[torch.Tensor, ...]:
+    """Gradients by the tensors of `neutral` and by `learned`."""
+    outputs = tuple(torch.empty_like(tensor) for tensor in (*neutral, learned))
+    inputs = _skinning_arguments(neutral, learned, delta_scale, carrier, least_roughness)
+    given = [gradient.contiguous() for gradient in gradients]
+    _SKIN_BACKWARD.launch(_blocks(len(learned)), _THREADS, (*inputs, *given, *outputs))
+    return outputs
+
+
+def _skinning_arguments(
+    neutral: Sequence[torch.Tensor],
+    learned: torch.Tensor,
+    delta_scale: torch.Tensor,
+    carrier: "Carrier",
+    least_roughness: float,
+) -> tuple[torch.Tensor | int | float | None, ...]:
+    joints, points = len(carrier.transforms), len(learned)
+    mesh = carrier.moved, carrier.corrective, carrier.skin_weights, carrier.transforms
+    return *neutral, learned, delta_scale, *mesh, joints, points, least_roughness
 
 
 def attach(

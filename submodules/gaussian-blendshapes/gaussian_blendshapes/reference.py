@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 if TYPE_CHECKING:
     from .gaussians import GaussianTable
     from .head import FaceRings, HeadTable
+    from .skinning import Carrier
 
 _POLAR_STEPS = 4
 
@@ -48,27 +49,45 @@ def vertex_normals(vertices: Tensor, rings: "FaceRings") -> Tensor:
 def pose_gaussians(table: "GaussianTable", weights: Tensor, transforms: Tensor) -> tuple[Tensor, ...]:
     """The fields of `gaussians.PosedGaussians`."""
     from .gaussians import CHANNELS
+    from .skinning import LEARNED, Carrier
 
     rows = weights[table.expression.long()][:, None] * table.deltas.to(weights)
-    owner = torch.repeat_interleave(torch.arange(len(table.neutral)), table.offsets.long().diff())
-    change = torch.zeros_like(table.neutral.to(weights)).index_add(0, owner, rows)
-    raw = dict(zip(CHANNELS, (table.neutral.to(weights) + change).split(list(CHANNELS.values()), 1), strict=True))
-    correctives = len(table.corrective)
-    position = raw["position"] + torch.einsum(
-        "k,kpc->pc", weights[len(weights) - correctives :], table.corrective[..., :3].to(weights)
+    owner = torch.repeat_interleave(table.offsets.long().diff())
+    zeros = torch.zeros_like(table.neutral, dtype=weights.dtype)
+    widths = list(CHANNELS.values())
+    change = dict(zip(CHANNELS, zeros.index_add(0, owner, rows).split(widths, 1), strict=True))
+    neutral = dict(zip(CHANNELS, table.neutral.to(weights).split(widths, 1), strict=True))
+    corrective = torch.einsum(
+        "k,kpc->pc", weights[len(weights) - len(table.corrective) :], table.corrective[..., :3].to(weights)
     )
-    skin = table.skin_weights.to(weights)
-    identity = torch.tensor([1.0, 0.0, 0.0, 0.0]).to(weights)
-    turned = _multiply(normalize(raw["turn"] + identity, dim=1), normalize(raw["rotation"], dim=1))
-    blended = (skin @ transforms).view(-1, 3, 4)
-    least = table.least_roughness
+    moved = torch.cat([torch.zeros_like(corrective), change["turn"]], dim=1)
+    learned = torch.cat([change[name] for name in LEARNED], dim=1)
+    carrier = Carrier(moved, corrective, table.skin_weights.to(weights), transforms)
+    tensors = [neutral[name] for name in LEARNED]
+    return skin(tensors, learned, torch.ones_like(learned[0]), carrier, table.least_roughness)
+
+
+def skin(
+    neutral: list[Tensor], learned: Tensor, delta_scale: Tensor, carrier: "Carrier", least_roughness: float
+) -> tuple[Tensor, ...]:
+    """The fields of `gaussians.PosedGaussians`; see `skinning.skin_gaussians`."""
+    from .skinning import LEARNED
+
+    changes = (learned * delta_scale).split(list(LEARNED.values()), dim=1)
+    raw = {name: value + change for name, value, change in zip(LEARNED, neutral, changes, strict=True)}
+    shift, turn = carrier.moved.split([3, 4], dim=1)
+    if carrier.corrective is not None:
+        shift = shift + carrier.corrective
+    identity = torch.eye(4).to(turn)[0]
+    own = _multiply(normalize(turn + identity, dim=1), normalize(raw["rotation"], dim=1))
+    blended = (carrier.skin_weights @ carrier.transforms).view(-1, 3, 4)
     return (
-        _skin(skin, transforms, position),
-        _multiply(_quaternion(_nearest_rotation(blended[:, :, :3])), turned),
+        torch.einsum("pab,pb->pa", blended[:, :, :3], raw["position"] + shift) + blended[:, :, 3],
+        _multiply(_quaternion(_nearest_rotation(blended[:, :, :3])), own),
         raw["log_scale"].exp(),
         torch.sigmoid(raw["opacity"]),
         torch.sigmoid(raw["albedo"]),
-        least + (1 - least) * torch.sigmoid(raw["roughness"]),
+        least_roughness + (1 - least_roughness) * torch.sigmoid(raw["roughness"]),
         torch.sigmoid(raw["specular"]),
     )
 
@@ -111,9 +130,12 @@ def _multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _nearest_rotation(matrix: Tensor) -> Tensor:
-    """The polar rotation, by Newton's iteration (R + R^-T) / 2."""
+    """The polar rotation of matrices of positive determinant, by Newton's iteration (R + R^-T) / 2."""
     for _ in range(_POLAR_STEPS):
-        matrix = 0.5 * (matrix + torch.linalg.inv(matrix).mT)
+        rows = matrix.unbind(1)
+        cofactor = torch.stack([torch.linalg.cross(rows[(i + 1) % 3], rows[(i + 2) % 3]) for i in range(3)], dim=1)
+        determinant = (rows[0] * cofactor[:, 0]).sum(1)[:, None, None]
+        matrix = 0.5 * (matrix + cofactor / determinant)
     return matrix
 
 

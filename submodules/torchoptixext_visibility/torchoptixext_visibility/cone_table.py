@@ -1,10 +1,12 @@
 """Which directions of a light map a cone may hold, tabulated over its axis and width for the CUDA kernel's culling."""
 
+import math
+
 import torch
 
-# As in visibility.cu: groups of a part, cells per side of the octahedral map, and widths of cones, sin^2 < 2^-k for
-# number k.
-_GROUPS, _CELLS, _WIDTHS = 32, 128, 14
+# As in visibility.cu: groups of a part, cells per side of the octahedral map, and widths of cones, so many to a halving
+# of sin^2.
+_GROUPS, _CELLS, _WIDTHS, _WIDTHS_PER_HALVING = 32, 128, 28, 2
 # Radians given to each cone so that rounding in the kernel's look-up never loses a direction.
 _MARGIN = 1e-3
 
@@ -12,9 +14,9 @@ _MARGIN = 1e-3
 def cone_table(texels: torch.Tensor, size: int) -> torch.Tensor:
     """Entries [parts, widths, cells, cells, 2] int32 for directions [n,3] in groups of `size` = 16, zero for none.
 
-    A part is 32 groups. Entry [p, k, row, column] is about all cones with the axis in that cell and a half angle of at
-    most arcsin(2^(-k / 2)): a mask of the groups with a direction that may lie in one, and the masks of these
-    directions for the lowest (low half) and the second lowest (high half) of those groups.
+    A part is 32 groups. Entry [p, k, row, column] is about all cones with the axis in that cell and a half angle whose
+    squared sine is at most `widest_squared_sine(k)`: a mask of the groups with a direction that may lie in one, and the
+    masks of these directions for the lowest (low half) and the second lowest (high half) of those groups.
     """
     centres, radius = (array.to(texels) for array in _cells())
     directions = texels.reshape(-1, _GROUPS, size, 3)
@@ -25,7 +27,7 @@ def cone_table(texels: torch.Tensor, size: int) -> torch.Tensor:
         angle = torch.einsum("ci,gsi->cgs", centres, of_part).clamp(-1, 1).arccos()
         angle[:, ~of_part.any(dim=2)] = torch.inf
         for width in range(_WIDTHS):
-            reach = radius + torch.tensor(2.0**-width).double().sqrt().arcsin().item() + _MARGIN
+            reach = radius + math.asin(math.sqrt(widest_squared_sine(width))) + _MARGIN
             inside = ((angle <= reach[:, None, None]) * direction_bits).sum(dim=2)
             met = inside > 0
             rank = met.cumsum(dim=1) * met
@@ -33,6 +35,15 @@ def cone_table(texels: torch.Tensor, size: int) -> torch.Tensor:
             table[part, width, :, 0] = (met * group_bits).sum(dim=1).int()
             table[part, width, :, 1] = (first + (second << size)).int()
     return table.reshape(len(directions), _WIDTHS, _CELLS, _CELLS, 2)
+
+
+def widest_squared_sine(width: int) -> float:
+    """The squared sine of the half angle up to which cones count as of width number `width`.
+
+    Between powers of two the numbers go in equal steps, as the mantissas of floats do.
+    """
+    halvings, steps = divmod(width, _WIDTHS_PER_HALVING)
+    return 2.0**-halvings * (1 - 0.5 * steps / _WIDTHS_PER_HALVING)
 
 
 def _cells() -> tuple[torch.Tensor, torch.Tensor]:

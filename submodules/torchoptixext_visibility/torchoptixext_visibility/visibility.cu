@@ -10,14 +10,14 @@
 
 constexpr unsigned ALL_LANES = 0xffffffff;
 constexpr int WARPS_PER_BLOCK = 4;
-constexpr int BLOCKS = 10;  // per multiprocessor: 8 to 12 differ little on an H200
+constexpr int BLOCKS = 8;  // per multiprocessor: 8 to 10 differ little on an H200
 constexpr int GROUP = 16;  // directions per group
 constexpr int GROUPS = 32;  // per warp
-constexpr int STACK = 256;  // nodes
+constexpr int STACK = 384;  // nodes; points deep in a mouth or an ear come to about 330
 constexpr float FARTHEST2 = 3e38f;
 constexpr int FEW = 4;  // directions that one lane tests for its triangle alone
-// As in cone_table.py: cells per side of the octahedral map, and widths of cones, sin^2 < 2^-k for number k.
-constexpr int CELLS = 128, WIDTHS = 14;
+// As in cone_table.py: cells per side of the octahedral map, and widths of cones, so many to a halving of sin^2.
+constexpr int CELLS = 128, WIDTHS = 28, WIDTHS_PER_HALVING = 2;
 
 // The light map's axes in the world, and which of its (up to 512) directions at hand may lie in a cone: an entry of
 // `cones` [WIDTHS, CELLS, CELLS] holds in x the groups of which some direction may, in y those directions of the lowest
@@ -40,8 +40,9 @@ struct Waiting {
 __device__ __forceinline__ uint2 look_up(const Light& light, Vec3 centre, float radius2) {
     const float square = dot(centre, centre);
     if (!(square > radius2)) return {ALL_LANES, ALL_LANES};
-    const int exponent = (__float_as_int(__fdividef(radius2, square)) >> 23) - 127;
-    const int width = min(max(-1 - exponent, 0), WIDTHS - 1);
+    // The exponent and the first bits of the mantissa of sin^2, counted down from 1.
+    const int steps = __float_as_int(__fdividef(radius2, square)) / ((1 << 23) / WIDTHS_PER_HALVING);
+    const int width = min(max(127 * WIDTHS_PER_HALVING - 1 - steps, 0), WIDTHS - 1);
     const float x = dot(light.right, centre), y = dot(light.up, centre), z = dot(light.back, centre);
     const float scale = __fdividef(1, fabsf(x) + fabsf(y) + fabsf(z));
     float u = scale * x, v = scale * y;
