@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from diff_gaussian_rasterization import GaussianRasterizer, cuda, rasterize, reference
+from diff_gaussian_rasterization import GaussianRasterizer, cuda, rasterize, rasterize_gaussians, reference
 from kernel_runtime import ArgumentError, UnsupportedDevice
 from test_gaussian_rasterizer import CASES, HEIGHT, IDENTITY, INTRINSICS, TILTED, WIDTH, Scene, balls, random_scene
 from test_gaussian_rasterizer_batch import CAMERAS, LENSES, check_every_camera_is_as_alone, scenes
-from test_gaussian_rasterizer_gradients import gradients
+from test_gaussian_rasterizer_gradients import check_covariances_have_the_gradients_of_their_factors, gradients
 from test_gaussian_rasterizer_upstream import upstream_settings
 
 pytestmark = [
@@ -75,6 +75,10 @@ def test_gradients_agree_with_the_reference(
         # float32 sums over up to 1000 pixels, with cancellation between pixels of random sign.
         error = (have - want).abs().max() / want.abs().max()
         assert error < 2e-5, (name, error)
+
+
+def test_covariances_have_the_gradients_of_their_factors():
+    check_covariances_have_the_gradients_of_their_factors("cuda")
 
 
 def test_capped_alpha_has_no_gradient():
@@ -294,6 +298,20 @@ def test_the_upstream_api_agrees_with_the_cpu():
         screen_gradients.append(points.grad.cpu())
     assert torch.allclose(*pictures, atol=1e-5)
     assert torch.allclose(*screen_gradients, atol=1e-4 * screen_gradients[0].abs().max().item())
+
+
+def test_absent_arguments_of_upstream_are_empty_tensors_of_any_device():
+    means, rotations, scales, opacities, colors = on_gpu(random_scene(50, 3))
+    settings = upstream_settings()
+    settings = settings._replace(
+        **{name: value.cuda() for name, value in settings._asdict().items() if isinstance(value, torch.Tensor)}
+    )
+    absent = torch.Tensor([])
+    picture, radii = rasterize_gaussians(
+        means, torch.zeros_like(means), absent, colors, opacities, scales, rotations, absent, settings
+    )
+    assert (picture - settings.bg[:, None, None]).any()
+    assert radii.any()
 
 
 def test_misuse_is_named():

@@ -11,7 +11,7 @@ from kernel_runtime.cuda import Kernel
 from test_gaussian_rasterizer import HEIGHT, INTRINSICS, TILTED, WIDTH, loss_gradients, random_scene
 from test_gaussian_rasterizer_batch import check_every_camera_is_as_alone
 from test_gaussian_rasterizer_cuda import check_order_of_depths
-from test_gaussian_rasterizer_gradients import gradients
+from test_gaussian_rasterizer_gradients import check_covariances_have_the_gradients_of_their_factors, gradients
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
@@ -56,6 +56,10 @@ def test_results_and_gradients_agree_with_the_reference(points: int, channels: i
     ours = gradients(rasterize, scene, torch.float32, capacity=10_000, **options)
     for have, want in zip(ours, gradients(reference.rasterize, scene, torch.float64, **options), strict=True):
         assert (have - want).abs().max() / want.abs().max() < 2e-5
+
+
+def test_covariances_have_the_gradients_of_their_factors():
+    check_covariances_have_the_gradients_of_their_factors("cpu")
 
 
 @pytest.mark.parametrize("channels", [3, 20])
