@@ -266,7 +266,7 @@ def test_extreme_sizes_stay_finite(scale: float, antialias: bool):
     assert all(tensor.isfinite().all() for tensor in outputs_and_gradients(on_gpu(scene), antialias=antialias))
     expected = rasterize(*scene, *CAMERA)
     # Radii are rounded to float32, which shows above 2^24 px.
-    assert torch.allclose(rasterize_on_gpu(*scene, *CAMERA).radii.double(), expected.radii.double(), rtol=2e-7)
+    assert torch.allclose(rasterize_on_gpu(*scene, *CAMERA).radii.double(), expected.radii.double(), rtol=5e-7)
 
 
 def test_one_broken_gaussian_does_not_spoil_the_others():
