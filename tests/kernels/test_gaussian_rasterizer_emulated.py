@@ -1,6 +1,5 @@
 """The CUDA rasteriser run as host code: its logic against the float64 reference, on machines without a GPU."""
 
-import contextlib
 import shutil
 
 import pytest
@@ -11,7 +10,7 @@ from kernel_runtime.cuda import Kernel
 from test_gaussian_rasterizer import HEIGHT, INTRINSICS, TILTED, WIDTH, loss_gradients, random_scene
 from test_gaussian_rasterizer_batch import check_every_camera_is_as_alone
 from test_gaussian_rasterizer_cuda import check_order_of_depths
-from test_gaussian_rasterizer_gradients import gradients
+from test_gaussian_rasterizer_gradients import check_covariances_have_the_gradients_of_their_factors, gradients
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
@@ -37,7 +36,6 @@ def on_emulation(emulator, monkeypatch):
 
     monkeypatch.setattr(Kernel, "launch", lambda *args: emulator.launch(*args))
     monkeypatch.setattr(torch.Tensor, "new_empty", poisoned)
-    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(cuda, "_read_back", lambda value: value.item)
     monkeypatch.setattr(ops, "_backend", lambda _: cuda)
 
@@ -56,6 +54,10 @@ def test_results_and_gradients_agree_with_the_reference(points: int, channels: i
     ours = gradients(rasterize, scene, torch.float32, capacity=10_000, **options)
     for have, want in zip(ours, gradients(reference.rasterize, scene, torch.float64, **options), strict=True):
         assert (have - want).abs().max() / want.abs().max() < 2e-5
+
+
+def test_covariances_have_the_gradients_of_their_factors():
+    check_covariances_have_the_gradients_of_their_factors("cpu")
 
 
 @pytest.mark.parametrize("channels", [3, 20])

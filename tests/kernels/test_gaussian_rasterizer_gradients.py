@@ -3,6 +3,7 @@
 import pytest
 import torch
 from diff_gaussian_rasterization import rasterize, reference
+from diff_gaussian_rasterization.ops import rasterize_covariances
 from test_gaussian_rasterizer import (
     CASES,
     HEIGHT,
@@ -61,6 +62,29 @@ def test_the_cpu_agrees_with_the_reference(points: int, channels: int, alpha_poi
         error = (have - want).abs().max() / want.abs().max()
         assert error < 2e-5, (name, error)
         assert want.abs().max() > 0.1, name
+
+
+def check_covariances_have_the_gradients_of_their_factors(device: str) -> None:
+    """Rotations and scales get the same gradients directly and by the way of covariances."""
+    tensors = [tensor.to(device) for tensor in random_scene(150, 3)]
+    camera, options = (TILTED, INTRINSICS, WIDTH, HEIGHT), {"antialias": True}
+    results = []
+    for whole in (False, True):
+        means, rotations, scales, opacities, features = (tensor.clone().requires_grad_() for tensor in tensors)
+        if whole:
+            covariances = reference.covariances(rotations.double(), scales.double())
+            result = rasterize_covariances(means, covariances, opacities, features, *camera, **options)
+        else:
+            result = rasterize(means, rotations, scales, opacities, features, *camera, **options)
+        (result.image.square().sum() + result.alpha.sum()).backward()
+        results.append((result.image.detach(), means.grad, rotations.grad, scales.grad, opacities.grad))
+    for have, want in zip(*results, strict=True):
+        # The covariances differ by rounding of float64, the gradients by that of float32.
+        assert torch.allclose(have, want, rtol=1e-5, atol=1e-6 * want.abs().max().item())
+
+
+def test_covariances_have_the_gradients_of_their_factors():
+    check_covariances_have_the_gradients_of_their_factors("cpu")
 
 
 def test_capped_alpha_has_no_gradient():

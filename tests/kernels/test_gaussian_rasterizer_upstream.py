@@ -6,6 +6,7 @@ import pytest
 import scipy.special
 import torch
 from diff_gaussian_rasterization import (
+    _C,
     GaussianRasterizationSettings,
     GaussianRasterizer,
     rasterize,
@@ -153,6 +154,84 @@ def test_spherical_harmonics_colour_the_gaussians_by_view_direction():
     assert torch.allclose(picture, expected, atol=1e-6)
     picture.sum().backward()
     assert moved.grad.isfinite().all()
+
+
+def test_the_alpha_of_some_gaussians_comes_with_the_picture():
+    scene = random_scene(150, 3)
+    means, rotations, scales, opacities, colors = (tensor.requires_grad_() for tensor in scene)
+    points = torch.zeros_like(means).requires_grad_()
+    arguments = {"colors_precomp": colors, "scales": scales, "rotations": rotations}
+    rasterizer = GaussianRasterizer(upstream_settings())
+    picture, alpha, radii = rasterizer(means, points, opacities, **arguments, alpha_point_id=70)
+    ours = rasterize(*scene, TILTED, INTRINSICS, WIDTH, HEIGHT, near=0.2, alpha_point_id=70)
+    # The camera is recovered from float32 matrices.
+    assert torch.allclose(alpha, ours.alpha, atol=2e-5)
+    plain, plain_radii = rasterizer(means, points, opacities, **arguments)
+    assert torch.equal(picture, plain)
+    assert torch.equal(radii, plain_radii)
+    by_alpha = torch.autograd.grad(alpha.sum(), [opacities, points], retain_graph=True)
+    assert by_alpha[0][70:].any()
+    assert not by_alpha[1].any()
+    by_both = torch.autograd.grad(alpha.sum() + picture.square().sum(), points)
+    assert torch.equal(by_both[0], torch.autograd.grad(plain.square().sum(), points)[0])
+
+
+@pytest.mark.parametrize("with_harmonics", [False, True])
+def test_the_functions_of_the_extension_module_are_those_of_the_rasterizer(with_harmonics: bool):
+    means, rotations, scales, opacities, colors = random_scene(120, 3)
+    settings, absent = upstream_settings(scale_modifier=1.3), torch.Tensor([])
+    generator = torch.Generator().manual_seed(2)
+    harmonics = 0.3 * torch.randn(120, 16, 3, generator=generator)
+    covariances = (0.01 * torch.rand(120, 1, generator=generator) + 0.001) * torch.tensor([1.0, 0, 0, 1, 0, 1])
+    colors, harmonics = (absent, harmonics) if with_harmonics else (colors, absent)
+    if with_harmonics:
+        scales = rotations = absent
+    else:
+        covariances = absent
+    head = settings.bg, means
+    form = colors, scales, rotations, settings.scale_modifier, covariances
+    camera = settings.viewmatrix, settings.projmatrix, settings.tanfovx, settings.tanfovy
+    count, picture, radii, geometry, binning, image = _C.rasterize_gaussians(
+        *head, colors, opacities, *form[1:], *camera, HEIGHT, WIDTH, harmonics, 3, settings.campos, False, False
+    )
+    by_picture = torch.randn(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
+    ours = _C.rasterize_gaussians_backward(
+        *head, radii, *form, *camera, by_picture, harmonics, 3, settings.campos, geometry, count, binning, image, False
+    )
+
+    points = torch.zeros_like(means)
+    inputs = points, colors, opacities, means, covariances, harmonics, scales, rotations
+    inputs = [tensor.clone().requires_grad_() for tensor in inputs]
+    points, colors, opacities, means, covariances, harmonics, scales, rotations = inputs
+    expected, expected_radii = rasterize_gaussians(
+        means, points, harmonics, colors, opacities, scales, rotations, covariances, settings
+    )
+    assert count > 0
+    assert torch.equal(picture, expected)
+    assert torch.equal(radii, expected_radii)
+    gradients = torch.autograd.grad(expected, inputs, by_picture, allow_unused=True)
+    shapes = [(120, n) for n in (3, 3, 1, 3, 6)] + [(120, 16 if with_harmonics else 0, 3), (120, 3), (120, 4)]
+    assert [tuple(gradient.shape) for gradient in ours] == shapes
+    for have, want in zip(ours, gradients, strict=True):
+        assert torch.equal(have, torch.zeros_like(have) if want is None else want)
+    assert torch.equal(
+        _C.mark_visible(means, settings.viewmatrix, settings.projmatrix),
+        GaussianRasterizer(settings).markVisible(means),
+    )
+
+
+@pytest.mark.parametrize("empty", [None, torch.Tensor([])])
+def test_no_gaussians_give_the_background(empty: torch.Tensor | None):
+    settings = upstream_settings()
+    none = torch.zeros(0, 3)
+    for arguments in ({"colors_precomp": none}, {"shs": torch.zeros(0, 16, 3)}):
+        picture, radii = GaussianRasterizer(settings)(
+            none, none, torch.zeros(0, 1), **arguments, scales=none, rotations=torch.zeros(0, 4)
+        )
+        assert torch.equal(picture, settings.bg[:, None, None].expand_as(picture))
+        assert radii.shape == (0,)
+    picture, _ = rasterize_gaussians(none, none, empty, none, torch.zeros(0, 1), empty, empty, empty, settings)
+    assert torch.equal(picture, settings.bg[:, None, None].expand_as(picture))
 
 
 def test_mark_visible_keeps_what_is_farther_than_the_near_plane():

@@ -110,7 +110,7 @@ def _read_back(value: torch.Tensor) -> Callable[[], int]:
     host = torch.empty(1, dtype=value.dtype, pin_memory=True)
     host.copy_(value, non_blocking=True)
     arrived = torch.cuda.Event()
-    arrived.record()
+    arrived.record(torch.cuda.current_stream(value.device))
 
     def wait() -> int:
         arrived.synchronize()
@@ -207,26 +207,23 @@ def forward(
 
     The leading dimension is that of the cameras, or absent with one camera.
     """
-    with torch.cuda.device(means.device):
-        points, channels = features.shape[-2:]
-        if view.cameras * max(points, view.tile_rows * view.tile_columns) > LARGEST_COUNT:
-            raise ArgumentError(f"means: {view.cameras} cameras are too many for one call, render fewer at a time")
-        projected = _project(means, shape, opacities, view)
-        tile_starts, owners, instances, by_camera, size = _bin(projected, view, capacity)
-        size_of_images = *view.batch, view.height, view.width
-        image = means.new_empty(*size_of_images, channels)
-        alpha, final_transmittance = (means.new_empty(size_of_images) for _ in range(2))
-        last_contributor = means.new_empty(size_of_images, dtype=torch.int32)
-        first_counted = min(max(alpha_point_id, 0), points)
-        block, blocks = _channel_block(channels)
-        _BLEND_FORWARD[block].launch((view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, (
-            projected.splats, features, tile_starts, owners, size, points, channels, first_counted, view.width,
-            view.height, image, alpha, final_transmittance, last_contributor,
-        ))  # fmt: skip
-        lists = Lists(
-            projected, tile_starts, owners, instances, size, first_counted, final_transmittance, last_contributor
-        )
-        return image, alpha, projected.radii, by_camera, lists
+    points, channels = features.shape[-2:]
+    if view.cameras * max(points, view.tile_rows * view.tile_columns) > LARGEST_COUNT:
+        raise ArgumentError(f"means: {view.cameras} cameras are too many for one call, render fewer at a time")
+    projected = _project(means, shape, opacities, view)
+    tile_starts, owners, instances, by_camera, size = _bin(projected, view, capacity)
+    size_of_images = *view.batch, view.height, view.width
+    image = means.new_empty(*size_of_images, channels)
+    alpha, final_transmittance = (means.new_empty(size_of_images) for _ in range(2))
+    last_contributor = means.new_empty(size_of_images, dtype=torch.int32)
+    first_counted = min(max(alpha_point_id, 0), points)
+    block, blocks = _channel_block(channels)
+    _BLEND_FORWARD[block].launch((view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, (
+        projected.splats, features, tile_starts, owners, size, points, channels, first_counted, view.width,
+        view.height, image, alpha, final_transmittance, last_contributor,
+    ))  # fmt: skip
+    lists = Lists(projected, tile_starts, owners, instances, size, first_counted, final_transmittance, last_contributor)
+    return image, alpha, projected.radii, by_camera, lists
 
 
 def backward(
@@ -240,24 +237,23 @@ def backward(
     grad_alpha: torch.Tensor,
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of means, shape, opacities, features, and (by the image alone) screen points."""
-    with torch.cuda.device(means.device):
-        points, channels = features.shape[-2:]
-        block, blocks = _channel_block(channels)
-        row = -(-(SUMS + block) // 4) * 4
-        sums = means.new_empty(blocks, int(lists.capacity), row)
-        projected = lists.projected
-        _UNBLEND[block].launch((view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, (
-            projected.splats, features, lists.tile_starts, lists.owners, lists.instances, lists.capacity, points,
-            channels, lists.alpha_point_id, view.width, view.height, lists.final_transmittance, lists.last_contributor,
-            grad_image.contiguous(), grad_alpha.contiguous(), sums,
-        ))  # fmt: skip
-        grad_means, grad_opacities, grad_features = map(torch.empty_like, (means, opacities, features))
-        grad_shape = tuple(map(torch.empty_like, shape))
-        grad_screen = means.new_empty(*means.shape[:-1], 2)
-        _UNPROJECT[block].launch((-(-points // BLOCK), view.cameras), BLOCK, (
-            means, *_shape_pointers(shape), opacities, view.world_to_camera, view.intrinsics, *view.lens, points,
-            view.width, view.height, view.antialias, channels, projected.tile_counts, projected.bases,
-            projected.next_row, lists.capacity, sums, grad_means, *_shape_pointers(grad_shape), grad_opacities,
-            grad_features, grad_screen,
-        ))  # fmt: skip
-        return grad_means, grad_shape, grad_opacities, grad_features, grad_screen
+    points, channels = features.shape[-2:]
+    block, blocks = _channel_block(channels)
+    row = -(-(SUMS + block) // 4) * 4
+    sums = means.new_empty(blocks, int(lists.capacity), row)
+    projected = lists.projected
+    _UNBLEND[block].launch((view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, (
+        projected.splats, features, lists.tile_starts, lists.owners, lists.instances, lists.capacity, points,
+        channels, lists.alpha_point_id, view.width, view.height, lists.final_transmittance, lists.last_contributor,
+        grad_image.contiguous(), grad_alpha.contiguous(), sums,
+    ))  # fmt: skip
+    grad_means, grad_opacities, grad_features = map(torch.empty_like, (means, opacities, features))
+    grad_shape = tuple(map(torch.empty_like, shape))
+    grad_screen = means.new_empty(*means.shape[:-1], 2)
+    _UNPROJECT[block].launch((-(-points // BLOCK), view.cameras), BLOCK, (
+        means, *_shape_pointers(shape), opacities, view.world_to_camera, view.intrinsics, *view.lens, points,
+        view.width, view.height, view.antialias, channels, projected.tile_counts, projected.bases,
+        projected.next_row, lists.capacity, sums, grad_means, *_shape_pointers(grad_shape), grad_opacities,
+        grad_features, grad_screen,
+    ))  # fmt: skip
+    return grad_means, grad_shape, grad_opacities, grad_features, grad_screen

@@ -51,7 +51,7 @@ __device__ inline unsigned lanes_with(int digit, bool valid) {
 // histograms [cameras, DIGITS, BINS] of the keys that are not UNSEEN; tickets [cameras, DIGITS] and published [cameras,
 // DIGITS, tiles, BINS] start at zero. Grid (tiles, cameras).
 template <int DIGIT>
-__global__ __launch_bounds__(SORT_BLOCK) void sort_by_digit(
+__global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_digit(
     const int* depths, const uint2* from, int points, const int* histograms, int* tickets, unsigned* published,
     uint2* to, int* order, int* seen) {
     __shared__ int warp_counts[SORT_WARPS][BINS];

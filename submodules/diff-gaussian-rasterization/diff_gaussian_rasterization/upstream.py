@@ -8,6 +8,7 @@ from kernel_runtime import ArgumentError, device_of
 
 from . import spherical_harmonics
 from .ops import rasterize, rasterize_covariances
+from .splatting import Rasterization
 
 NEAR = 0.2  # depth in scene units up to which upstream culls
 _TOLERANCE = 1e-3  # relative, when fields that say the same are compared
@@ -60,6 +61,36 @@ def _given(tensor: torch.Tensor | None) -> bool:
     return tensor is not None and tensor.numel() > 0
 
 
+def render(
+    means3D: torch.Tensor,
+    means2D: torch.Tensor,
+    sh: torch.Tensor | None,
+    colors_precomp: torch.Tensor | None,
+    opacities: torch.Tensor,
+    scales: torch.Tensor | None,
+    rotations: torch.Tensor | None,
+    cov3Ds_precomp: torch.Tensor | None,
+    raster_settings: GaussianRasterizationSettings,
+    alpha_point_id: int = 0,
+) -> Rasterization:
+    """What `rasterize_gaussians` selects from, its image [H,W,3] without the background."""
+    settings, points = raster_settings, len(means3D)
+    given = [tensor for tensor in (sh, colors_precomp, scales, rotations, cov3Ds_precomp) if _given(tensor)]
+    device_of("rasterize_gaussians", means3D, means2D, opacities, *given)
+    colors = colors_precomp
+    if points == 0:  # when nothing tells absent arguments from empty ones
+        colors, scales, rotations = (means3D.new_zeros(0, size) for size in (3, 3, 4))
+    elif _given(sh):
+        directions = torch.nn.functional.normalize(means3D - settings.campos, dim=1)
+        colors = spherical_harmonics.colors(settings.sh_degree, sh, directions)
+    # Blending colour - background on black equals blending colour over the background, with the exact gradients.
+    scene = opacities, colors - settings.bg, settings.viewmatrix.T[:3], _intrinsics(settings)
+    options = settings.image_width, settings.image_height, means2D[:, :2], NEAR, alpha_point_id
+    if points > 0 and _given(cov3Ds_precomp):
+        return rasterize_covariances(means3D, cov3Ds_precomp.double(), *scene, *options)
+    return rasterize(means3D, rotations, scales * settings.scale_modifier, *scene, *options)
+
+
 def rasterize_gaussians(
     means3D: torch.Tensor,
     means2D: torch.Tensor,
@@ -70,7 +101,8 @@ def rasterize_gaussians(
     rotations: torch.Tensor | None,
     cov3Ds_precomp: torch.Tensor | None,
     raster_settings: GaussianRasterizationSettings,
-) -> tuple[torch.Tensor, torch.Tensor]:
+    alpha_point_id: int | None = None,
+) -> tuple[torch.Tensor, ...]:
     """Render Gaussians over a background.
 
     Args:
@@ -80,27 +112,28 @@ def rasterize_gaussians(
         opacities: [P,1].
         scales, rotations: [P,3] and unit quaternions [P,4] wxyz, or None with `cov3Ds_precomp` [P,6].
         raster_settings: camera, background, scale factor and degree.
+        alpha_point_id: also return the alpha of the Gaussians of this index and above, as the fork of Gaussian
+            Blendshapes does; the gradient of means2D is that of the colour alone.
 
     Returns:
-        colour [3,H,W] and radii [P] int32 (0 = not visible).
+        colour [3,H,W] and radii [P] int32 (0 = not visible), with an `alpha_point_id` alpha [H,W] between them.
 
     Raises:
         ArgumentError: a shape, dtype or device does not fit, or the matrices are not a pinhole camera.
     """
-    settings = raster_settings
-    device_of("rasterize_gaussians", means3D, means2D, sh, colors_precomp, opacities, scales, rotations)
-    colors = colors_precomp
-    if _given(sh):
-        directions = torch.nn.functional.normalize(means3D - settings.campos, dim=1)
-        colors = spherical_harmonics.colors(settings.sh_degree, sh, directions)
-    # Blending colour - background on black equals blending colour over the background, with the exact gradients.
-    scene = opacities, colors - settings.bg, settings.viewmatrix.T[:3], _intrinsics(settings)
-    options = settings.image_width, settings.image_height, means2D[:, :2], NEAR
-    if _given(cov3Ds_precomp):
-        result = rasterize_covariances(means3D, cov3Ds_precomp.double(), *scene, *options)
-    else:
-        result = rasterize(means3D, rotations, scales * settings.scale_modifier, *scene, *options)
-    return (result.image + settings.bg).permute(2, 0, 1), result.radii
+    result = render(
+        means3D, means2D, sh, colors_precomp, opacities, scales, rotations, cov3Ds_precomp, raster_settings,
+        alpha_point_id or 0,
+    )  # fmt: skip
+    color = (result.image + raster_settings.bg).permute(2, 0, 1)
+    if alpha_point_id is None:
+        return color, result.radii
+    return color, result.alpha, result.radii
+
+
+def visible(positions: torch.Tensor, viewmatrix: torch.Tensor) -> torch.Tensor:
+    """Which positions [P,3] lie in front of the near plane, bool [P]."""
+    return positions.detach() @ viewmatrix[:3, 2] + viewmatrix[3, 2] > NEAR
 
 
 class GaussianRasterizer(torch.nn.Module):
@@ -112,8 +145,7 @@ class GaussianRasterizer(torch.nn.Module):
 
     def markVisible(self, positions: torch.Tensor) -> torch.Tensor:
         """Which positions [P,3] lie in front of the near plane, bool [P]."""
-        view = self.raster_settings.viewmatrix
-        return positions.detach() @ view[:3, 2] + view[3, 2] > NEAR
+        return visible(positions, self.raster_settings.viewmatrix)
 
     def forward(
         self,
@@ -125,7 +157,8 @@ class GaussianRasterizer(torch.nn.Module):
         scales: torch.Tensor | None = None,
         rotations: torch.Tensor | None = None,
         cov3D_precomp: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        alpha_point_id: int | None = None,
+    ) -> tuple[torch.Tensor, ...]:
         """Colour [3,H,W] and radii [P]; see `rasterize_gaussians`."""
         if (shs is None) == (colors_precomp is None):
             raise ArgumentError("shs, colors_precomp: give exactly one of them")
@@ -142,4 +175,5 @@ class GaussianRasterizer(torch.nn.Module):
             rotations,
             cov3D_precomp,
             self.raster_settings,
+            alpha_point_id,
         )

@@ -56,15 +56,18 @@ def device_of(operation: str, *tensors: torch.Tensor | None) -> Literal["cpu", "
     Raises:
         UnsupportedDevice: the tensors lie on several devices, or on one that is neither a CPU nor a CUDA device.
     """
-    devices = sorted({str(tensor.device) for tensor in tensors if tensor is not None})
-    if len(devices) > 1:
-        raise UnsupportedDevice(f"{operation} got tensors on {' and '.join(devices)}: move them to one device")
-    kind = devices[0].partition(":")[0] if devices else "cpu"
-    if kind == "cpu":
+    given = [tensor.device for tensor in tensors if tensor is not None]
+    if not given:
         return "cpu"
-    if kind == "cuda":
+    first = given[0]
+    if any(device != first for device in given):
+        devices = sorted(set(map(str, given)))
+        raise UnsupportedDevice(f"{operation} got tensors on {' and '.join(devices)}: move them to one device")
+    if first.type == "cpu":
+        return "cpu"
+    if first.type == "cuda":
         return "cuda"
-    raise UnsupportedDevice(f"{operation} has no {kind} kernel: move its tensors to the CPU or to a CUDA device")
+    raise UnsupportedDevice(f"{operation} has no {first.type} kernel: move its tensors to the CPU or to a CUDA device")
 
 
 def as_numpy(tensor: torch.Tensor) -> np.ndarray:

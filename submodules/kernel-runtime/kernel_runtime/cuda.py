@@ -18,7 +18,7 @@ import torch
 
 from .arguments import ArgumentError, UnsupportedDevice
 from .cubins import Cubin, CudaSource
-from .parameters import ParameterLayout
+from .parameters import ParameterLayout, check_tensors
 
 # Dynamic shared memory that a kernel may use without asking for it, bytes.
 _SHARED_BYTES_ALLOWED = 48 * 1024
@@ -122,6 +122,7 @@ class Kernel:
         types = tuple(map(type, args))
         layout = loaded.layouts.get(types)
         if layout is None:
+            check_tensors(self.name, tuple(args), device)
             layout = loaded.layouts[types] = ParameterLayout(self.name, types, loaded.sizes)
         if shared_bytes > loaded.shared_bytes:
             self._grant_shared_bytes(loaded, device, shared_bytes)

@@ -12,6 +12,16 @@ from .arguments import ArgumentError
 _POINTER = "P"
 
 
+def check_tensors(kernel: str, args: tuple[Any, ...], device: int) -> None:
+    """Raise ArgumentError for a tensor that has gaps or is not on CUDA device `device`."""
+    for index, tensor in enumerate(args):
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if tensor.get_device() != device or not tensor.is_contiguous():
+            state = f"on {tensor.device}" if tensor.get_device() != device else "with gaps"
+            raise ArgumentError(f"{kernel}: argument {index} must be contiguous on cuda:{device}, got one {state}")
+
+
 class _Memory:
     """Room for the arguments of one launch at a time, and the addresses of each for the driver."""
 
@@ -59,10 +69,7 @@ class ParameterLayout:
         for index in self._tensors:
             tensor = values[index]
             if tensor.get_device() != device or not tensor.is_contiguous():
-                state = f"on {tensor.device}" if tensor.get_device() != device else "with gaps"
-                raise ArgumentError(
-                    f"{self._kernel}: argument {index} must be contiguous on cuda:{device}, got one {state}"
-                )
+                check_tensors(self._kernel, args, device)
             values[index] = tensor.data_ptr()
         for index in self._nulls:
             values[index] = 0
