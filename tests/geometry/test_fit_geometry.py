@@ -144,10 +144,10 @@ def test_an_interrupted_fit_ends_as_an_uninterrupted_one(clip, fitted, tmp_path,
     _, geometry = fitted
     step = GeometryFit.step
 
-    def interrupted(self, index):
+    def interrupted(self, index, report=True):
         if index == 40:
             raise KeyboardInterrupt
-        return step(self, index)
+        return step(self, index, report)
 
     monkeypatch.setattr(GeometryFit, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
