@@ -1,6 +1,6 @@
 """Fits stage 1 to a dataset with ground truth and prints its scores, ablations and what disturbed input does to it.
 
-    python benchmarks/stage1.py shared/datasets/ict_mira -o OUT --preset cpu --ablations --disturbances
+    python -P benchmarks/stage1.py shared/datasets/ict_mira -o OUT --preset cpu --ablations --disturbances
 
 Every fit is a folder under OUT; those that are finished are only measured.
 """
