@@ -1,5 +1,10 @@
 """`rgb fit-geometry`: stage 1, the personalised mesh."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from ..console import Reporter
 from ..options import DatasetFolder, Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
 
@@ -7,6 +12,10 @@ from ..options import DatasetFolder, Device, DeviceOption, Json, Out, Preset, Qu
 def fit_geometry(
     dataset: DatasetFolder,
     out: Out,
+    normals: Annotated[
+        Path | None,
+        typer.Option("--normals", help="Folder of world-space normal maps <frame id>.png that guide the mesh."),
+    ] = None,
     preset: Preset = "cpu",
     overrides: Set = None,
     seed: Seed = 0,
@@ -16,11 +25,14 @@ def fit_geometry(
 ) -> None:
     """Fit a personalised mesh and refine the tracking. Run again to continue after an interruption.
 
+    Where the dataset has ground truth, the mesh is measured against it afterwards.
+
     Example: rgb fit-geometry subject -o geometry
     """
     from rgb_core import geometry
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
+    from rgb_core.evaluation.stage1 import score_geometry
     from rgb_core.presets import load_preset
 
     where = resolve_device(device)
@@ -28,5 +40,6 @@ def fit_geometry(
     clip = load_dataset(dataset)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = geometry.fit_geometry(clip, config, out, reporter, seed, where)
-    reporter.result("geometry", {"folder": str(out), **fitted.metrics})
+        fitted = geometry.fit_geometry(clip, config, out, reporter, seed, where, normals)
+        scores = score_geometry(clip, fitted, out, reporter)
+    reporter.result("geometry", {"folder": str(out), **fitted.metrics, **scores})

@@ -1,6 +1,8 @@
 """How right a stage-1 mesh and its refined tracking are, against the ground truth of a dataset that has it."""
 
+import json
 import math
+from pathlib import Path
 
 import mesh_rasterizer
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from ..data import Dataset, Frame
 from ..data.ground_truth import Coefficients
+from ..files import write_text
 from ..geometry import Geometry
 from ..heads import HeadModel, axis_angle_to_matrix, vertex_normals
 from ..progress import Progress
@@ -16,7 +19,17 @@ from .normals import NormalAngles
 from .surfaces import SKIN_REGION, MeshDistances, Surface
 from .truth import find_truth
 
+SCORES_FILE = "scores.json"
 _MM = 1000.0
+
+
+def score_geometry(dataset: Dataset, geometry: Geometry, out: Path, progress: Progress) -> dict[str, float]:
+    """`measure_geometry` with keys under `truth_`, also written to out/scores.json; nothing without ground truth."""
+    if dataset.ground_truth is None:
+        return {}
+    scores = {f"truth_{key}": value for key, value in measure_geometry(dataset, geometry, progress).items()}
+    write_text(out / SCORES_FILE, json.dumps(scores, indent=1))
+    return scores
 
 
 def measure_geometry(

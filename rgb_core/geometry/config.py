@@ -28,6 +28,7 @@ class GeometryWeights(_Settings):
     silhouette: float = Field(1.0, ge=0, description="squared error of the mask, per root of the head's pixels")
     shading: float = Field(90.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
     laplacian: float = Field(5.0, ge=0, description="bending of the offsets from the head model, squared, per cm")
+    normal: float = Field(100.0, ge=0, description="1 - cosine to the normal maps, where a folder of them is given")
     normal_consistency: float = Field(1.0, ge=0, description="change of the angles between neighbour faces, squared")
     offset_size: float = Field(0.02, ge=0, description="squared mm of the neutral offsets, mean, softer off the face")
     hair_slope: float = Field(0.3, ge=0, description="squared slope of the hair's height over the skull, mean")
@@ -37,7 +38,10 @@ class GeometryWeights(_Settings):
 
 
 class TrackingErrors(_Settings):
-    """How far the tracking may be off (one standard deviation), and how smoothly a head moves between frames."""
+    """How far the tracking may be off (one standard deviation), and how smoothly a head moves between frames.
+
+    Root and joints that jitter more than is expected here are corrected by as much as they jitter.
+    """
 
     rotation_deg: float = Field(0.25, gt=0, description="expected error of a joint rotation, degrees per axis")
     translation_mm: float = Field(0.5, gt=0, description="expected error of the translation, mm per axis")
@@ -61,6 +65,7 @@ class GeometryConfig(_Settings):
     handles: int = Field(150, gt=0, description="points whose moves, spread smoothly, make an expression correction")
     refine_tracking: bool = Field(True, description="correct pose, expression, focal length of the clip")
     expression_corrections: bool = Field(True, description="correct how expressions deform the head")
+    semantics: bool = Field(True, description="use the labels of frames that have them")
     shading: bool = Field(True, description="use colours: albedo per vertex under a low-order light")
     checkpoint_every: int = Field(200, gt=0, description="steps between checkpoints")
     rates: GeometryRates = GeometryRates()

@@ -1,4 +1,4 @@
-"""First guesses made from the pictures: where hair may rise, albedo and light."""
+"""First guesses made from the pictures: focal length, frames to leave out, where hair may rise, albedo and light."""
 
 import torch
 from torch import Tensor
@@ -6,15 +6,20 @@ from torch import Tensor
 from ..heads import HeadModel
 from ..images import srgb_to_linear
 from .evidence import Evidence
+from .losses import intersection_over_union
 from .parts import SCALP
-from .rendering import draw_frames
+from .rendering import FRAMES_AT_ONCE, draw_frames
 from .result import Geometry
 from .shading import Samples, estimate, gather
 from .smoothing import Smoother
-from .topology import Laplacian
 
+_FOCAL_VIEWS = 8
+_FOCAL_FACTORS = [1.03**power for power in range(-12, 13)]  # 0.70 to 1.43
+# A head of another shape, or hair that the model lacks, looks like a focal length that is off by less than this.
+_FOCAL_DOUBT, _FOCAL_DOUBT_UNLABELLED = 0.08, 0.15
+_MISPLACED = 0.6  # share of the usual overlap of head and matte below which one of them is wrong
 _VIEWS = 24  # frames, spread over the clip, that a first guess looks at
-_FILL_LENGTH = 0.01  # metres over which unseen vertices take their neighbours' albedo
+FILL_LENGTH = 0.01  # metres over which unseen vertices take their neighbours' albedo
 
 
 def spread_rows(count: int, wanted: int) -> Tensor:
@@ -22,15 +27,48 @@ def spread_rows(count: int, wanted: int) -> Tensor:
     return torch.linspace(0, count - 1, min(wanted, count)).round().long().unique()
 
 
-def hair_membership(head: HeadModel, evidence: Evidence) -> Tensor | None:
+def focal_factor(head: HeadModel, evidence: Evidence) -> float:
+    """The factor on the focal lengths with which the unfitted head covers the mattes best; 1 if that is within doubt.
+
+    Pixels of hair are left out where they are labelled.
+    """
+    rows = spread_rows(len(evidence), _FOCAL_VIEWS).to(evidence.device)
+    batch, hair = evidence.batch(rows), evidence.hair(rows)
+    counted = batch.mask_weight > 0 if hair is None else (batch.mask_weight > 0) & (hair == 0)
+    true = (batch.alpha > 0.5) & counted
+    overlaps = []
+    for factor in _FOCAL_FACTORS:
+        drawn = (draw_frames(Geometry(head, factor), evidence, rows).fragments.face_id >= 0) & counted
+        overlaps.append(float(((drawn & true).sum((1, 2)) / (drawn | true).sum((1, 2)).clamp_min(1)).mean()))
+    best = _FOCAL_FACTORS[overlaps.index(max(overlaps))]
+    doubt = _FOCAL_DOUBT_UNLABELLED if hair is None else _FOCAL_DOUBT
+    return best if abs(best - 1) > doubt else 1.0
+
+
+def misplaced(head: HeadModel, focal: float, evidence: Evidence) -> dict[str, str]:
+    """Frames, with the reason, whose matte and unfitted head overlap far less than is usual in the clip."""
+    overlaps = torch.cat(
+        [
+            intersection_over_union(
+                draw_frames(Geometry(head, focal), evidence, rows).fragments.face_id >= 0, evidence.batch(rows)
+            )
+            for rows in torch.arange(len(evidence), device=evidence.device).split(FRAMES_AT_ONCE)
+        ]
+    ).cpu()
+    found = torch.nonzero(overlaps < _MISPLACED * overlaps.median()).flatten().tolist()
+    reason = "its matte and the tracked head lie {:.0f} % over one another"
+    return {evidence.frames[row].id: reason.format(100 * overlaps[row]) for row in found}
+
+
+def hair_membership(head: HeadModel, evidence: Evidence, focal: float) -> Tensor | None:
     """[V] 1 where labels show hair on the unfitted head, or where a scalp vertex is not seen; None without labels."""
-    seen, hairy = torch.zeros(head.vertex_count), torch.zeros(head.vertex_count)
-    for row in spread_rows(len(evidence), _VIEWS):
+    seen, hairy = torch.zeros(2, head.vertex_count, device=evidence.device)
+    for row in spread_rows(len(evidence), _VIEWS).to(evidence.device):
         rows = row[None]
         labels = evidence.hair(rows)
         if labels is None:
             return None
-        fragments = draw_frames(Geometry(head), evidence, rows).fragments
+        fragments = draw_frames(Geometry(head, focal), evidence, rows).fragments
         pixels = torch.stack([torch.ones_like(labels), labels], dim=-1)
         votes = gather(fragments, head.faces, head.vertex_count, pixels)
         seen += votes[:, 0]
@@ -39,13 +77,11 @@ def hair_membership(head: HeadModel, evidence: Evidence) -> Tensor | None:
     return torch.where(seen > 0, voted, (head.region == SCALP).float())
 
 
-def first_light(
-    geometry: Geometry, evidence: Evidence, laplacian: Laplacian, light_frame: str
-) -> tuple[Tensor, Tensor]:
-    """Log albedo [V,3] and light [9,3] that best explain a selection of frames."""
+def first_light(geometry: Geometry, evidence: Evidence, smoother: Smoother, light_frame: str) -> tuple[Tensor, Tensor]:
+    """Log albedo [V,3] and light [9,3] that best explain a selection of frames; `smoother` fills what none shows."""
     faces, count = geometry.head.faces, geometry.head.vertex_count
     normals, weights, colours = [], [], []
-    for row in spread_rows(len(evidence), _VIEWS):
+    for row in spread_rows(len(evidence), _VIEWS).to(evidence.device):
         rows = row[None]
         view = draw_frames(geometry, evidence, rows)
         batch = evidence.batch(rows)
@@ -55,4 +91,4 @@ def first_light(
         weights.append(seen[:, 0])
         colours.append(seen[:, 1:])
     samples = Samples(torch.stack(normals), torch.stack(weights), torch.stack(colours))
-    return estimate(samples, Smoother(laplacian, _FILL_LENGTH))
+    return estimate(samples, smoother)

@@ -22,6 +22,11 @@ def colour(drawn: Tensor, weight: Tensor, batch: Batch) -> Tensor:
     return (weight[..., None] * robust).sum() / (3 * weight.sum()).clamp_min(1)
 
 
+def normal(drawn: Tensor, normal: Tensor, weight: Tensor) -> Tensor:
+    """Mean of 1 - cosine between unit normals [B,H,W,3] under `weight` [B,H,W]."""
+    return (weight * (1 - (drawn * normal).sum(-1))).sum() / weight.sum().clamp_min(1)
+
+
 def intersection_over_union(mask: Tensor, batch: Batch) -> Tensor:
     """[B] overlap of covered pixels `mask` [B,H,W] (bool) with the matte above one half, foreign pixels left out."""
     counted = batch.mask_weight > 0

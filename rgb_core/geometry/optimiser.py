@@ -22,8 +22,8 @@ class Parameter:
         self._floor = floor
         self._uniform = uniform
         self._first = torch.zeros_like(value)
-        self._second = torch.zeros(1) if uniform else torch.zeros_like(value)
-        self._count = torch.zeros(len(value))
+        self._second = value.new_zeros(1) if uniform else torch.zeros_like(value)
+        self._count = value.new_zeros(len(value))
 
     def leaf(self) -> Tensor:
         """The value as a fresh leaf that collects a gradient."""
@@ -48,12 +48,12 @@ class Parameter:
         self.value = value
 
     def state(self, name: str) -> dict[str, Tensor]:
-        """Everything the next step depends on, for a checkpoint."""
+        """Everything the next step depends on, for a checkpoint, on the CPU."""
         parts = {"value": self.value, "first": self._first, "second": self._second, "count": self._count}
-        return {f"{name}.{part}": tensor.clone() for part, tensor in parts.items()}
+        return {f"{name}.{part}": tensor.to("cpu", copy=True) for part, tensor in parts.items()}
 
     def restore(self, name: str, tensors: dict[str, Tensor]) -> None:
         """The inverse of `state`."""
         self.value, self._first, self._second, self._count = (
-            tensors[f"{name}.{part}"].clone() for part in ("value", "first", "second", "count")
+            tensors[f"{name}.{part}"].clone().to(self.value.device) for part in ("value", "first", "second", "count")
         )

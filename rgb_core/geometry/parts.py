@@ -6,6 +6,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from ..devices import CPU
 from ..heads import HeadModel
 from .smoothing import SparseMap
 from .topology import components
@@ -35,8 +36,8 @@ def offset_cost(head: HeadModel) -> Tensor:
     return table[head.region.long()]
 
 
-def extension(head: HeadModel) -> SparseMap:
-    """The map from offsets [V,C] of the surface to offsets of all vertices.
+def extension(head: HeadModel, device: torch.device = CPU) -> SparseMap:
+    """The map on `device` from offsets [V,C] of the surface to offsets of all vertices.
 
     Surface vertices keep their own. Inner vertices take a distance-weighted mean of the skin nearest to them; an
     eyeball, a tooth or any other rigid part then takes the mean over itself, so it moves without changing shape.
@@ -45,7 +46,7 @@ def extension(head: HeadModel) -> SparseMap:
     surface = is_surface(head).numpy()
     outer, inner = np.flatnonzero(surface), np.flatnonzero(~surface)
     if not len(inner) or not len(outer):
-        return SparseMap(sparse.identity(count))
+        return SparseMap(sparse.identity(count), device)
     points = head.vertices.double().numpy()
     followed = min(_FOLLOWED, len(outer))
     distance, nearest = cKDTree(points[outer]).query(points[inner], k=range(1, followed + 1))
@@ -56,7 +57,7 @@ def extension(head: HeadModel) -> SparseMap:
     values = np.concatenate([np.ones(len(outer)), weight.ravel()])
     follow = sparse.csr_matrix((values, (rows, columns)), (count, count))
     rigid = torch.isin(head.region, torch.tensor(_RIGID_REGIONS, dtype=torch.uint8))
-    return SparseMap(_average(components(head.faces, rigid).numpy(), count) @ follow)
+    return SparseMap(_average(components(head.faces, rigid).numpy(), count) @ follow, device)
 
 
 def _average(component: np.ndarray, count: int) -> sparse.csr_matrix:

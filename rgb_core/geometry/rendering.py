@@ -12,6 +12,8 @@ from .evidence import Evidence
 from .result import Geometry
 from .shading import encoded, shaded
 
+FRAMES_AT_ONCE = 8  # drawn at a time where a whole clip is
+_TINY = 1e-12
 _GRAZING = 0.25  # cosine to the view below which a pixel mixes too much surface to compare colours
 
 
@@ -44,6 +46,11 @@ class MeshView:
             normals = normals @ self.world_to_camera[:, :, :3].transpose(1, 2)
         return normals
 
+    def normal_picture(self) -> Tensor:
+        """[B,H,W,3] unit world-space normals; 0 outside."""
+        drawn = mesh_rasterizer.interpolate(self.fragments, self.faces, vertex_normals(self.world, self.faces))
+        return torch.nn.functional.normalize(drawn, dim=-1, eps=_TINY)
+
     def colour(self, normals: Tensor, log_albedo: Tensor, light: Tensor) -> Tensor:
         """[B,H,W,3] sRGB of the shaded mesh; 0 outside."""
         return encoded(mesh_rasterizer.interpolate(self.fragments, self.faces, shaded(normals, log_albedo, light)))
@@ -67,26 +74,27 @@ def view_mesh(
 ) -> MeshView:
     """Draw posed vertices [B,V,3] with cameras [B,4], [B,3,4] whose focal lengths are scaled by `focal_scale` [1]."""
     camera = world @ world_to_camera[:, :, :3].transpose(1, 2) + world_to_camera[:, None, :, 3]
-    camera = camera * torch.cat([focal_scale, focal_scale, torch.ones(1)])
+    camera = camera * torch.cat([focal_scale, focal_scale, torch.ones_like(focal_scale)])
     fragments = mesh_rasterizer.rasterize(camera, faces, intrinsics, *size)
     return MeshView(world, camera, faces, intrinsics, world_to_camera, fragments)
 
 
 def draw_frames(geometry: Geometry, evidence: Evidence, rows: Tensor) -> MeshView:
-    """The mesh of `geometry` in the training frames `rows` [B], without gradients."""
+    """The mesh of `geometry`, on the evidence's device, in the training frames `rows` [B], without gradients."""
     frames = [evidence.frames[row] for row in rows.tolist()]
     known = [geometry.tracking.get(frame.id, frame) for frame in frames]
     with torch.no_grad():
         posed = geometry.head.pose(
-            torch.stack([found.expression for found in known]),
-            torch.stack([found.joints for found in known]),
-            torch.stack([found.translation for found in known]),
+            *(
+                torch.stack([getattr(found, name) for found in known]).to(evidence.device)
+                for name in ("expression", "joints", "translation")
+            )
         )
         return view_mesh(
             posed.vertices,
             geometry.head.faces,
             evidence.intrinsics[rows],
             evidence.world_to_camera[rows],
-            torch.tensor([geometry.focal_scale]),
+            torch.tensor([geometry.focal_scale], device=evidence.device),
             evidence.size,
         )

@@ -49,6 +49,14 @@ class Geometry:
     tracking: dict[str, Coefficients] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
 
+    def to(self, device: torch.device) -> "Geometry":
+        """The same with all tensors on `device`."""
+        tracking = {
+            name: Coefficients(**{key: value.to(device) for key, value in vars(found).items()})
+            for name, found in self.tracking.items()
+        }
+        return dataclasses.replace(self, head=self.head.to(device), tracking=tracking)
+
     def refined(self, frames: tuple[Frame, ...] | list[Frame]) -> list[Frame]:
         """The frames with refined coefficients where they have them, and the focal length scaled in all of them."""
         refined = []

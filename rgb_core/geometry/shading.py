@@ -64,7 +64,7 @@ class Samples(NamedTuple):
 
 def gather(view_fragments: mesh_rasterizer.Fragments, faces: Tensor, count: int, pixels: Tensor) -> Tensor:
     """[V,C] pixels [1,H,W,C] summed over the vertices that they show, by barycentric weight."""
-    values = torch.zeros(count, pixels.shape[-1], requires_grad=True)
+    values = torch.zeros(count, pixels.shape[-1], device=pixels.device, requires_grad=True)
     shown = mesh_rasterizer.interpolate(view_fragments, faces, values)
     return torch.autograd.grad(shown, values, pixels.contiguous())[0]
 
@@ -72,8 +72,8 @@ def gather(view_fragments: mesh_rasterizer.Fragments, faces: Tensor, count: int,
 def estimate(samples: Samples, smoother: Smoother) -> tuple[Tensor, Tensor]:
     """Log albedo [V,3] and light [9,3] that explain the samples, by alternating linear least squares."""
     basis = light_basis(samples.normals)
-    albedo = torch.full((basis.shape[1], 3), TYPICAL_ALBEDO)
-    light = torch.zeros(LIGHT_TERMS, 3)
+    albedo = torch.full((basis.shape[1], 3), TYPICAL_ALBEDO, device=basis.device)
+    light = torch.zeros(LIGHT_TERMS, 3, device=basis.device)
     for _ in range(_ROUNDS):
         light = _solve_light(samples, basis, albedo)
         albedo = _solve_albedo(samples, basis, light, smoother)
@@ -86,7 +86,7 @@ def _solve_light(samples: Samples, basis: Tensor, albedo: Tensor) -> Tensor:
         rows = (basis * albedo[:, channel, None]).flatten(0, 1)
         matrix = (rows.T @ (samples.weight.flatten()[:, None] * rows)).double()
         right = (rows.T @ samples.colour[..., channel].flatten()).double()
-        ridge = _RIDGE * matrix.diagonal().mean() * torch.eye(LIGHT_TERMS).double()
+        ridge = _RIDGE * matrix.diagonal().mean() * torch.eye(LIGHT_TERMS, device=matrix.device).double()
         columns.append(torch.linalg.solve(matrix + ridge, right))
     return torch.stack(columns, dim=1).float()
 

@@ -1,61 +1,119 @@
 """Sparse linear maps over the vertices of a mesh: constant matrices in autograd, and smoothing of gradients."""
 
+import warnings
+from collections.abc import Callable
+
 import numpy as np
 import scipy.sparse as sparse
 import torch
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
+from ..devices import CPU
 from .topology import Laplacian
+
+# Steps of conjugate gradients: a few, and so many more per metre of smoothing length. On a head of 25,000 vertices the
+# result is within 6e-3 of the exact one for 4 to 25 mm: a descent direction needs no more.
+_ITERATIONS, _ITERATIONS_PER_METRE = 20, 4000
+
+Product = Callable[[Tensor], Tensor]
 
 
 class SparseMap:
-    """A constant sparse matrix that maps per-vertex values [V,C]; differentiable in the values."""
+    """A constant sparse matrix that maps per-vertex values [V,C] on `device`; differentiable in the values."""
 
-    def __init__(self, matrix: sparse.spmatrix):
-        self._matrix = matrix.tocsr().astype(np.float32)
-        self._transposed = self._matrix.T.tocsr()
+    def __init__(self, matrix: sparse.spmatrix, device: torch.device = CPU):
+        self._forward = _product(matrix, device)
+        self._backward = _product(matrix.T, device)
 
     def __call__(self, values: Tensor) -> Tensor:
         """matrix @ values."""
-        return _Apply.apply(values, self._matrix, self._transposed)
+        return _Apply.apply(values, self._forward, self._backward)
 
 
 class _Apply(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values, matrix, transposed):
+    def forward(ctx, values, product, transposed):
         ctx.transposed = transposed
-        return torch.from_numpy(matrix @ values.detach().numpy())
+        return product(values.detach())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        return torch.from_numpy(ctx.transposed @ gradient.numpy()), None, None
+        return ctx.transposed(gradient.contiguous()), None, None
+
+
+def _product(matrix: sparse.spmatrix, device: torch.device) -> Product:
+    """Multiplication with `matrix` in float32; scipy's on the CPU, whose sums have one order."""
+    csr = matrix.tocsr().astype(np.float32)
+    if device.type == "cpu":
+        return lambda values: torch.from_numpy(csr @ values.numpy())
+    rows, columns, values = (torch.from_numpy(array).to(device) for array in (csr.indptr, csr.indices, csr.data))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that such tensors are in beta
+        tensor = torch.sparse_csr_tensor(rows, columns, values, csr.shape, check_invariants=True)
+    return lambda values: tensor @ values
 
 
 class Smoother:
-    """Smoothing over a length on the surface: S = (M + l^2 K)^-1 M, factorised once.
+    """Smoothing over a length on the surface: S = (M + l^2 K)^-1 M.
 
     Gradients of vertex positions are sparse and spiky; descending along S M^-1 S^T g moves whole neighbourhoods instead
-    (the Sobolev gradient, as in Nicolet et al. 2021, with a Laplacian that makes it independent of the triangles).
+    (the Sobolev gradient, as in Nicolet et al. 2021, with a Laplacian that makes it independent of the triangles). The
+    CPU factorises the system once; other devices iterate, a fixed number of times, so that the host need not wait.
     """
 
-    def __init__(self, laplacian: Laplacian, length: float):
+    def __init__(self, laplacian: Laplacian, length: float, device: torch.device = CPU):
         """`length` in metres."""
-        self._mass = laplacian.mass[:, None]
-        system = sparse.diags(laplacian.mass) + length**2 * laplacian.stiffness
         scale = 1 / laplacian.mass.mean()
-        self._factor = splu((scale * system).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        self._scale = scale
+        system = scale * (sparse.diags(laplacian.mass) + length**2 * laplacian.stiffness)
+        self._mass = torch.from_numpy(scale * laplacian.mass)[:, None].to(device)
+        self._scale = float(scale)
+        if device.type == "cpu":
+            self._solve = _factorised(system)
+        else:
+            self._solve = conjugate_gradients(system, length, device)
 
     def values(self, values: Tensor) -> Tensor:
         """Smoothed values [V,C]."""
-        return self._solve(self._mass * values.double().numpy()).to(values.dtype)
+        return self._solve(self._mass * values).to(values.dtype)
 
     def gradient(self, gradient: Tensor) -> Tensor:
         """Smoothed descent direction [V,C] for a gradient with respect to per-vertex values [V,C]."""
-        once = self._solve(gradient.double().numpy())
-        return self._solve(self._mass * once.numpy()).to(gradient.dtype)
+        once = self._solve(self._scale * gradient.double())
+        return self._solve(self._mass * once).to(gradient.dtype)
 
-    def _solve(self, right: np.ndarray) -> Tensor:
-        return torch.from_numpy(self._factor.solve(np.ascontiguousarray(self._scale * right)))
+
+def _factorised(system: sparse.spmatrix) -> Product:
+    """The exact solution [V,C] for a right-hand side, in double."""
+    factor = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    return lambda right: torch.from_numpy(factor.solve(np.ascontiguousarray(right.double().numpy())))
+
+
+def conjugate_gradients(system: sparse.spmatrix, length: float, device: torch.device) -> Product:
+    """The solution [V,C] for a right-hand side of the `system` that smooths over `length` metres, in float32.
+
+    Scaled by the diagonal; a number of steps that depends on the length alone.
+    """
+    iterations = round(_ITERATIONS + _ITERATIONS_PER_METRE * length)
+    product = _product(system, device)
+    inverse = torch.from_numpy(1 / system.diagonal()).float()[:, None].to(device)
+    tiny = torch.finfo(torch.float32).tiny  # a column that has converged stays
+
+    def solve(right: Tensor) -> Tensor:
+        residual = right.float()
+        solution = torch.zeros_like(residual)
+        direction = inverse * residual
+        size = (residual * direction).sum(0)
+        for _ in range(iterations):
+            image = product(direction)
+            step = size / (direction * image).sum(0).clamp_min(tiny)
+            solution = torch.addcmul(solution, step, direction)
+            residual = torch.addcmul(residual, step, image, value=-1)
+            scaled = inverse * residual
+            next_size = (residual * scaled).sum(0)
+            direction = torch.addcmul(scaled, next_size / size.clamp_min(tiny), direction)
+            size = next_size
+        return solution
+
+    return solve

@@ -7,6 +7,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from ..devices import CPU
 from ..heads import HeadModel, vertex_normals
 from .config import GeometryConfig
 from .optimiser import Parameter
@@ -21,41 +22,50 @@ _LEAST_DISPLACEMENT = 1e-5  # metres below which an expression counts as not mov
 
 
 class Surface:
-    """A head model plus what is fitted to it."""
+    """A head model plus what is fitted to it, on a device."""
 
-    def __init__(self, head: HeadModel, config: GeometryConfig):
-        self.base = head
+    def __init__(self, head: HeadModel, config: GeometryConfig, device: torch.device = CPU):
+        """`head` is on the CPU, where everything that is derived once is made."""
+        self.base = head.to(device)
         self._config = config
-        self._normals = vertex_normals(head.vertices, head.faces)
-        self._extend = extension(head)
-        self._outer = is_surface(head).float()[:, None]
-        self._cost = offset_cost(head)[:, None]
+        self._device = device
+        self._normals = vertex_normals(self.base.vertices, self.base.faces)
+        self._extend = extension(head, device)
+        outer = is_surface(head)
+        self._outer = outer.float()[:, None].to(device)
+        self._cost = offset_cost(head)[:, None].to(device)
         self.laplacian = cotangent_laplacian(head.vertices, head.faces)
-        self._area = torch.from_numpy(self.laplacian.mass).float()[:, None] * self._outer
-        self._area = self._area / self._area.sum()
+        self._whole_area = float(self.laplacian.mass.sum())
+        area = torch.from_numpy(self.laplacian.mass).float()[:, None] * outer[:, None]
+        self._area = (area / area.sum()).to(device)
         inverse_mass = 1 / self.laplacian.mass[:, None]
-        self._bend = SparseMap(self.laplacian.stiffness.multiply(inverse_mass).tocsr())
-        self._stiffness = SparseMap(self.laplacian.stiffness)
-        outer_faces = head.faces[self._outer[:, 0].bool()[head.faces].all(1)]
-        self._faces, self._pairs = outer_faces, neighbouring_faces(outer_faces)
-        self._base_angles = self._angles(head.vertices)
-        self.hair_freedom = torch.zeros(head.vertex_count, 1)
-        self.set_hair((head.region == SCALP).float())
+        self._bend = SparseMap(self.laplacian.stiffness.multiply(inverse_mass).tocsr(), device)
+        self._stiffness = SparseMap(self.laplacian.stiffness, device)
+        outer_faces = head.faces[outer[head.faces].all(1)]
+        self._faces, self._pairs = outer_faces.to(device), neighbouring_faces(outer_faces).to(device)
+        self._base_angles = self._angles(self.base.vertices)
+        self.hair_freedom = torch.zeros_like(self._outer)
+        self.set_hair((self.base.region == SCALP).float())
         rates = config.rates
         self.parameters = {
-            "offset": Parameter(torch.zeros_like(head.vertices), rates.offset * _MM, uniform=True),
-            "hair": Parameter(torch.zeros(head.vertex_count, 1), rates.hair * _MM, uniform=True),
+            "offset": Parameter(torch.zeros_like(self.base.vertices), rates.offset * _MM, uniform=True),
+            "hair": Parameter(torch.zeros_like(self._outer), rates.hair * _MM, uniform=True),
         }
         if config.expression_corrections:
-            self._spread, chosen = _handles(head, self._outer[:, 0].bool(), config.handles)
-            size = head.expression_basis.norm(dim=-1)
+            spread, chosen = _handles(head, outer, config.handles)
+            self._spread = spread.to(device)
+            size = self.base.expression_basis.norm(dim=-1)
             self._strength = size / size.amax(1, keepdim=True).clamp_min(_LEAST_DISPLACEMENT)
-            shape = (len(head.expression_names), chosen, 3)
-            self.parameters["handles"] = Parameter(torch.zeros(shape), rates.expression_offset * _MM, floor=1.0)
+            still = torch.zeros(len(head.expression_names), chosen, 3, device=device)
+            self.parameters["handles"] = Parameter(still, rates.expression_offset * _MM, floor=1.0)
+
+    def smoother(self, length: float) -> Smoother:
+        """Smoothing of values over the surface by `length` metres."""
+        return Smoother(self.laplacian, length, self._device)
 
     def set_hair(self, membership: Tensor) -> None:
         """Say where hair may rise: membership [V] in 0 to 1, blurred here to a hairline without a step."""
-        blurred = Smoother(self.laplacian, _HAIRLINE).values(membership[:, None])
+        blurred = self.smoother(_HAIRLINE).values(membership[:, None])
         self.hair_freedom = (2 * blurred - 0.5).clamp(0, 1) * self._outer
 
     def leaves(self, corrections: bool) -> dict[str, Tensor]:
@@ -91,7 +101,7 @@ class Surface:
             "laplacian": (self._area * bending.square()).sum(),
             "normal_consistency": angles.square().sum(-1).mean(),
             "offset_size": (self._area * self._cost * (offset / _MM).square()).sum(),
-            "hair_slope": (hair * self._stiffness(hair)).sum() / float(self.laplacian.mass.sum()),
+            "hair_slope": (hair * self._stiffness(hair)).sum() / self._whole_area,
         }
         if "handles" in leaves:
             terms["expression_size"] = (leaves["handles"] / _MM).square().sum(-1).mean()
@@ -104,10 +114,10 @@ class Surface:
 
     def step(self, leaves: dict[str, Tensor], share: float, smoother: Smoother) -> None:
         """Descend along smoothed gradients with `share` of the rates."""
-        for name, movable in (("offset", self._outer), ("hair", self.hair_freedom)):
-            gradient = leaves[name].grad
-            if gradient is not None:
-                self.parameters[name].step(movable * smoother.gradient(gradient), share)
+        gradients = [gradient for name in ("offset", "hair") if (gradient := leaves[name].grad) is not None]
+        smooth = smoother.gradient(torch.cat(gradients, dim=1))
+        self.parameters["offset"].step(self._outer * smooth[:, :3], share)
+        self.parameters["hair"].step(self.hair_freedom * smooth[:, 3:], share)
         if "handles" in leaves:
             self.parameters["handles"].step(leaves["handles"].grad, share)
 

@@ -7,25 +7,28 @@ from torch import Tensor
 
 from .config import GeometryConfig
 from .evidence import Evidence
+from .jitter import jitter, smoothed
 from .optimiser import Parameter
 from .result import Coefficients
 
 NAMES = ("rotation", "translation", "expression")
 _MM = 1e-3
+_FOCAL_UNSURE = 0.02  # expected relative error of a focal length that the pictures had to correct at the start
 
 
 class Tracking:
     """Corrections of every frame in expected errors, zero-mean over the clip, and of the focal length."""
 
-    def __init__(self, evidence: Evidence, config: GeometryConfig):
-        errors, rates = config.tracking, config.rates
+    def __init__(self, evidence: Evidence, config: GeometryConfig, focal_start: float = 1.0):
+        """`focal_start` is the factor on the focal lengths to begin with."""
+        errors, rates, device = config.tracking, config.rates, evidence.device
         frames = evidence.frames
-        self._tracked = {
+        tracked = {
             "rotation": torch.stack([frame.joints for frame in frames]),
             "translation": torch.stack([frame.translation for frame in frames]),
             "expression": torch.stack([frame.expression for frame in frames]),
         }
-        self._sigma = {
+        expected = {
             "rotation": math.radians(errors.rotation_deg),
             "translation": errors.translation_mm * _MM,
             "expression": errors.expression,
@@ -40,16 +43,27 @@ class Tracking:
             "translation": rates.translation * _MM,
             "expression": rates.expression,
         }
-        self._focal_sigma = errors.focal
+        times = evidence.times
+        # Expression coefficients are clipped at zero and jump, so what they jitter is no measure of their error.
+        sigma = {
+            name: torch.tensor([expected[name]]) if name == "expression" else jitter(values, times, expected[name])
+            for name, values in tracked.items()
+        }
         # A gradient as weak as the prior's at one expected error is no evidence and must not make full steps.
         floor = max(config.losses.tracking, 1e-3) / config.batch
-        self.parameters = {
-            name: Parameter(torch.zeros_like(tracked), step[name] / self._sigma[name], floor)
-            for name, tracked in self._tracked.items()
-        }
-        self.parameters["focal"] = Parameter(torch.zeros(1), rates.focal / errors.focal, floor)
-        times = evidence.times
-        self._triples = torch.nonzero(times[2:] - times[:-2] == 2).flatten()
+        self.parameters = {}
+        for name, values in tracked.items():
+            start = smoothed(values, times, sigma[name], expected[name], self._smooth[name])
+            if not config.refine_tracking:
+                start = torch.zeros_like(values)
+            self.parameters[name] = Parameter((start / sigma[name]).to(device), step[name] / expected[name], floor)
+        self._tracked = {name: values.to(device) for name, values in tracked.items()}
+        self._sigma = {name: values.to(device) for name, values in sigma.items()}
+        self._first = torch.nonzero(times[2:] - times[:-2] == 2).flatten().to(device)
+        self._count = len(frames)
+        self._focal_sigma = errors.focal if focal_start == 1 else _FOCAL_UNSURE
+        self._focal_start = math.log(focal_start)
+        self.parameters["focal"] = Parameter(torch.zeros(1, device=device), rates.focal / errors.focal, floor)
 
     def leaves(self) -> dict[str, Tensor]:
         """Fresh leaves of all corrections."""
@@ -62,7 +76,7 @@ class Tracking:
 
     def focal_scale(self, leaves: dict[str, Tensor]) -> Tensor:
         """Factor [1] on all focal lengths."""
-        return (self._focal_sigma * leaves["focal"]).exp()
+        return (self._focal_start + self._focal_sigma * leaves["focal"]).exp()
 
     def penalty(self, leaves: dict[str, Tensor], rows: Tensor) -> Tensor:
         """Squared corrections of a batch in expected errors, summed over coefficients, mean over its frames."""
@@ -73,18 +87,19 @@ class Tracking:
 
     def roughness(self, leaves: dict[str, Tensor], rows: Tensor) -> Tensor:
         """Robust second differences over consecutive frames that a batch is part of, in units of what heads do."""
-        total = torch.zeros(())
-        first = self._triples
-        first = first[torch.isin(first, torch.cat([rows - 2, rows - 1, rows]))]
+        first = self._first
+        chosen = torch.zeros(self._count, device=first.device).index_fill(0, rows, 1.0)
+        counts = torch.maximum(torch.maximum(chosen[first], chosen[first + 1]), chosen[first + 2])
         coefficients = self.coefficients(leaves)
         by_name = {
-            "rotation": coefficients.joints,
+            "rotation": coefficients.joints.flatten(1),
             "translation": coefficients.translation,
             "expression": coefficients.expression,
         }
+        total = chosen.new_zeros(())
         for name, values in by_name.items():
             second = (values[first] - 2 * values[first + 1] + values[first + 2]) / self._smooth[name]
-            total = total + ((1 + second.square()).sqrt() - 1).sum() / len(rows)
+            total = total + (counts[:, None] * ((1 + second.square()).sqrt() - 1)).sum() / len(rows)
         return total
 
     def step(self, leaves: dict[str, Tensor], share: float, rows: Tensor) -> None:
@@ -96,10 +111,15 @@ class Tracking:
         self.parameters["focal"].step(leaves["focal"].grad, share)
 
     def moved(self) -> dict[str, float]:
-        """RMS of the corrections per axis or coefficient: degrees, mm, coefficient units."""
-        rms = {name: float(self.parameters[name].value.square().mean().sqrt()) * self._sigma[name] for name in NAMES}
-        return {
-            "tracking_rotation_rms_deg": math.degrees(rms["rotation"]),
-            "tracking_translation_rms_mm": rms["translation"] / _MM,
-            "tracking_expression_rms": rms["expression"],
-        }
+        """How far the corrections went: RMS and largest per axis or coefficient, in degrees, mm, coefficient units; and
+        the mean over the clip as a share of the RMS, which is what drift would be."""
+        units = {"rotation": math.degrees(1), "translation": 1 / _MM, "expression": 1.0}
+        suffixes = {"rotation": "_deg", "translation": "_mm", "expression": ""}
+        report = {}
+        for name in NAMES:
+            value = self.parameters[name].value * self._sigma[name] * units[name]
+            rms = float(value.square().mean().sqrt())
+            report[f"tracking_{name}_rms{suffixes[name]}"] = rms
+            report[f"tracking_{name}_largest{suffixes[name]}"] = float(value.abs().max())
+            report[f"tracking_{name}_drift"] = float(value.mean(0).abs().max()) / rms if rms else 0.0
+        return report

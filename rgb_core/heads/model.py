@@ -42,7 +42,7 @@ class HeadModel:
     joint_positions: Tensor
     """[J, 3] rest joints of the template."""
     joint_parents: Tensor
-    """[J] int64, -1 for the root."""
+    """[J] int64, -1 for the root; always on the CPU, where the order of the chain is decided."""
     joint_names: tuple[str, ...]
     skin_weights: Tensor
     """[V, J], rows sum to 1."""
@@ -81,8 +81,8 @@ class HeadModel:
             raise InputError(f"head model '{self.name}' has no expression '{name}'; see its expression_names") from None
 
     def to(self, device: torch.device | str) -> "HeadModel":
-        """The same model with every tensor on `device`."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """The same model with every tensor but `joint_parents` on `device`."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "joint_parents"}
         moved: dict[str, Any] = {key: value.to(device) for key, value in fields.items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, **moved)
 
@@ -131,7 +131,7 @@ class HeadModel:
     def _joint_transforms(self, rotations: Tensor, centers: Tensor, translation: Tensor) -> Tensor:
         """[B, J, 4, 4] motion of each joint from rest, chained along the parents, with `translation` last."""
         pivots = centers - (rotations @ centers[..., None]).squeeze(-1)  # x -> R (x - c) + c
-        bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=rotations.dtype, device=rotations.device)
+        bottom = torch.eye(4, dtype=rotations.dtype, device=rotations.device)[3:]
         bottom = bottom.expand(*rotations.shape[:2], 1, 4)
         local = torch.cat([torch.cat([rotations, pivots[..., None]], dim=-1), bottom], dim=-2)
         chained: dict[int, Tensor] = {}

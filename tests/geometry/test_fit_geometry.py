@@ -1,86 +1,24 @@
 """The geometry fit on a small clip drawn with a known head: what it recovers, resumes and refuses."""
 
 import dataclasses
-import math
 
-import mesh_rasterizer
 import pytest
 import torch
+from head_clips import CONFIG, FRAMES, HAIR_HEIGHT, make_clip
 
-from rgb_core.data import Camera, Dataset, DatasetWriter
+from rgb_core.data import Dataset
 from rgb_core.errors import DivergenceError, InputError
-from rgb_core.geometry import GeometryConfig, fit_geometry, load_geometry, unrefined
+from rgb_core.geometry import fit_geometry, load_geometry, unrefined
 from rgb_core.geometry.fit import GeometryFit
-from rgb_core.geometry.shading import light_basis
-from rgb_core.heads import HeadModel, builtin_head, vertex_normals
-from rgb_core.images import linear_to_srgb, read_png, write_png
+from rgb_core.heads import vertex_normals
+from rgb_core.images import read_png, write_png
 from rgb_core.progress import Silent
-
-SIZE = 96
-FRAMES = 12
-HAIR_HEIGHT = 0.008
-CAMERA = Camera(
-    (230.0, 230.0, SIZE / 2, SIZE / 2), torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0.03], [0, 0, -1, 1.0]]), SIZE, SIZE
-)
-TRACKING_NOISE = 0.002  # metres per axis
-CONFIG = GeometryConfig.model_validate(
-    {
-        "image_size": SIZE,
-        "steps": 60,
-        "batch": 4,
-        "checkpoint_every": 25,
-        "handles": 20,
-        "rates": {"translation": 0.4},
-        "tracking": {"translation_mm": 1000 * TRACKING_NOISE, "smooth_translation_mm": 2.0},
-    }
-)
-
-
-def true_head() -> HeadModel:
-    """The built-in head under a cap of hair."""
-    head = builtin_head()
-    cap = torch.sigmoid((head.vertices[:, 1:2] - 0.06) / 0.01) * (head.region == 1)[:, None]
-    raised = head.vertices + HAIR_HEIGHT * cap * vertex_normals(head.vertices, head.faces)
-    return dataclasses.replace(head, vertices=raised)
-
-
-def draw(head: HeadModel, joints: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """RGBA [H,W,4] and labels [H,W] of a posed head: a smooth texture under a light from above and the left."""
-    vertices = head.pose(torch.zeros(1, len(head.expression_names)), joints[None], torch.zeros(1, 3)).vertices
-    camera = CAMERA.to_camera(vertices)
-    intrinsics = torch.tensor([CAMERA.intrinsics])
-    fragments = mesh_rasterizer.rasterize(camera, head.faces, intrinsics, SIZE, SIZE)
-    light = torch.zeros(9, 3)
-    light[0], light[1], light[2], light[3] = 3.0, 0.7, 0.9, 0.4
-    albedo = 0.3 + 0.1 * torch.sin(150 * head.vertices)
-    linear = albedo * (light_basis(vertex_normals(vertices[0], head.faces)) @ light)
-    hair = (head.region == 1).float()[:, None]
-    attributes = torch.cat([linear, torch.ones_like(hair), hair], dim=1)
-    image = mesh_rasterizer.interpolate(fragments, head.faces, attributes)
-    image = mesh_rasterizer.antialias(image, fragments, camera, head.faces, intrinsics)[0]
-    alpha = image[..., 3:4].clamp(0, 1)
-    rgba = torch.cat([linear_to_srgb((image[..., :3] / alpha.clamp_min(1e-3)).clamp(0, 1)), alpha], dim=-1)
-    labels = torch.where(image[..., 4] > 0.5, 17, 1) * (image[..., 3] > 0.5)
-    return rgba, labels.to(torch.uint8)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Dataset:
     """Twelve training frames and one test frame of a turning head, tracked with some noise."""
-    generator = torch.Generator().manual_seed(0)
-    head = builtin_head()
-    writer = DatasetWriter(tmp_path_factory.mktemp("clip") / "data", "cap", (SIZE, SIZE), 25.0, head)
-    for index in range(FRAMES + 1):
-        joints = torch.zeros(head.joint_count, 3)
-        joints[0, 1] = 0.7 * math.sin(2 * math.pi * index / FRAMES)
-        joints[0, 0] = 0.3 * math.cos(2 * math.pi * index / FRAMES)
-        rgba, labels = draw(true_head(), joints)
-        noise = torch.randn(3, generator=generator) * TRACKING_NOISE
-        translation = noise if index < FRAMES else torch.zeros(3)
-        split = "train" if index < FRAMES else "test"
-        expression = torch.zeros(len(head.expression_names))
-        writer.add_frame(f"{index:02d}", split, CAMERA, expression, joints, translation, rgba, labels)
-    return writer.finish()
+    return make_clip(tmp_path_factory.mktemp("clip") / "data")
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +82,10 @@ def test_an_interrupted_fit_ends_as_an_uninterrupted_one(clip, fitted, tmp_path,
     _, geometry = fitted
     step = GeometryFit.step
 
-    def interrupted(self, index):
+    def interrupted(self, index, report=True):
         if index == 40:
             raise KeyboardInterrupt
-        return step(self, index)
+        return step(self, index, report)
 
     monkeypatch.setattr(GeometryFit, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 import torch
+from scipy.sparse.linalg import splu
 
 from rgb_core.geometry.optimiser import Parameter
 from rgb_core.geometry.parts import EYEBALL, TEETH, extension, is_surface
 from rgb_core.geometry.shading import Samples, estimate, light_basis
-from rgb_core.geometry.smoothing import Smoother, SparseMap
+from rgb_core.geometry.smoothing import Smoother, SparseMap, conjugate_gradients
 from rgb_core.geometry.topology import components, cotangent_laplacian, neighbouring_faces
 from rgb_core.heads import builtin_head
 
@@ -137,3 +139,17 @@ def test_a_uniform_field_keeps_the_shape_of_its_gradient():
     parameter = Parameter(torch.zeros(3, 1), rate=0.2, uniform=True)
     parameter.step(torch.tensor([[4.0], [1.0], [-2.0]]), 1.0)
     assert torch.allclose(parameter.value[:, 0], torch.tensor([-0.2, -0.05, 0.1]))
+
+
+@pytest.mark.parametrize("length", [0.004, 0.01, 0.025])
+def test_the_iteration_for_devices_agrees_with_the_factorisation(length):
+    head = builtin_head()
+    laplacian = cotangent_laplacian(head.vertices, head.faces)
+    scale = 1 / laplacian.mass.mean()
+    system = scale * (sparse.diags(laplacian.mass) + length**2 * laplacian.stiffness)
+    right = torch.zeros(head.vertex_count, 2)
+    right[::37, 0], right[5, 1] = 1.0, -3.0
+    expected = torch.from_numpy(splu(system.tocsc()).solve(right.double().numpy()))
+    solve = conjugate_gradients(system, length, torch.device("cpu"))
+    assert float((solve(right) - expected).norm() / expected.norm()) < 0.01  # a descent direction needs no more
+    assert not solve(torch.zeros(head.vertex_count, 1)).any()

@@ -1,0 +1,162 @@
+"""What a fit reads: weights by label, reductions, normal maps, frames that are left out; and the order of steps."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from rgb_core.data import Camera, DatasetWriter
+from rgb_core.errors import DivergenceError, InputError
+from rgb_core.geometry.evidence import Evidence
+from rgb_core.geometry.normal_maps import NormalMaps
+from rgb_core.geometry.schedule import Schedule, Watch
+from rgb_core.images import write_png
+from rgb_core.progress import Silent
+
+SIZE = 16
+CAMERA = Camera((20.0, 20.0, 8.0, 8.0), torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]]), SIZE, SIZE)
+CPU = torch.device("cpu")
+
+
+class Messages(Silent):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.texts: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture
+def clip(patch, tmp_path):
+    """Five frames of a square: labelled, unlabelled, without matte, empty, and one whose file is damaged afterwards."""
+    writer = DatasetWriter(tmp_path / "clip", "square", (SIZE, SIZE), 25.0, patch)
+    pose = torch.zeros(2), torch.zeros(1, 3), torch.zeros(3)
+    rgba = torch.zeros(SIZE, SIZE, 4)
+    rgba[4:12, 4:12] = torch.tensor([0.5, 0.4, 0.3, 1.0])
+    labels = torch.zeros(SIZE, SIZE, dtype=torch.uint8)
+    labels[4:8, 4:12], labels[8:12, 4:8], labels[8:12, 8:12] = 17, 1, 16
+    opaque, empty = rgba.clone(), rgba.clone()
+    opaque[..., 3], empty[..., 3] = 1, 0
+    for name, image, semantic in (
+        ("labelled", rgba, labels), ("plain", rgba, None), ("opaque", opaque, None), ("empty", empty, None),
+        ("damaged", rgba, None),
+    ):  # fmt: skip
+        writer.add_frame(name, "train", CAMERA, *pose, image, semantic)
+    dataset = writer.finish()
+    path = dataset.frame("damaged").image
+    path.write_bytes(path.read_bytes()[:60])
+    return dataset
+
+
+def test_frames_without_a_usable_matte_are_named_with_the_reason(clip):
+    messages = Messages()
+    evidence = Evidence(clip, SIZE, messages)
+    assert [frame.id for frame in evidence.frames] == ["labelled", "plain"]
+    (text,) = messages.texts
+    assert "skipped 3" in text
+    assert "opaque (it has no matte)" in text
+    assert "empty (its matte is empty)" in text
+    assert "damaged (" in text
+
+
+def test_no_usable_frame_is_an_error(clip):
+    alone = dataclasses.replace(clip, splits={"train": ("opaque",), "test": ()})
+    with pytest.raises(InputError, match="add mattes"):
+        Evidence(alone, SIZE, Silent())
+
+
+def test_labels_say_what_counts(clip):
+    batch = Evidence(clip, SIZE, Silent()).batch(torch.tensor([0, 1]))
+    labelled, plain = range(2)
+    assert batch.mask_weight[labelled, 9, 9] == 0  # cloth
+    assert batch.mask_weight[labelled, 5, 5] == batch.mask_weight[labelled, 0, 0] == 1
+    assert batch.colour_weight[labelled, 9, 5] == 1  # skin
+    assert 0 < batch.colour_weight[labelled, 5, 5] < 1  # hair
+    assert batch.colour_weight[labelled, 9, 9] == batch.colour_weight[labelled, 0, 0] == 0
+    assert batch.mask_weight[plain].min() == 1
+    assert torch.equal(batch.colour_weight[plain], batch.alpha[plain])
+
+
+def test_labels_can_be_ignored(clip):
+    evidence = Evidence(clip, SIZE, Silent(), semantics=False)
+    assert evidence.hair(torch.tensor([0])) is None
+    assert torch.equal(evidence.batch(torch.tensor([0])).mask_weight, torch.ones(1, SIZE, SIZE))
+    assert Evidence(clip, SIZE, Silent()).hair(torch.tensor([0])).sum() == 32
+    assert Evidence(clip, SIZE, Silent()).hair(torch.tensor([0, 1])) is None
+
+
+def test_half_the_resolution_keeps_areas_and_cameras(clip):
+    evidence = Evidence(clip, SIZE, Silent())
+    whole, half = (evidence.batch(torch.tensor([1]), halve) for halve in (False, True))
+    assert half.alpha.shape == (1, SIZE // 2, SIZE // 2)
+    assert float(4 * half.alpha.sum()) == pytest.approx(float(whole.alpha.sum()))
+    assert torch.allclose(2 * half.intrinsics, whole.intrinsics)
+
+
+def test_dropped_frames_are_gone(clip):
+    evidence = Evidence(clip, SIZE, Silent())
+    evidence.drop({"labelled"})
+    assert [frame.id for frame in evidence.frames] == ["plain"]
+    assert evidence.times.tolist() == [1]
+    assert evidence.hair(torch.tensor([0])) is None
+    assert len(evidence.intrinsics) == len(evidence.world_to_camera) == 1
+
+
+@pytest.mark.parametrize("size", [SIZE, SIZE // 2])
+def test_normal_maps_are_read_where_they_are_opaque(clip, tmp_path, size):
+    folder = tmp_path / "normals"
+    folder.mkdir()
+    normal = torch.nn.functional.normalize(torch.tensor([0.2, -0.4, 0.8]), dim=0)
+    image = torch.ones(SIZE, SIZE, 4)
+    image[..., :3] = (normal + 1) / 2
+    image[:6, :, 3] = 0
+    write_png(folder / "labelled.png", image)
+    evidence = Evidence(clip, size, Silent(), normals=NormalMaps(folder, clip))
+    batch = evidence.batch(torch.tensor([0, 1]))
+    assert batch.normal_weight[1].max() == 0  # no map
+    counted = batch.normal_weight[0] > 0
+    # of the square's 8 x 8 pixels two rows lie above the map and a quarter of the rest, but one row, is cloth
+    assert int(counted.sum()) * (SIZE // size) ** 2 == 8 * 6 - 4 * 4
+    assert torch.allclose(batch.normal[0][counted], normal.expand(int(counted.sum()), 3), atol=0.01)
+
+
+def test_a_useless_folder_of_normal_maps_is_named(clip, tmp_path):
+    with pytest.raises(InputError, match="is not a folder"):
+        NormalMaps(tmp_path / "nothing", clip)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no normal map of a training frame"):
+        NormalMaps(tmp_path / "empty", clip)
+    write_png(tmp_path / "empty" / "plain.png", torch.zeros(SIZE, SIZE))
+    with pytest.raises(InputError, match="grey"):
+        NormalMaps(tmp_path / "empty", clip).load(clip.frame("plain"), (SIZE, SIZE))
+
+
+def test_every_pass_over_the_clip_shows_every_frame_once():
+    schedule = Schedule(count=10, batch=5, steps=4, seed=1, device=CPU)
+    for number in range(2):
+        assert sorted(torch.cat([schedule[2 * number], schedule[2 * number + 1]]).tolist()) == list(range(10))
+    again = Schedule(count=10, batch=5, steps=4, seed=1, device=CPU)
+    other = Schedule(count=10, batch=5, steps=4, seed=2, device=CPU)
+    assert all(torch.equal(schedule[step], again[step]) for step in range(4))
+    assert not all(torch.equal(schedule[step], other[step]) for step in range(4))
+
+
+def test_a_batch_never_has_a_frame_twice():
+    schedule = Schedule(count=3, batch=8, steps=5, seed=0, device=CPU)
+    assert all(schedule[step].tolist() == [0, 1, 2] for step in range(5))
+    schedule = Schedule(count=5, batch=4, steps=20, seed=0, device=CPU)
+    assert all(len(set(schedule[step].tolist())) == len(schedule[step]) for step in range(20))
+
+
+def test_the_watch_names_the_first_step_and_tensor():
+    watch = Watch()
+    watch.check()
+    good, bad = torch.ones(2), torch.tensor([1.0, torch.nan])
+    watch.look(3, {"term": good, "gradient": good})
+    watch.check()
+    watch.look(4, {"term": good, "gradient": bad})
+    watch.look(5, {"term": bad, "gradient": bad})
+    with pytest.raises(DivergenceError, match="step 4: the gradient"):
+        watch.check()
