@@ -63,9 +63,9 @@ def head_mesh() -> tuple[torch.Tensor, torch.Tensor]:
     return head.vertices, head.faces.to(torch.int32)
 
 
-def bench_avatar(gaussians: int) -> Avatar:
-    """About `gaussians` Gaussians on the built-in head, split once, before any fit, in front of a camera."""
-    head = subdivide(builtin_head())
+def bench_avatar(gaussians: int, splits: int = 0) -> Avatar:
+    """About `gaussians` Gaussians on the built-in head, split `splits` times, before any fit, in front of a camera."""
+    head = subdivide(builtin_head(), splits)
     looking = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, _DISTANCE]])
     looking[:, 3] -= looking[:, :3] @ head.vertices.mean(0)
     camera = Camera((_FOCAL, _FOCAL, _SIZE / 2, _SIZE / 2), looking, _SIZE, _SIZE)

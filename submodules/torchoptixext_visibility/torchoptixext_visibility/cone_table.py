@@ -6,9 +6,10 @@ import torch
 
 # As in visibility.cu: groups of a part, cells per side of the octahedral map, and widths of cones, so many to a halving
 # of sin^2.
-_GROUPS, _CELLS, _WIDTHS, _WIDTHS_PER_HALVING = 32, 128, 28, 2
+_GROUPS, _CELLS, _WIDTHS, _WIDTHS_PER_HALVING = 32, 256, 28, 2
 # Radians given to each cone so that rounding in the kernel's look-up never loses a direction.
 _MARGIN = 1e-3
+_CELLS_AT_ONCE = 8192  # bounds the memory of the temporaries to some 100 MB
 
 
 def cone_table(texels: torch.Tensor, size: int) -> torch.Tensor:
@@ -20,21 +21,27 @@ def cone_table(texels: torch.Tensor, size: int) -> torch.Tensor:
     """
     centres, radius = (array.to(texels) for array in _cells())
     directions = texels.reshape(-1, _GROUPS, size, 3)
-    group_bits = 2 ** torch.arange(_GROUPS, device=texels.device)
-    direction_bits = 2 ** torch.arange(size, device=texels.device)
     table = torch.empty(len(directions), _WIDTHS, len(centres), 2, dtype=torch.int32, device=texels.device)
     for part, of_part in enumerate(directions):
-        angle = torch.einsum("ci,gsi->cgs", centres, of_part).clamp(-1, 1).arccos()
-        angle[:, ~of_part.any(dim=2)] = torch.inf
-        for width in range(_WIDTHS):
-            reach = radius + math.asin(math.sqrt(widest_squared_sine(width))) + _MARGIN
-            inside = ((angle <= reach[:, None, None]) * direction_bits).sum(dim=2)
-            met = inside > 0
-            rank = met.cumsum(dim=1) * met
-            first, second = ((inside * (rank == place)).sum(dim=1) for place in (1, 2))
-            table[part, width, :, 0] = (met * group_bits).sum(dim=1).int()
-            table[part, width, :, 1] = (first + (second << size)).int()
+        for first in range(0, len(centres), _CELLS_AT_ONCE):
+            chosen = slice(first, first + _CELLS_AT_ONCE)
+            angle = torch.einsum("ci,gsi->cgs", centres[chosen], of_part).clamp(-1, 1).arccos()
+            angle[:, ~of_part.any(dim=2)] = torch.inf
+            for width in range(_WIDTHS):
+                reach = radius[chosen] + math.asin(math.sqrt(widest_squared_sine(width))) + _MARGIN
+                table[part, width, chosen] = _entries(angle <= reach[:, None, None])
     return table.reshape(len(directions), _WIDTHS, _CELLS, _CELLS, 2)
+
+
+def _entries(held: torch.Tensor) -> torch.Tensor:
+    """Entries [C, 2] of cells by which directions [C, groups, size] their cones may hold."""
+    groups, size = held.shape[1:]
+    inside = (held * 2 ** torch.arange(size, device=held.device)).sum(dim=2)
+    met = inside > 0
+    rank = met.cumsum(dim=1) * met
+    first, second = ((inside * (rank == place)).sum(dim=1) for place in (1, 2))
+    mask = (met * 2 ** torch.arange(groups, device=held.device)).sum(dim=1)
+    return torch.stack([mask, first + (second << size)], dim=1).int()
 
 
 def widest_squared_sine(width: int) -> float:

@@ -15,9 +15,9 @@ constexpr int GROUP = 16;  // directions per group
 constexpr int GROUPS = 32;  // per warp
 constexpr int STACK = 384;  // nodes; points deep in a mouth or an ear come to about 330
 constexpr float FARTHEST2 = 3e38f;
-constexpr int FEW = 4;  // directions that one lane tests for its triangle alone
+constexpr int FEW = 6;  // directions that one lane tests for its triangle alone
 // As in cone_table.py: cells per side of the octahedral map, and widths of cones, so many to a halving of sin^2.
-constexpr int CELLS = 128, WIDTHS = 28, WIDTHS_PER_HALVING = 2;
+constexpr int CELLS = 256, WIDTHS = 28, WIDTHS_PER_HALVING = 2;
 
 // The light map's axes in the world, and which of its (up to 512) directions at hand may lie in a cone: an entry of
 // `cones` [WIDTHS, CELLS, CELLS] holds in x the groups of which some direction may, in y those directions of the lowest

@@ -9,7 +9,7 @@ from . import cuda, reference
 def window_mean(images: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
     """Windowed means of [N, H, W, C], the same shape, with zeros beyond the border.
 
-    The window is symmetric and separable. The map is its own adjoint, so that a gradient goes through it by another call.
+    The window is symmetric and separable. The map is its own adjoint: a gradient goes through it by another call.
 
     Args:
         images: float32 (any float dtype on the CPU).
