@@ -19,25 +19,29 @@ class AlignedSet:
 
     def __init__(self) -> None:
         self._frames: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._shadows: dict[int, Tensor] = {}
         self._products = torch.zeros(3, dtype=torch.float64)
         self._squares = torch.zeros(3, dtype=torch.float64)
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def add(self, color: Tensor, alpha: Tensor, truth: Tensor) -> None:
+    def add(self, color: Tensor, alpha: Tensor, truth: Tensor, shadow: Tensor | None = None) -> None:
         """Take in one frame.
 
         Args:
             color: [H, W, 3] linear, premultiplied.
             alpha: [H, W].
             truth: uint8 [H, W, 4] sRGB, straight alpha.
+            shadow: bool [H, W] pixels in the cast shadow of the main light, where there is one.
         """
         usable = (truth[..., 3] > MATTE_THRESHOLD) & (truth[..., :3] < _WHITE).all(-1)
         predicted = color[usable].double()
         true = rgba_to_linear(truth)[..., :3][usable].double()
         self._products += (predicted * true).sum(0)
         self._squares += predicted.square().sum(0)
+        if shadow is not None and shadow.any():
+            self._shadows[len(self)] = shadow
         self._frames.append((color, alpha, truth))
 
     @property
@@ -66,6 +70,13 @@ class AlignedSet:
     def psnr_aligned(self) -> float:
         """Mean over frames of the PSNR under the common factor, dB."""
         return _mean([psnr(self.aligned(index), self.truth(index)) for index in range(len(self))])
+
+    def psnr_cast_shadow(self) -> float | None:
+        """Mean over frames of the PSNR under the common factor over the pixels in cast shadow; None without any."""
+        if not self._shadows:
+            return None
+        scores = [psnr(self.aligned(i)[where], self.truth(i)[where]) for i, where in self._shadows.items()]
+        return _mean(scores)
 
     def ssim_aligned(self) -> float:
         """Mean over frames of the SSIM under the common factor."""

@@ -7,7 +7,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from ..data import Dataset, Frame
+from ..data import Camera, Dataset, Frame
 from ..images.compositing import prediction_on_black, truth_on_black
 from .alignment import AlignedSet
 from .lpips import Lpips
@@ -15,6 +15,7 @@ from .metrics import ImageScores, mean_scores, quantize, score_image
 from .normals import NormalAngles
 from .pictures import angle_picture, error_picture, normal_picture
 from .protocol import Channels, Renderer
+from .shadows import cast_shadow, main_direction
 from .surfaces import MeshDistances, Surface
 from .truth import Truth
 
@@ -91,8 +92,16 @@ class FrameMeasurer:
         camera = self._dataset.camera(frame, self._size)
         drawn = self._renderer.render(frame, camera, self._truth.lights[name].to(self._renderer.light.device))
         truth = self._truth.files.relit(name, frame.id, self._size)
-        into.relit.setdefault(name, AlignedSet()).add(drawn.color.cpu(), drawn.alpha.cpu(), truth)
+        shadow = self._cast_shadow(frame, name, camera)
+        into.relit.setdefault(name, AlignedSet()).add(drawn.color.cpu(), drawn.alpha.cpu(), truth, shadow)
         into.relit_ids.setdefault(name, []).append(frame.id)
+
+    def _cast_shadow(self, frame: Frame, name: str, camera: Camera) -> Tensor | None:
+        """Pixels in the cast shadow of the environment's main light; None without one or without the true mesh."""
+        direction = main_direction(self._truth.lights[name])
+        if direction is None or frame.id not in self._truth.mesh:
+            return None
+        return cast_shadow(*self._truth.files.mesh(frame.id), camera, direction)
 
     def _timed_render(self, frame: Frame, into: Measurements) -> Channels:
         camera = self._dataset.camera(frame, self._size)

@@ -51,6 +51,7 @@ def _relight(relit: dict[str, AlignedSet]) -> dict[str, Any]:
             "psnr": frames.psnr(),
             "psnr_aligned": frames.psnr_aligned(),
             "ssim_aligned": frames.ssim_aligned(),
+            "psnr_cast_shadow": frames.psnr_cast_shadow(),
             "scale": frames.scale.tolist(),
         }
         for name, frames in relit.items()

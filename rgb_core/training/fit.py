@@ -199,7 +199,8 @@ class _Fit:
 
     def _is_event(self, step: int) -> bool:
         settings, done = self.config.density, (step + 1) / self.config.steps
-        due = (step + 1) % settings.interval == 0
+        interval = settings.interval if done <= settings.stop else settings.late_interval
+        due = (step + 1) % interval == 0
         return due and done >= settings.start and step + 1 < self.config.steps
 
     def _rearrange(self, step: int) -> None:

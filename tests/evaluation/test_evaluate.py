@@ -52,7 +52,7 @@ def test_the_record_has_the_keys_of_the_format(perfect):
     }
     assert set(metrics["reenactment"]) == {"psnr", "psnr_channel_mean", "psnr_head", "ssim", "mae", "lpips"}
     assert set(metrics["relight"]) == {*LIGHTS, "mean"}
-    assert set(metrics["relight"]["noon"]) == {"psnr", "psnr_aligned", "ssim_aligned", "scale"}
+    assert set(metrics["relight"]["noon"]) == {"psnr", "psnr_aligned", "ssim_aligned", "psnr_cast_shadow", "scale"}
     assert set(metrics["relight"]["mean"]) == {"psnr", "psnr_aligned", "ssim_aligned"}
     assert set(metrics["albedo"]) == {"psnr_aligned", "scale"}
     assert set(metrics["normal"]) == {"mean_angle_deg", "skin_deg", "hair_deg"}
