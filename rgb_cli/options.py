@@ -18,7 +18,13 @@ class Device(StrEnum):
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and messages.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result on a CPU.")]
-Preset = Annotated[str, typer.Option("--preset", help="Built-in preset (demo, cpu, default) or a YAML file.")]
+Preset = Annotated[
+    str, typer.Option("--preset", help="Built-in preset (cpu, default, demo, quality, short) or YAML file.")
+]
+OptionalPreset = Annotated[
+    str | None,
+    typer.Option("--preset", help="Built-in preset or a YAML file; without it 'default' on a GPU, 'cpu' on a CPU."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a preset field, as in gaussians.steps=2000. Repeatable."),

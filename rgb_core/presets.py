@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -30,6 +31,11 @@ def preset_names() -> list[str]:
     return sorted(
         file.name.removesuffix(".yaml") for file in resources.files(_PACKAGE).iterdir() if file.name.endswith(".yaml")
     )
+
+
+def default_preset(device: torch.device) -> str:
+    """The preset for a real clip on `device` where none is named."""
+    return "default" if device.type == "cuda" else "cpu"
 
 
 def load_preset(name_or_file: str, overrides: list[str] | None = None) -> Preset:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import DatasetFolder, Device, DeviceOption, Json, NoVisibility, Out, Preset, Quiet, Seed, Set
+from ..options import DatasetFolder, Device, DeviceOption, Json, NoVisibility, OptionalPreset, Out, Quiet, Seed, Set
 
 
 def fit_gaussians(
@@ -16,7 +16,7 @@ def fit_gaussians(
         Path | None,
         typer.Option("--geometry", help="Folder written by fit-geometry; without it the head model is used as it is."),
     ] = None,
-    preset: Preset = "cpu",
+    preset: OptionalPreset = None,
     overrides: Set = None,
     no_visibility: NoVisibility = False,
     seed: Seed = 0,
@@ -32,13 +32,19 @@ def fit_gaussians(
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
     from rgb_core.geometry import load_geometry, unrefined
-    from rgb_core.presets import load_preset
+    from rgb_core.presets import default_preset, load_preset
 
     where = resolve_device(device)
+    preset = preset or default_preset(where)
     config = load_preset(preset, overrides).gaussians
     clip = load_dataset(dataset)
     mesh = load_geometry(geometry) if geometry else unrefined(clip)
-    provenance = {"dataset": str(dataset), "geometry": str(geometry), "preset": preset, "seed": seed}
+    provenance = {
+        "dataset": str(dataset),
+        "geometry": str(geometry),
+        "preset": preset or default_preset(where),
+        "seed": seed,
+    }
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         avatar = training.fit_gaussians(clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where)

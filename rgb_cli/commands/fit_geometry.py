@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import DatasetFolder, Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
+from ..options import DatasetFolder, Device, DeviceOption, Json, OptionalPreset, Out, Quiet, Seed, Set
 
 
 def fit_geometry(
@@ -16,7 +16,7 @@ def fit_geometry(
         Path | None,
         typer.Option("--normals", help="Folder of world-space normal maps <frame id>.png that guide the mesh."),
     ] = None,
-    preset: Preset = "cpu",
+    preset: OptionalPreset = None,
     overrides: Set = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
@@ -33,10 +33,10 @@ def fit_geometry(
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
     from rgb_core.evaluation.stage1 import score_geometry
-    from rgb_core.presets import load_preset
+    from rgb_core.presets import default_preset, load_preset
 
     where = resolve_device(device)
-    config = load_preset(preset, overrides).geometry
+    config = load_preset(preset or default_preset(where), overrides).geometry
     clip = load_dataset(dataset)
     reporter = Reporter(quiet, as_json)
     with reporter.live():

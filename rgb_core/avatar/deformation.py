@@ -6,7 +6,7 @@ of its axes are its initial deltas. How far the triangle moves says how much the
 consistency factor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -32,6 +32,10 @@ class ExpressionField:
     def consistency(self, amount: torch.Tensor) -> torch.Tensor:
         """The factor in [0, 1] of a learned delta where the surface moves by `amount` metres."""
         return ((amount - self.lower) / (self.upper - self.lower)).clamp(0, 1)
+
+    def everywhere(self) -> "ExpressionField":
+        """The field whose factor is 1 wherever an expression moves anything at all."""
+        return replace(self, lower=-1.0, upper=0.0)
 
 
 def expression_field(head: HeadModel) -> ExpressionField:

@@ -94,6 +94,8 @@ class _Fit:
         self.runner, self.log = StepRunner(device), StepLog(progress, device)
         self.capacity: int | None = None
         field = expression_field(geometry.head)
+        if not config.consistency:
+            field = field.everywhere()
         self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
         portrait = Portrait.of(dataset.frames("train"))
         initial = initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
