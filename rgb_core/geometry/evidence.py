@@ -55,13 +55,13 @@ class Evidence:
         semantics: bool = True,
         normals: NormalMaps | None = None,
     ):
-        """Read all pictures; frames whose matte is missing, empty or damaged are named and skipped.
+        """Read all pictures; frames whose matte is missing or empty are named and skipped.
 
         Args:
             semantics: use the labels, where frames have them.
 
         Raises:
-            InputError: when no frame can be used.
+            InputError: when no frame can be used, or a file is damaged.
         """
         scale = min(1.0, image_size / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
@@ -73,11 +73,7 @@ class Evidence:
         progress.start("reading frames", len(candidates))
         for frame in candidates:
             progress.advance()
-            try:
-                rgba = dataset.load_rgba(frame, self.size)
-            except InputError as error:
-                skipped[frame.id] = str(error)
-                continue
+            rgba = dataset.load_rgba(frame, self.size)
             defect = _matte_defect(rgba[..., 3])
             if defect:
                 skipped[frame.id] = defect

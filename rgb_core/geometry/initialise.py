@@ -14,7 +14,7 @@ from .shading import Samples, estimate, gather
 from .smoothing import Smoother
 
 _FOCAL_VIEWS = 8
-_FOCAL_FACTORS = [1.03**power for power in range(-12, 13)]  # 0.70 to 1.43
+_FOCAL_RATIO, _FOCAL_POWERS = 1.03, range(-12, 13)  # 0.70 to 1.43
 # A head of another shape, or hair that the model lacks, looks like a focal length that is off by less than this.
 _FOCAL_DOUBT, _FOCAL_DOUBT_UNLABELLED = 0.08, 0.15
 _MISPLACED = 0.6  # share of the usual overlap of head and matte below which one of them is wrong
@@ -37,12 +37,20 @@ def focal_factor(head: HeadModel, evidence: Evidence) -> float:
     counted = batch.mask_weight > 0 if hair is None else (batch.mask_weight > 0) & (hair == 0)
     true = (batch.alpha > 0.5) & counted
     overlaps = []
-    for factor in _FOCAL_FACTORS:
-        drawn = (draw_frames(Geometry(head, factor), evidence, rows).fragments.face_id >= 0) & counted
+    for power in _FOCAL_POWERS:
+        drawn = (draw_frames(Geometry(head, _FOCAL_RATIO**power), evidence, rows).fragments.face_id >= 0) & counted
         overlaps.append(float(((drawn & true).sum((1, 2)) / (drawn | true).sum((1, 2)).clamp_min(1)).mean()))
-    best = _FOCAL_FACTORS[overlaps.index(max(overlaps))]
+    best = _FOCAL_RATIO ** (_FOCAL_POWERS[0] + _peak(overlaps))
     doubt = _FOCAL_DOUBT_UNLABELLED if hair is None else _FOCAL_DOUBT
     return best if abs(best - 1) > doubt else 1.0
+
+
+def _peak(values: list[float]) -> float:
+    """Where the parabola through the largest of evenly spaced values and its neighbours is highest."""
+    place = min(max(values.index(max(values)), 1), len(values) - 2)
+    before, here, after = values[place - 1 : place + 2]
+    curvature = before - 2 * here + after
+    return place + ((before - after) / (2 * curvature) if curvature else 0.0)
 
 
 def misplaced(head: HeadModel, focal: float, evidence: Evidence) -> dict[str, str]:

@@ -165,3 +165,18 @@ def test_avatar_folder_moves(demo: tuple[Path, dict], tmp_path: Path):
     moved = shutil.copytree(demo[0] / "avatar", tmp_path / "elsewhere")
     result = run_rgb("relight", moved, "--envmap", "window", "-o", tmp_path / "relit", "--count", "1", "-q")
     assert result.returncode == 0, result.stderr
+
+
+def test_fit_geometry_measures_itself_and_takes_normal_maps(demo: tuple[Path, dict], tmp_path: Path):
+    dataset, normals = demo[0] / "dataset", tmp_path / "normals"
+    normals.mkdir()
+    shutil.copy(next((dataset / "ground_truth" / "normal").glob("*.png")), normals / "00000.png")
+    command = ["fit-geometry", dataset, "--normals", normals, "-q", "--json", "--preset", "demo", *TINY]
+    result = run_rgb(*command, "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert {"truth_face_to_truth_mm", "truth_normal_skin_deg", "truth_silhouette_iou"} <= scores.keys()
+    assert scores.items() <= json.loads(result.stdout).items()
+    refused = run_rgb(*command[:3], dataset / "images" / "none", *command[4:], "-o", tmp_path / "other")
+    assert refused.returncode == 2
+    assert "is not a folder of normal maps" in refused.stderr

@@ -89,8 +89,7 @@ def test_a_wrong_focal_length_is_found(tmp_path, factor):
     clip = make_clip(tmp_path / "clip", focal_factor=factor)
     geometry, messages = fit(clip, tmp_path)
     assert any("focal length looks wrong" in text for text in messages)
-    # the cap of hair looks like a head that is a little larger
-    assert geometry.focal_scale * factor == pytest.approx(1.0, abs=0.05)
+    assert geometry.focal_scale * factor == pytest.approx(1.0, abs=0.015)
     assert geometry.metrics["silhouette_iou"] > 0.95
 
 
