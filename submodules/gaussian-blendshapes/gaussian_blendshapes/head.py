@@ -85,7 +85,7 @@ def pack_head(
         skin_weights=check_tensor("skin_weights", skin_weights, (vertices, joints)),
         joint_rest=check_tensor("joint_rest", joint_rest, (joints, 3)),
         joint_basis=None if joint_basis is None else joint_basis.contiguous(),
-        parents=joint_parents.to(torch.int32),
+        parents=joint_parents.to(rest.device, torch.int32),
         order=torch.tensor(_chain_order(joint_parents.tolist()), dtype=torch.int32, device=rest.device),
         rings=FaceRings.of(faces, vertices),
         expressions=len(expression_basis),

@@ -148,7 +148,9 @@ class Kernel:
         raise ArgumentError(f"{self.name}: expected at least one tensor among the arguments")
 
     def _load(self, device: int) -> _Loaded:
-        loaded = self._loaded[device] = _Loaded(self._module.load(self.name, architecture(device)))
+        with torch.cuda.device(device):
+            _bind_context(device)  # the driver tells the sizes of arguments only to a thread that has one
+            loaded = self._loaded[device] = _Loaded(self._module.load(self.name, architecture(device)))
         return loaded
 
     def _grant_shared_bytes(self, loaded: _Loaded, device: int, shared_bytes: int) -> None:
