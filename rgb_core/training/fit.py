@@ -1,5 +1,6 @@
 """Stage 2: fit Gaussian blendshapes with materials, and the light they were seen under, to the frames of a clip."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def fit_gaussians(
     visibility: bool = True,
     provenance: dict[str, Any] | None = None,
     device: torch.device = CPU,
+    on_checkpoint: Callable[[int, Avatar], None] | None = None,
 ) -> Avatar:
     """Fit an avatar to the dataset's training frames and write its folder `out`; continue an interrupted fit there.
 
@@ -52,6 +54,7 @@ def fit_gaussians(
         visibility: False fits and later renders without shadows.
         provenance: what avatar.yaml should remember.
         device: where to compute; the result is on the CPU.
+        on_checkpoint: called after every checkpoint with the number of steps done and the avatar so far.
 
     Raises:
         InputError: when the frames or the folder cannot be used.
@@ -62,7 +65,7 @@ def fit_gaussians(
     settings = {**config.model_dump(), "seed": seed, "visibility": visibility}
     identity = fingerprint(geometry.refined(dataset.frames("train")), geometry.head, settings)
     checkpoint = resume(out, DESCRIPTION, identity)
-    fit = _Fit(dataset, geometry, config, progress, seed, visibility, device)
+    fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device)
     with fit.runner.active():
         done = fit.restore(*checkpoint) if checkpoint else fit.start()
         progress.start("fitting Gaussians", config.steps, done)
@@ -71,13 +74,15 @@ def fit_gaussians(
             if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
                 meta = {"step": step + 1, "fingerprint": identity, "level": fit.light.level}
                 save_checkpoint(out, fit.tensors(), meta)
+                if on_checkpoint is not None:
+                    on_checkpoint(step + 1, fit.result())
         avatar = fit.result()
     save_avatar(avatar, out, provenance or {})
     remove_checkpoint(out)
     return avatar
 
 
-class _Fit:
+class GaussianFit:
     """The state of a fit between steps."""
 
     def __init__(

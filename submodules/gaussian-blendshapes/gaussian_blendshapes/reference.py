@@ -64,7 +64,7 @@ def pose_gaussians(table: "GaussianTable", weights: Tensor, transforms: Tensor) 
     learned = torch.cat([change[name] for name in LEARNED], dim=1)
     carrier = Carrier(moved, corrective, table.skin_weights.to(weights), transforms)
     tensors = [neutral[name] for name in LEARNED]
-    return skin(tensors, learned, torch.ones_like(learned[0]), carrier, table.least_roughness)
+    return skin(tensors, learned, learned.new_ones(learned.shape[1]), carrier, table.least_roughness)
 
 
 def skin(
