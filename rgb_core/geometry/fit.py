@@ -94,8 +94,9 @@ class GeometryFit:
         if focal != 1:
             progress.message(f"the focal length looks wrong: starting from {focal:.2f} of it")
         dropped = misplaced(self.surface.base, focal, self.evidence)
-        report_skipped(dropped, progress)
-        self.evidence.drop(dropped)
+        if dropped:
+            report_skipped(dropped, progress)
+            self.evidence.drop(dropped)
         self.tracking = Tracking(self.evidence, config, focal)
         membership = hair_membership(self.surface.base, self.evidence, focal)
         if membership is not None:

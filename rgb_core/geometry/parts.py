@@ -28,6 +28,11 @@ def is_surface(head: HeadModel) -> Tensor:
     return torch.isin(head.region, torch.tensor(SURFACE_REGIONS, dtype=torch.uint8))
 
 
+def is_rigid(head: HeadModel) -> Tensor:
+    """[V] bool: parts that keep their shape whatever happens."""
+    return torch.isin(head.region, torch.tensor(_RIGID_REGIONS, dtype=torch.uint8))
+
+
 def offset_cost(head: HeadModel) -> Tensor:
     """[V] relative price of a neutral offset; 0 for inner vertices, which have none of their own."""
     table = torch.zeros(10)
@@ -56,8 +61,7 @@ def extension(head: HeadModel, device: torch.device = CPU) -> SparseMap:
     rows = np.concatenate([outer, np.repeat(inner, followed)])
     values = np.concatenate([np.ones(len(outer)), weight.ravel()])
     follow = sparse.csr_matrix((values, (rows, columns)), (count, count))
-    rigid = torch.isin(head.region, torch.tensor(_RIGID_REGIONS, dtype=torch.uint8))
-    return SparseMap(_average(components(head.faces, rigid).numpy(), count) @ follow, device)
+    return SparseMap(_average(components(head.faces, is_rigid(head)).numpy(), count) @ follow, device)
 
 
 def _average(component: np.ndarray, count: int) -> sparse.csr_matrix:

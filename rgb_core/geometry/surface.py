@@ -11,7 +11,7 @@ from ..devices import CPU
 from ..heads import HeadModel, vertex_normals
 from .config import GeometryConfig
 from .optimiser import Parameter
-from .parts import SCALP, extension, is_surface, offset_cost
+from .parts import SCALP, extension, is_rigid, is_surface, offset_cost
 from .smoothing import Smoother, SparseMap
 from .topology import cotangent_laplacian, face_normals, neighbouring_faces
 
@@ -55,7 +55,8 @@ class Surface:
             spread, chosen = _handles(head, outer, config.handles)
             self._spread = spread.to(device)
             size = self.base.expression_basis.norm(dim=-1)
-            self._strength = size / size.amax(1, keepdim=True).clamp_min(_LEAST_DISPLACEMENT)
+            soft = (~is_rigid(head)).to(device)
+            self._strength = soft * size / size.amax(1, keepdim=True).clamp_min(_LEAST_DISPLACEMENT)
             still = torch.zeros(len(head.expression_names), chosen, 3, device=device)
             self.parameters["handles"] = Parameter(still, rates.expression_offset * _MM, floor=1.0)
 

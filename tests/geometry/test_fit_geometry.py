@@ -46,6 +46,9 @@ def test_eyes_keep_their_shape(clip, fitted):
     moved = geometry.head.vertices - clip.head.vertices
     left = (clip.head.region == 4) & (clip.head.vertices[:, 0] > 0)
     assert float((moved[left] - moved[left].mean(0)).abs().max()) < 1e-6
+    corrected = geometry.head.expression_basis - clip.head.expression_basis
+    assert corrected[:, clip.head.region == 0].any()
+    assert not corrected[:, clip.head.region == 4].any()
 
 
 def test_tracking_noise_is_reduced_and_does_not_drift(clip, fitted):

@@ -102,4 +102,4 @@ def test_roughness_counts_the_neighbourhood_of_a_batch():
 
 def test_a_focal_start_is_the_scale_to_begin_with():
     tracking = Tracking(Clip(torch.zeros(5, 1, 3)), GeometryConfig(), focal_start=1.2)
-    assert float(tracking.focal_scale(tracking.leaves())) == pytest.approx(1.2)
+    assert tracking.focal_scale(tracking.leaves()).item() == pytest.approx(1.2)

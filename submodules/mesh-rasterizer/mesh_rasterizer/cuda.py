@@ -87,7 +87,7 @@ def rasterize_backward(
         vertices, faces, intrinsics, count, len(faces), width, height, face_id, bounds, barycentric,
         barycentric_grad.contiguous(), corner_grads,
     ))  # fmt: skip
-    return _gather(corner_grads, topology, torch.empty_like(vertices))
+    return _gather(corner_grads, topology, count)
 
 
 def interpolate(
@@ -123,17 +123,17 @@ def interpolate_backward(
     _SUM_ATTRIBUTES.launch((_blocks(len(faces)), batch, -(-channels // _CHANNELS)), _THREADS, (
         len(faces), width, height, channels, face_id, bounds, barycentric, values_grad, corner_grads,
     ))  # fmt: skip
-    return barycentric_grad, _gather(corner_grads, topology, torch.empty_like(attributes))
+    attributes_grad = _gather(corner_grads, topology, count)
+    return barycentric_grad, attributes_grad.sum(0, keepdim=True) if len(attributes) == 1 else attributes_grad
 
 
-def _gather(corner_grads: torch.Tensor, topology: Topology, output: torch.Tensor) -> torch.Tensor:
-    """Fill output [B or 1,V,C] with corner_grads [B,F,3,C] summed at every vertex, and over the batch if it is one."""
+def _gather(corner_grads: torch.Tensor, topology: Topology, count: int) -> torch.Tensor:
+    """[B,V,C] float32 sums of corner_grads [B,F,3,C] at every one of `count` vertices."""
     batch, face_count, _, channels = corner_grads.shape
-    outputs, count = output.shape[:2]
     starts, corners = topology.corners(count)
-    images = batch // outputs if outputs else 0
-    _GATHER[corner_grads.dtype].launch((_blocks(count * channels), outputs), _THREADS, (
-        corner_grads, starts, corners, count, face_count, channels, images, output,
+    output = corner_grads.new_empty(batch, count, channels, dtype=torch.float32)
+    _GATHER[corner_grads.dtype].launch((_blocks(count * channels), batch), _THREADS, (
+        corner_grads, starts, corners, count, face_count, channels, output,
     ))  # fmt: skip
     return output
 

@@ -128,19 +128,18 @@ extern "C" __global__ void __launch_bounds__(SUM_THREADS) sum_attributes(
     sum_over_faces<AttributeSums>(inputs, face_id, bounds, face_count, width, height);
 }
 
-// One thread per vertex and channel; grid (V C / block, outputs). vertex_grads [outputs,V,C] = corner_grads [B,3F,C]
-// summed over the corners at a vertex, `corners` from starts[v] to starts[v + 1], and over `images` images.
+// One thread per vertex and channel; grid (V C / block, images). vertex_grads [B,V,C] = corner_grads [B,3F,C] summed over
+// the corners at a vertex, `corners` from starts[v] to starts[v + 1].
 template <class Real>
 __global__ void gather_corners(
     const Real* corner_grads, const int* starts, const int* corners, int vertex_count, int face_count, int channels,
-    int images, float* vertex_grads) {
+    float* vertex_grads) {
     const long long place = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (place >= static_cast<long long>(vertex_count) * channels) return;
     const int vertex = static_cast<int>(place / channels), channel = static_cast<int>(place % channels);
-    const long long output = blockIdx.y;
+    const long long image = blockIdx.y;
     double sum = 0;
-    for (long long image = output * images; image < (output + 1) * images; ++image)
-        for (int k = starts[vertex]; k < starts[vertex + 1]; ++k)
-            sum += corner_grads[(image * face_count * 3 + corners[k]) * channels + channel];
-    vertex_grads[output * vertex_count * channels + place] = static_cast<float>(sum);
+    for (int k = starts[vertex]; k < starts[vertex + 1]; ++k)
+        sum += corner_grads[(image * face_count * 3 + corners[k]) * channels + channel];
+    vertex_grads[image * vertex_count * channels + place] = static_cast<float>(sum);
 }
