@@ -13,7 +13,7 @@ import torch
 
 from rgb_core.data import Dataset, load_dataset
 from rgb_core.devices import device_name, resolve_device
-from rgb_core.evaluation import evaluate
+from rgb_core.evaluation import EvaluationOptions, evaluate
 from rgb_core.exporting import Tile, contact_sheet
 from rgb_core.geometry import load_geometry, unrefined
 from rgb_core.images import environment, to_bytes, write_png
@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("geometry", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--preset", default="short")
+    parser.add_argument("--size", type=int, help="pixels of the longer side to score at; the dataset's where left out")
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     arguments = parser.parse_args()
     device = resolve_device("auto")
@@ -98,7 +99,8 @@ def main() -> None:
         start = time.perf_counter()
         renderer = fit(name, dataset, arguments.geometry, out, arguments.preset, device)
         seconds = time.perf_counter() - start
-        row = {**scores(evaluate(dataset, renderer, out / "report")), "seconds": seconds, "changes": VARIANTS[name]}
+        metrics = evaluate(dataset, renderer, out / "report", options=EvaluationOptions(size=arguments.size))
+        row = {**scores(metrics), "seconds": seconds, "changes": VARIANTS[name]}
         values = "".join("         -" if row[c] is None else f"{row[c]:10.4g}" for c in COLUMNS)
         print(f"{name:24s}{values}   {' '.join(VARIANTS[name])}", flush=True)
         table[name] = row
