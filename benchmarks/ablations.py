@@ -36,6 +36,7 @@ VARIANTS = {
     "no delta penalty": ["gaussians.losses.deltas=0"],
     "no opacity entropy": ["gaussians.losses.opacity_entropy=0"],
     "no surface reach": ["gaussians.losses.surface=0"],
+    "no antialiasing": ["gaussians.antialias=false"],
     "32 x 64 light": ["gaussians.light_height=32"],
 }
 COLUMNS = ("psnr", "head", "ssim", "relit", "sun", "shadow", "albedo", "normals", "seconds", "gaussians")

@@ -48,6 +48,7 @@ class Avatar:
     delta_scale: torch.Tensor  # [DELTA_WIDTH]
     light: torch.Tensor  # [3, H, W] linear radiance the avatar was seen under
     portrait: Portrait
+    antialias: bool = False  # whether it was fitted with Gaussians that cover as much at any size of picture
     one_bounce: bool = True
     visibility: bool = True
     light_frame: str = "world"  # where the light stands still: 'world' or 'camera'

@@ -67,6 +67,7 @@ def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> Non
         "gaussians": avatar.count,
         "expressions": list(avatar.head.expression_names),
         "light_size": list(avatar.light.shape[1:]),
+        "antialias": avatar.antialias,
         "one_bounce": avatar.one_bounce,
         "visibility": avatar.visibility,
         "light_frame": avatar.light_frame,
@@ -96,6 +97,7 @@ def load_avatar(folder: Path) -> Avatar:
             name=str(description["name"]),
             head=load_head(folder / HEAD),
             portrait=Portrait.from_dict(description["portrait"]),
+            antialias=bool(description.get("antialias", False)),  # absent before there was a choice
             one_bounce=bool(description["one_bounce"]),
             visibility=bool(description["visibility"]),
             light_frame=str(description["light_frame"]),

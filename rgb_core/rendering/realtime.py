@@ -36,7 +36,7 @@ class RealTimeRenderer:
         scale = avatar.focal_scale
         self.lens: Lens = (fx * scale, fy * scale, cx, cy), width, height
         self.visibility = avatar.visibility if visibility is None else visibility
-        self.one_bounce = avatar.one_bounce
+        self.one_bounce, self.antialias = avatar.one_bounce, avatar.antialias
         self._light_size = avatar.light.shape[1], avatar.light.shape[2]
         self._head, self._table = pack_avatar(avatar)
         self._tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), self._light_size)
@@ -174,7 +174,12 @@ class RealTimeRenderer:
     def _splat(self) -> None:
         gaussians = self._gaussians
         drawn = composite_gaussians(
-            gaussians, self._radiance, self.inputs["world_to_camera"], self.lens, capacity=self._capacity
+            gaussians,
+            self._radiance,
+            self.inputs["world_to_camera"],
+            self.lens,
+            self.antialias,
+            capacity=self._capacity,
         )
         self._image, self._alpha, self._instances = drawn.image, drawn.alpha, drawn.instances
 

@@ -35,6 +35,7 @@ def composite_gaussians(
     features: torch.Tensor,  # [P, C]
     world_to_camera: torch.Tensor,  # [3, 4]
     lens: Lens,
+    antialias: bool,
     screen_points: torch.Tensor | None = None,
     capacity: int | None = None,
 ) -> Rasterization:
@@ -42,6 +43,7 @@ def composite_gaussians(
 
     Args:
         lens: intrinsics in pixels, width and height of the picture.
+        antialias: as the avatar was fitted.
         screen_points: [P, 2] zeros that collect the gradient that density control reads.
         capacity: room for pairs of a Gaussian and a tile, for CUDA graphs; see `diff_gaussian_rasterization.rasterize`.
     """
@@ -55,6 +57,7 @@ def composite_gaussians(
         *lens,
         screen_points=screen_points,
         capacity=capacity,
+        antialias=antialias,
     )
 
 
@@ -179,6 +182,6 @@ class AvatarRenderer:
         gaussians, lit = self.light_frame(frame, camera, envmap)
         materials = [gaussians.albedo, lit.normals, gaussians.roughness, gaussians.specular_albedo[:, :1]]
         features = torch.cat([lit.radiance, *materials], dim=1)
-        splatted = composite_gaussians(gaussians, features, camera.world_to_camera, camera.lens)
+        splatted = composite_gaussians(gaussians, features, camera.world_to_camera, camera.lens, self.avatar.antialias)
         color, albedo, normal, roughness, specular = splatted.image.split([3, 3, 3, 1, 1], dim=2)
         return RenderedFrame(color, splatted.alpha, albedo, normal, roughness[..., 0], specular[..., 0])

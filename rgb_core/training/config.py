@@ -66,6 +66,7 @@ class GaussianConfig(_Settings):
         0.3, gt=0, lt=1, description="linear albedo of skin that fixes the scale of the light"
     )
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
+    antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
     max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")
     visibility_cache_mb: int = Field(4096, ge=0, description="memory for visibility bits of training frames")

@@ -30,7 +30,7 @@ from .objective import ENTROPY_START, AvatarPriors, picture_terms, prior_terms
 from .optimiser import Optimiser
 from .steps import StepRunner
 
-_FIXED_FIELDS = {"name", "head", "portrait", "one_bounce", "visibility", "light_frame", "focal_scale"}
+_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "light_frame", "focal_scale"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light"})
 _SPARE_CAPACITY = 1.5  # room for pairs of Gaussians and tiles in units of what one frame needed
 
@@ -184,7 +184,9 @@ class GaussianFit:
             config.one_bounce,
         )
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
-        splatted = composite_gaussians(gaussians, lit.radiance, inputs.world_to_camera, lens, screen, self.capacity)
+        splatted = composite_gaussians(
+            gaussians, lit.radiance, inputs.world_to_camera, lens, config.antialias, screen, self.capacity
+        )
         terms = picture_terms(splatted.image, splatted.alpha, inputs)
         terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.priors, config, late)
         weights = config.losses.model_dump()

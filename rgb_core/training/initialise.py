@@ -66,6 +66,7 @@ def initial_avatar(
         delta_scale=torch.tensor([v for k, v in _DELTA_SCALE.items() for _ in range(CHANNELS[k])]),
         light=torch.zeros(3, config.light_height, 2 * config.light_height),
         portrait=portrait,
+        antialias=config.antialias,
         one_bounce=config.one_bounce,
     )
 
