@@ -20,11 +20,12 @@ from .workloads import GAUSSIANS, SIZE
 _SECONDS = 600
 
 
-def compare(folder: Path) -> dict[str, tuple[float, float]]:
+def compare(folder: Path, gaussians: int = GAUSSIANS, size: int = SIZE) -> dict[str, tuple[float, float]]:
     """Median milliseconds (ours, theirs) by workload, of every package that `folder` holds.
 
     Args:
         folder: where upstream's packages are installed, as by `pip install --target`.
+        gaussians, size: how many points and Gaussians, and pixels of a side.
 
     Raises:
         InputError: when none of the packages is there or runs.
@@ -33,7 +34,7 @@ def compare(folder: Path) -> dict[str, tuple[float, float]]:
         raise InputError(f"--upstream {folder} is not a folder; install upstream's packages there with pip --target")
     with tempfile.TemporaryDirectory() as temporary:
         scene = Path(temporary) / "scene.safetensors"
-        save_file(_scene(), scene)
+        save_file(_scene(gaussians, size), scene)
         theirs, ours = _measure(scene, folder), _measure(scene, None)
     if not theirs["times"]:
         problems = "; ".join(f"{name}: {problem}" for name, problem in theirs["problems"].items())
@@ -52,13 +53,13 @@ def _measure(scene: Path, folder: Path | None) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def _scene() -> dict[str, torch.Tensor]:
+def _scene(gaussians: int, size: int) -> dict[str, torch.Tensor]:
     """Everything that upstream.py reads."""
-    (normal, view, roughness, envmap), seen = shading_scene(GAUSSIANS, 16)
-    means, rotations, scales, opacities, colors = ellipsoid(GAUSSIANS)
-    world_to_camera, (intrinsics, _, _) = ellipsoid_view(SIZE)
+    (normal, view, roughness, envmap), seen = shading_scene(gaussians, 16)
+    means, rotations, scales, opacities, colors = ellipsoid(gaussians)
+    world_to_camera, (intrinsics, _, _) = ellipsoid_view(size)
     square = torch.cat([world_to_camera, torch.tensor([[0.0, 0, 0, 1]])])
-    tangent = SIZE / (2 * intrinsics[0])
+    tangent = size / (2 * intrinsics[0])
     near, far = 0.01, 100.0
     lens = torch.zeros(4, 4)
     lens[0, 0] = lens[1, 1] = 1 / tangent
@@ -70,7 +71,7 @@ def _scene() -> dict[str, torch.Tensor]:
         "corners": seen.faces.T, "face_id": seen.face_id, "barycentric": seen.barycentric.T, "words": seen.words.T,
         "means": means, "rotations": rotations, "scales": scales, "opacities": opacities, "colors": colors,
         "view_matrix": square.T, "projection": (lens @ square).T, "eye": torch.linalg.inv(square)[:3, 3],
-        "size": torch.tensor(SIZE), "tangent": torch.tensor(math.fabs(tangent)),
+        "size": torch.tensor(size), "tangent": torch.tensor(math.fabs(tangent)),
         "vertices": vertices, "faces": faces, "vertex_normals": normals,
     }  # fmt: skip
     return {name: tensor.contiguous() for name, tensor in scene.items()}

@@ -7,13 +7,15 @@ be imported here, since theirs would shadow ours.
 import json
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 
 import torch
 from safetensors.torch import load_file
 
-_WARM_UP, _REPEATS = 5, 50
+_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+_WARM_UP, _REPEATS = (5, 50) if _DEVICE == "cuda" else (1, 3)
 
 
 def _median_ms(work: Callable[[], object]) -> float:
@@ -21,25 +23,27 @@ def _median_ms(work: Callable[[], object]) -> float:
         work()
     times = []
     for _ in range(_REPEATS):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        torch.cuda.synchronize()
-        start.record()
+        _finish()
+        start = time.perf_counter()
         work()
-        torch.cuda.synchronize()  # packages may use streams of their own
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end))
+        _finish()  # of all streams: packages may use their own
+        times.append(1e3 * (time.perf_counter() - start))
     return statistics.median(times)
+
+
+def _finish() -> None:
+    if _DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def _shading(scene: dict[str, torch.Tensor]) -> dict[str, float]:
     module = import_module("_diff_envshade")
     points = len(scene["normal"])
-    colours = torch.full((points, 3), 0.5, device="cuda")
-    ones = torch.ones(points, 3, device="cuda")
+    colours = torch.full((points, 3), 0.5, device=_DEVICE)
+    ones = torch.ones(points, 3, device=_DEVICE)
     shared = (
         scene["normal"], scene["view"], colours, colours, scene["roughness"], scene["envmap"],
-        torch.eye(3, device="cuda"), scene["corners"], scene["face_id"], scene["barycentric"], scene["words"], True,
+        torch.eye(3, device=_DEVICE), scene["corners"], scene["face_id"], scene["barycentric"], scene["words"], True,
     )  # fmt: skip
     return {
         "shading forward": _median_ms(lambda: module.bruteforce_specularvisibility_shader_forward2(*shared)),
@@ -53,7 +57,7 @@ def _rasterising(scene: dict[str, torch.Tensor]) -> dict[str, float]:
     module = import_module("diff_gaussian_rasterization")
     size, tangent = int(scene["size"]), float(scene["tangent"])
     settings = module.GaussianRasterizationSettings(
-        size, size, tangent, tangent, torch.zeros(3, device="cuda"), 1.0, scene["view_matrix"], scene["projection"], 0,
+        size, size, tangent, tangent, torch.zeros(3, device=_DEVICE), 1.0, scene["view_matrix"], scene["projection"], 0,
         scene["eye"], False, False,
     )  # fmt: skip
     rasterizer = module.GaussianRasterizer(settings)
@@ -74,7 +78,7 @@ def _rasterising(scene: dict[str, torch.Tensor]) -> dict[str, float]:
 
 def _visibility(scene: dict[str, torch.Tensor]) -> dict[str, float]:
     module = import_module("torchoptixext_visibility")
-    module.optixEnvmapVisibility_init("cuda:0", 3, 1_000_000)
+    module.optixEnvmapVisibility_init(_DEVICE, 3, 1_000_000)
     vertices, faces, normals, turn = scene["vertices"], scene["faces"], scene["vertex_normals"], torch.eye(3)
 
     def pose() -> None:
@@ -82,13 +86,13 @@ def _visibility(scene: dict[str, torch.Tensor]) -> dict[str, float]:
         module.optixEnvmapVisibility_trace(vertices, normals, turn, 32, 16)
 
     result = {"visibility": _median_ms(pose)}
-    module.optixEnvmapVisibility_destroy("cuda:0")
+    module.optixEnvmapVisibility_destroy(_DEVICE)
     return result
 
 
 def main() -> None:
     """Time every package that is there; one that is missing or fails is reported by name."""
-    scene = {name: tensor.cuda() for name, tensor in load_file(sys.argv[1]).items()}
+    scene = {name: tensor.to(_DEVICE) for name, tensor in load_file(sys.argv[1]).items()}
     times: dict[str, float] = {}
     problems: dict[str, str] = {}
     for measure in (_shading, _rasterising, _visibility):

@@ -1,0 +1,54 @@
+"""The comparison with upstream's packages: theirs are timed where they are, and what is missing is said."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rgb_core.benchmarking.comparison import compare
+from rgb_core.benchmarking.scenes import bench_avatar, ellipsoid, ellipsoid_view
+from rgb_core.errors import InputError
+from rgb_core.rendering import composite_gaussians
+
+THEIRS = """
+import time
+calls = []
+def bruteforce_specularvisibility_shader_forward2(*arguments):
+    assert len(arguments) == 12 and arguments[0].shape[1] == 3 and arguments[7].shape[0] == 3
+    time.sleep(0.05)
+def bruteforce_specularvisibility_shader_backward2(*arguments):
+    assert len(arguments) == 14
+    time.sleep(0.05)
+"""
+
+
+def test_packages_in_the_folder_are_timed_against_ours(tmp_path: Path):
+    """A stand-in for upstream's shader shadows ours; the packages that the folder lacks are ours on both sides."""
+    (tmp_path / "_diff_envshade.py").write_text(THEIRS)
+    times = compare(tmp_path, gaussians=50, size=32)
+    assert set(times) == {
+        *("shading forward", "shading backward", "visibility"),
+        *("rasterise forward", "rasterise forward + backward"),
+    }
+    ours, theirs = times["shading forward"]
+    assert theirs > 50
+    assert ours < theirs
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path):
+    with pytest.raises(InputError, match="is not a folder"):
+        compare(tmp_path / "none")
+
+
+def test_the_workload_is_that_of_the_table():
+    """The picture is covered by about 36 percent, and a head of about 70,000 Gaussians fits into it."""
+    world_to_camera, lens = ellipsoid_view(128)
+    means, rotations, scales, opacities, colors = ellipsoid(20_000)
+    cloud = type("Cloud", (), {"means": means, "rotations": rotations, "scales": scales, "opacities": opacities})
+    drawn = composite_gaussians(cloud, colors, world_to_camera, lens, antialias=False)
+    assert 0.3 < float((drawn.alpha > 0.5).float().mean()) < 0.4
+    avatar = bench_avatar(2000)
+    pixels, depth = avatar.portrait.camera.project(avatar.neutral["position"])
+    assert bool((depth > 0).all())
+    assert float(((pixels > 0) & (pixels < 512)).all(1).float().mean()) > 0.9
+    assert torch.isfinite(avatar.light).all()
