@@ -13,7 +13,7 @@ from ..options import Device, Json, Quiet
 
 _PACKAGES = ("torch", "numba", "numpy", "OpenEXR", "imageio-ffmpeg", "safetensors")
 _INSTALL = "MISSING: pip install -r requirements.txt"
-_CUDA = "pip install 'kernel-runtime[cuda]'"
+_CUDA = "pip install cuda-core 'cuda-bindings>=13,<14' 'nvidia-cuda-nvrtc>=13,<14'"
 _NEEDED_GB = 2.0
 _DRIVER_SECONDS = 10  # nvidia-smi answers at once or hangs on a broken driver
 _HEAD_FILES = ("generic_model.pkl", "[Ff][Ll][Aa][Mm][Ee]*.pkl", "[Ff][Ll][Aa][Mm][Ee]*.npz", "head.npz")

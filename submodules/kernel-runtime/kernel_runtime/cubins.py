@@ -97,8 +97,8 @@ def nvrtc_version() -> tuple[int, int]:
         status, major, minor = nvrtc.nvrtcVersion()
     except Exception as error:  # cuda.bindings reports a library it cannot load by various types
         raise UnsupportedDevice(
-            "CUDA tensors need the packages cuda-core and nvidia-cuda-nvrtc (pip install 'kernel-runtime[cuda]'), "
-            f"which did not load: {error}"
+            "CUDA tensors need the packages cuda-core, cuda-bindings and nvidia-cuda-nvrtc, "
+            f"which did not load (pip install cuda-core 'cuda-bindings>=13,<14' 'nvidia-cuda-nvrtc>=13,<14'): {error}"
         ) from error
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise UnsupportedDevice(f"CUDA tensors need NVRTC, which did not start: {status}")
