@@ -1,39 +1,16 @@
 """Times shading on a GPU, medians by CUDA events: `python envshade_cuda.py [thousands of points]`."""
 
-import statistics
 import sys
-from collections.abc import Callable
 
 import torch
 from diff_envshade import PointVisibility, cuda, integrate
-from envshade import scene
+from kernel_runtime.timing import graph_ms
 
-WARM_UP, REPEATS = 10, 100
+from rgb_core.benchmarking.scenes import shading_scene
+
 SIZES = (16, 32)
 # The table of design.md for 70,000 points: forward and backward at each size, ms.
 TARGETS = {(16, "forward"): 0.10, (16, "backward"): 0.30, (32, "forward"): 0.35, (32, "backward"): 1.2}
-
-
-def median_ms(work: Callable[[], object]) -> float:
-    """Median over REPEATS of the time of `work` on the GPU, replayed from a CUDA graph so that Python costs nothing."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    times = []
-    for repeat in range(WARM_UP + REPEATS):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        if repeat >= WARM_UP:
-            times.append(start.elapsed_time(end))
-    return statistics.median(times)
 
 
 def main() -> None:
@@ -41,8 +18,8 @@ def main() -> None:
     points = 1000 * int(sys.argv[1]) if len(sys.argv) > 1 else 70_000
     print(f"{torch.cuda.get_device_name()}, {points} points")
     for rows in SIZES:
-        tensors, visibility = scene(points, rows)
-        fixed = [tensor.detach().cuda() for tensor in tensors]
+        tensors, visibility = shading_scene(points, rows)
+        fixed = [tensor.cuda() for tensor in tensors]
         seen = PointVisibility(*(tensor.cuda() for tensor in vars(visibility).values()))
         rotation = torch.eye(3, device="cuda")
         grads = torch.randn(2, points, 3, device="cuda").unbind(0)
@@ -61,7 +38,7 @@ def main() -> None:
         for name, work in cases.items():
             target = TARGETS.get((rows, name)) if points == 70_000 else None
             goal = f"   target {target:.2f}" if target else ""
-            print(f"{rows:3d} x {2 * rows:<3d}  {name:26s} {median_ms(work):8.4f} ms{goal}")
+            print(f"{rows:3d} x {2 * rows:<3d}  {name:26s} {graph_ms(work):8.4f} ms{goal}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from functools import partial
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
-from gaussian_rasterizer import FIELD_OF_VIEW, ellipsoid
 from kernel_runtime.timing import eager_ms, graph_ms
+
+from rgb_core.benchmarking.scenes import ellipsoid, ellipsoid_view
 
 BATCH = 4  # cameras in one call
 
@@ -22,8 +23,8 @@ def cameras(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     matrices[:, 0, 0], matrices[:, 0, 2] = torch.cos(angles), torch.sin(angles)
     matrices[:, 2, 0], matrices[:, 2, 2] = -torch.sin(angles), torch.cos(angles)
     matrices[:, 1, 1] = matrices[:, 2, 3] = 1
-    focal = size / (2 * math.tan(FIELD_OF_VIEW / 2))
-    return matrices.cuda(), torch.tensor([focal, focal, size / 2, size / 2]).repeat(count, 1).cuda()
+    _, (intrinsics, _, _) = ellipsoid_view(size)
+    return matrices.cuda(), torch.tensor(intrinsics).repeat(count, 1).cuda()
 
 
 def measure(points: int, size: int) -> None:

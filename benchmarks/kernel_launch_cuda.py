@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
-from gaussian_rasterizer import ellipsoid
 from gaussian_rasterizer_cuda import cameras
+
+from rgb_core.benchmarking.scenes import ellipsoid
 
 ROUNDS, CALLS = 20, 50
 POINTS, SIZE, CAPACITY = 500, 64, 50_000

@@ -4,7 +4,6 @@ HEAD.npz holds `vertices` and `faces`; without it the tests' synthetic head of 4
 events in milliseconds: "eager" has the host's launches in it, "graph" the kernels alone.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from frnn import frnn_grid_points
+from kernel_runtime.timing import eager_ms, graph_ms
 from simple_knn._C import distCUDA2
 from torchoptixext_visibility import MeshBvh
 
@@ -20,37 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kernels"))
 from visibility_meshes import head, vertex_normals
 
 POINTS, RAYS, QUERIES, NEIGHBOURS, RADIUS = 20_000, 1_000_000, 70_000, 16, 0.01
-REPEATS, WARM_UP, RUNS_PER_GRAPH = 100, 5, 10
-
-
-def median_time(work: Callable[[], object]) -> float:
-    """Median milliseconds of `work` on the current stream."""
-    for _ in range(WARM_UP):
-        work()
-    events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(REPEATS)]
-    for start, end in events:
-        start.record()
-        work()
-        end.record()
-    torch.cuda.synchronize()
-    return statistics.median(start.elapsed_time(end) for start, end in events)
-
-
-def graph_time(work: Callable[[], object]) -> float:
-    """Median milliseconds of one run of `work` within a CUDA graph of several."""
-    work()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(RUNS_PER_GRAPH):
-            work()
-    return median_time(graph.replay) / RUNS_PER_GRAPH
 
 
 def report(name: str, work: Callable[[], object], in_graph: bool = True) -> None:
     """Print both times of `work`; work that waits for the device has no graph."""
-    in_a_graph = f"{graph_time(work):10.3f}" if in_graph else f"{'-':>10}"
-    print(f"{name:55}{median_time(work):10.3f}{in_a_graph}")
+    in_a_graph = f"{graph_ms(work):10.3f}" if in_graph else f"{'-':>10}"
+    print(f"{name:55}{eager_ms(work):10.3f}{in_a_graph}")
 
 
 def main() -> None:
