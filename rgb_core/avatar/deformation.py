@@ -1,8 +1,9 @@
 """What the head model's expressions do to the Gaussians before anything is learned.
 
 Every expression maps a triangle of the neutral mesh onto its deformed place by an affine map (Sumner and Popovic
-2004). A Gaussian takes that map of the triangle it is attached to: the displacement of its centre and the rotation
-of its axes are its initial deltas. How far the triangle moves says how much the avatar may learn on top: the
+2004). A Gaussian takes that map of the triangle it is attached to: the displacement of its centre, the rotation of
+its axes and how much they are stretched are its initial deltas. The stretch is what lets the few Gaussians of a
+folded lid cover the eye. How far the triangle moves says how much the avatar may learn on top: the
 consistency factor.
 """
 
@@ -79,6 +80,7 @@ class SparseExpressions:
     expression: torch.Tensor  # [N] int64
     consistency: torch.Tensor  # [N] factor of the learned delta
     initial: torch.Tensor  # [N, 7] position and quaternion change per unit coefficient
+    stretch: torch.Tensor  # [N, 3] change of the log scales per unit coefficient
 
     @property
     def gaussian(self) -> torch.Tensor:
@@ -87,11 +89,17 @@ class SparseExpressions:
 
 
 def sparse_expressions(
-    head: HeadModel, field: ExpressionField, attachment: Attachment, position: torch.Tensor, learn: torch.Tensor
+    head: HeadModel,
+    field: ExpressionField,
+    attachment: Attachment,
+    position: torch.Tensor,
+    rotation: torch.Tensor,
+    learn: torch.Tensor,
 ) -> SparseExpressions:
     """The pairs of Gaussians attached at `attachment` with neutral centres `position` [P, 3].
 
     Args:
+        rotation: [P, 4] neutral quaternions.
         learn: [P] bool; where False the consistency factor is 0 (mouth interior, eyeballs: rigid parts of the head).
     """
     corners = head.faces[attachment.face_id]
@@ -102,7 +110,9 @@ def sparse_expressions(
     consistency = field.consistency(amount[expression, gaussian]) * learn[gaussian]
     triangle = head.vertices[corners[gaussian]]
     moved = triangle + head.expression_basis.float()[expression[:, None], corners[gaussian]]
-    return SparseExpressions(offsets, expression, consistency, _affine_delta(triangle, moved, position[gaussian]))
+    initial = _affine_delta(triangle, moved, position[gaussian])
+    stretch = _log_stretch(triangle, moved, quaternions.to_matrix(rotation)[gaussian])
+    return SparseExpressions(offsets, expression, consistency, initial, stretch)
 
 
 def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
@@ -118,6 +128,23 @@ def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tenso
     rotation = quaternions.from_matrix(quaternions.nearest_rotation(gradient))
     rotation[:, 0] -= 1.0
     return torch.cat([shift, rotation], dim=1)
+
+
+def _log_stretch(rest: torch.Tensor, moved: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
+    """Log [N, 3] of how much longer the columns of `axes` [N, 3, 3] become as triangles `rest` become `moved`.
+
+    Along the normal nothing changes; no axis changes by more than a factor of _MAX_STRETCH.
+    """
+    rows, inverse, valid = _frame(rest)
+    target, _, _ = _frame(moved)
+    # The third rows are normals of length sqrt(2 area): this turns the map into one that keeps unit normals.
+    normal = torch.nn.functional.normalize(rows[:, 2], dim=1)
+    thicker = target[:, 2].norm(dim=1) / rows[:, 2].norm(dim=1).clamp_min(1e-12)
+    gradient = target.mT @ inverse.mT
+    onto = torch.nn.functional.normalize(target[:, 2], dim=1) * (1 - thicker)[:, None]
+    gradient = gradient + onto[:, :, None] * normal[:, None, :]
+    longer = (gradient @ axes).norm(dim=1).clamp(1 / _MAX_STRETCH, _MAX_STRETCH).log()
+    return torch.where(valid[:, None], longer, 0.0)
 
 
 def _frame(triangle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -15,6 +15,7 @@ from .portrait import Portrait
 # Raw parameters of a Gaussian and their widths, in the order in which deltas are packed.
 CHANNELS = {"position": 3, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo": 3, "roughness": 1, "specular": 1}
 DELTA_WIDTH = sum(CHANNELS.values())
+_LOG_SCALE = slice(7, 10)  # its columns in a row of deltas
 EYEBALL_REGION, MOUTH_REGIONS = 4, (6, 7)
 
 
@@ -97,6 +98,8 @@ class Avatar:
             transforms=transforms[:, :3].flatten(1),
         )
         learned = weighted_segment_sum(self.deltas, weights * pairs.consistency, pairs.offsets)
+        stretch = weighted_segment_sum(pairs.stretch, weights, pairs.offsets) / self.delta_scale[_LOG_SCALE]
+        learned = learned + torch.nn.functional.pad(stretch, (_LOG_SCALE.start, DELTA_WIDTH - _LOG_SCALE.stop))
         posed = skin_gaussians(self.neutral, learned, self.delta_scale, carrier, MIN_ROUGHNESS)
         fields = posed._asdict()
         return PosedGaussians(specular_albedo=fields.pop("specular").expand(-1, 3), **fields)
@@ -117,7 +120,9 @@ class Avatar:
         offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
         start = (pairs.offsets[:-1][index] - offsets[:-1]).repeat_interleave(counts)
         rows = start + torch.arange(len(start), device=start.device)
-        expressions = SparseExpressions(offsets, pairs.expression[rows], pairs.consistency[rows], pairs.initial[rows])
+        expressions = SparseExpressions(
+            offsets, *(values[rows] for values in (pairs.expression, pairs.consistency, pairs.initial, pairs.stretch))
+        )
         return replace(
             self,
             attachment=self.attachment.select(index),
@@ -135,7 +140,8 @@ def learns_expressions(head: HeadModel, attachment: Attachment) -> torch.Tensor:
 
 
 def bind_expressions(
-    head: HeadModel, field: ExpressionField, attachment: Attachment, position: torch.Tensor
+    head: HeadModel, field: ExpressionField, attachment: Attachment, position: torch.Tensor, rotation: torch.Tensor
 ) -> SparseExpressions:
-    """The sparse expression pairs of Gaussians with neutral centres `position` [P, 3]."""
-    return sparse_expressions(head, field, attachment, position.detach(), learns_expressions(head, attachment))
+    """The sparse expression pairs of Gaussians with neutral centres `position` [P, 3] and quaternions [P, 4]."""
+    learn = learns_expressions(head, attachment)
+    return sparse_expressions(head, field, attachment, position.detach(), rotation.detach(), learn)

@@ -16,6 +16,7 @@ def pack_avatar(avatar: Avatar) -> tuple[HeadTable, GaussianTable]:
     deltas = dict(zip(CHANNELS, learned.split(list(CHANNELS.values()), dim=1), strict=True))
     deltas["position"] = deltas["position"] + pairs.initial[:, :3]
     deltas["turn"] = pairs.initial[:, 3:]
+    deltas["log_scale"] = deltas["log_scale"] + pairs.stretch
     faces, attachment = head.faces, avatar.attachment
     correctives = [attachment.interpolate(basis.float(), faces) for basis in head.pose_basis]
     table = pack_gaussians(

@@ -3,6 +3,17 @@
 import torch
 
 
+def to_matrix(quaternion: torch.Tensor) -> torch.Tensor:
+    """Rotation matrix [..., 3, 3] of quaternions [..., 4] of any length but 0."""
+    w, x, y, z = torch.nn.functional.normalize(quaternion, dim=-1).unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
 def from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     """Quaternion [..., 4] with w >= 0 of rotation matrices [..., 3, 3].
 

@@ -18,7 +18,7 @@ from .deformation import SparseExpressions
 from .model import CHANNELS, DELTA_WIDTH, Avatar
 from .portrait import Portrait
 
-FORMAT, VERSION = "rgb-avatar", 1
+FORMAT, VERSION = "rgb-avatar", 2
 _INDICES = ("attachment.face_id", "expressions.offsets", "expressions.expression")
 TENSORS, DESCRIPTION, HEAD, LIGHT = "avatar.safetensors", "avatar.yaml", "head.npz", "light.hdr"
 
@@ -97,7 +97,7 @@ def load_avatar(folder: Path) -> Avatar:
             name=str(description["name"]),
             head=load_head(folder / HEAD),
             portrait=Portrait.from_dict(description["portrait"]),
-            antialias=bool(description.get("antialias", False)),  # absent before there was a choice
+            antialias=bool(description["antialias"]),
             one_bounce=bool(description["one_bounce"]),
             visibility=bool(description["visibility"]),
             light_frame=str(description["light_frame"]),
@@ -141,6 +141,7 @@ def _check(avatar: Avatar, path: Path) -> None:
         "expressions.offsets": (avatar.expressions.offsets, (count + 1,)),
         "expressions.consistency": (avatar.expressions.consistency, (pairs,)),
         "expressions.initial": (avatar.expressions.initial, (pairs, 7)),
+        "expressions.stretch": (avatar.expressions.stretch, (pairs, 3)),
         "deltas": (avatar.deltas, (pairs, DELTA_WIDTH)),
         "delta_scale": (avatar.delta_scale, (DELTA_WIDTH,)),
         "light": (avatar.light, (3, *avatar.light.shape[-2:])),

@@ -107,7 +107,7 @@ def _rebind(
     attachment = walk(
         after.attachment, after.neutral["position"], head.vertices, head.faces, edge_neighbours(head.faces)
     )
-    pairs = bind_expressions(head, field, attachment, after.neutral["position"])
+    pairs = bind_expressions(head, field, attachment, after.neutral["position"], after.neutral["rotation"])
     expressions = len(head.expression_names)
     # A last key beyond all others, with no deltas, stands for "not there before".
     old_key = before.expressions.gaussian * expressions + before.expressions.expression

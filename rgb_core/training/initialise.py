@@ -47,14 +47,15 @@ def initial_avatar(
     normals = attachment.interpolate(vertex_normals(head.vertices, head.faces), head.faces)
     count = len(position)
     scale = spacing[:, None] * torch.tensor([1.0, 1.0, _FLATNESS])
-    pairs = bind_expressions(head, field, attachment, position)
+    rotation = _upright(normals)
+    pairs = bind_expressions(head, field, attachment, position, rotation)
     return Avatar(
         name=name,
         head=head,
         attachment=attachment,
         neutral={
             "position": position,
-            "rotation": _upright(normals),
+            "rotation": rotation,
             "log_scale": scale.log(),
             "opacity": materials.raw_from_unit(_OPACITY).expand(count, 1).clone(),
             "albedo": materials.raw_from_unit(config.skin_luminance).expand(count, 3).clone(),

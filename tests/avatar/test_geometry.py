@@ -5,7 +5,7 @@ import torch
 
 from rgb_core.avatar import quaternions
 from rgb_core.avatar.attachment import Attachment, edge_neighbours, walk
-from rgb_core.avatar.deformation import expression_field, sparse_expressions
+from rgb_core.avatar.deformation import _log_stretch, expression_field, sparse_expressions
 from rgb_core.avatar.sampling import sample_surface
 from rgb_core.heads import HeadModel, axis_angle_to_matrix
 
@@ -75,12 +75,31 @@ def test_walk_does_not_jump_to_a_sheet_that_touches(patch: HeadModel):
     assert int(walk(attachment, point, vertices, faces, edge_neighbours(faces)).face_id) < len(patch.faces)
 
 
+def upright(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Quaternions of no rotation, and that every Gaussian may learn."""
+    return torch.eye(4)[0].expand(count, 4), torch.ones(count, dtype=torch.bool)
+
+
+def test_gaussians_stretch_with_their_triangles():
+    """A triangle made 3 times as long along x and half as high along y, then turned about z."""
+    rest = torch.tensor([[[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]])
+    turn = axis_angle_to_matrix(torch.tensor([0.0, 0.0, 0.7]))
+    moved = rest @ torch.diag(torch.tensor([3.0, 0.5, 1.0])) @ turn.T
+    expected = torch.tensor([[3.0, 0.5, 1.0]]).log()
+    torch.testing.assert_close(_log_stretch(rest, moved, torch.eye(3)[None]), expected, atol=1e-6, rtol=0)
+    swapped = axis_angle_to_matrix(torch.tensor([[0.0, 0.0, torch.pi / 2]]))  # its axes are y, -x, z
+    torch.testing.assert_close(_log_stretch(rest, moved, swapped), expected[:, [1, 0, 2]], atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        _log_stretch(rest, 100 * rest, torch.eye(3)[None]), torch.tensor([[4.0, 4.0, 1.0]]).log(), atol=1e-6, rtol=0
+    )
+
+
 def test_initial_deltas_move_gaussians_with_the_surface(patch: HeadModel):
     face_id, barycentric = sample_surface(patch.vertices, patch.faces, 200, seed=2)
     attachment = Attachment(face_id, barycentric)
     position = attachment.interpolate(patch.vertices, patch.faces)
     field = expression_field(patch)
-    pairs = sparse_expressions(patch, field, attachment, position, torch.ones(len(position), dtype=torch.bool))
+    pairs = sparse_expressions(patch, field, attachment, position, *upright(len(position)))
     for expression in range(2):
         mine = pairs.expression == expression
         moved = attachment.interpolate(patch.vertices + patch.expression_basis[expression], patch.faces)
@@ -97,7 +116,7 @@ def test_rotation_delta_of_a_rigid_expression_is_that_rotation(patch: HeadModel)
     attachment = Attachment(torch.arange(len(patch.faces)), torch.full((len(patch.faces), 3), 1 / 3))
     position = attachment.interpolate(patch.vertices, patch.faces)
     field = expression_field(head.__class__(**{**vars(head), "region": torch.zeros(81, dtype=torch.uint8)}))
-    pairs = sparse_expressions(head, field, attachment, position, torch.ones(len(position), dtype=torch.bool))
+    pairs = sparse_expressions(head, field, attachment, position, *upright(len(position)))
     wanted = quaternions.from_matrix(turn) - torch.tensor([1.0, 0.0, 0.0, 0.0])
     # Small components of a quaternion are square roots of float32 differences: sqrt(1e-7).
     torch.testing.assert_close(pairs.initial[:, 3:], wanted.expand(len(pairs.initial), 4), atol=5e-4, rtol=0)

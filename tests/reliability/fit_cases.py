@@ -35,6 +35,7 @@ def write_avatar(folder: Path) -> Path:
         expression=torch.zeros(0, dtype=torch.int64),
         consistency=torch.zeros(0),
         initial=torch.zeros(0, 7),
+        stretch=torch.zeros(0, 3),
     )
     avatar = Avatar(
         name="tiny",

@@ -23,7 +23,9 @@ def avatar(patch: HeadModel) -> Avatar:
     attachment = Attachment(face_id, barycentric)
     position = attachment.interpolate(patch.vertices, patch.faces)
     count = len(position)
-    pairs = bind_expressions(patch, expression_field(patch), attachment, position)
+    pairs = bind_expressions(
+        patch, expression_field(patch), attachment, position, torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1)
+    )
     generator = torch.Generator().manual_seed(2)
     return Avatar(
         name="patch",
