@@ -148,8 +148,13 @@ class GaussianFit:
         with torch.no_grad():
             self.priors = AvatarPriors.of(self.avatar)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
+        self._measure_capacity()
+
+    def _measure_capacity(self) -> None:
+        """Let the next step find out how much room Gaussians need on the screen."""
         self.runner.forget()
         self.capacity = None
+        self.most_instances = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def step(self, step: int) -> None:
         """One frame forward, backward and update."""
@@ -162,11 +167,13 @@ class GaussianFit:
             (lens, late, warm), lambda inputs: self._optimise(inputs, lens, late, warm), self.frames.inputs(index)
         )
         self.log.add(step, self.frames.frames[index].id, values, self.avatar.count)
-        if self._is_event(step):
+        event = self._is_event(step)
+        if event or (step + 1) % self.config.checkpoint_every == 0 or step + 1 == self.config.steps:
             self.log.flush()
+        if event:
             self._rearrange(step)
-        elif (step + 1) % self.config.checkpoint_every == 0 or step + 1 == self.config.steps:
-            self.log.flush()
+        elif self.log.up_to_date and self.capacity is not None and int(self.most_instances) > self.capacity:
+            self._measure_capacity()  # Gaussians have grown: pictures that lack some of them teach nothing
 
     def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, warm: bool) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
@@ -195,6 +202,7 @@ class GaussianFit:
         assert screen.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
         self.optimiser.step(_FROZEN_IN_WARMUP if warm else frozenset())
+        torch.maximum(self.most_instances, splatted.instances, out=self.most_instances)
         if self.capacity is None:
             self.capacity = int(_SPARE_CAPACITY * int(splatted.instances)) + 1
         self.log.names = ("loss", *terms)

@@ -19,6 +19,11 @@ class StepLog:
         self._room = _STEPS_AT_ONCE[device.type]
         self._steps: list[tuple[int, str, int, torch.Tensor, tuple[str, ...]]] = []
 
+    @property
+    def up_to_date(self) -> bool:
+        """Whether everything noted has been read, so that to read more costs no waiting."""
+        return not self._steps
+
     def add(self, step: int, frame: str, values: torch.Tensor, gaussians: int) -> None:
         """Note the values of a step on `frame`.
 
