@@ -1,0 +1,1 @@
+"""From a video to a native dataset: landmarks, matte, and one head model fitted to all frames at once."""
