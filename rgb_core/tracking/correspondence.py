@@ -4,8 +4,11 @@ That needs no table of any model's licence, works for every `rgb-head`, and canc
 video frames are measured by the same detector.
 """
 
+import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +20,10 @@ from . import landmarks
 from .detector import FaceDetector
 from .painted_head import EAR, IRIS_RADIUS, LIPS, SCALP, SKIN, draw, eyeballs
 
-_YAWS, _PITCHES = (-30.0, -15.0, 0.0, 15.0, 30.0), (-12.0, 0.0, 12.0)  # degrees
+_YAWS, _PITCHES = (-50.0, -35.0, -18.0, 0.0, 18.0, 35.0, 50.0), (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees
+_FRONTAL = 35.0  # degrees from the camera up to which a view says where a landmark lies; all say how it strays
+_HABIT_RIDGE = 0.05  # in views: keeps the habits of rarely seen poses small
+_LARGEST_HABIT = 0.012  # metres
 _LOOKS = 2  # the detector sees every view so often: its second look starts from the first one's result
 _MOUTH_OPEN, _JAW_OPEN = 0.4, math.radians(12)  # of jawOpen, or of the jaw joint; tells the lips apart
 _LEAST_VIEWS = 3
@@ -29,10 +35,20 @@ class Correspondence:
 
     corners: Tensor
     barycentric: Tensor
+    habits: Tensor
+    """[5, 478, 3] metres in the head's frame by which the detector strays from the points in turned views, per
+    `habit_features`; zeros for a detector without habits."""
 
     def points(self, vertices: Tensor) -> Tensor:
         """[..., 478, 3] of vertices [..., V, 3]."""
         return (vertices[..., self.corners, :] * self.barycentric[..., None].to(vertices)).sum(-2)
+
+
+def habit_features(towards: Tensor) -> Tensor:
+    """[..., 5] of the direction `towards` [..., 3] the camera in the head's frame; all zero when it looks straight."""
+    x, y, z = torch.nn.functional.normalize(towards, dim=-1).unbind(-1)
+    yaw, pitch = torch.atan2(-x, z), y.clamp(-1, 1).asin()
+    return torch.stack([yaw, pitch, yaw.square(), pitch.square(), yaw * pitch], -1)
 
 
 def find_correspondence(head: HeadModel, detector: FaceDetector) -> Correspondence:
@@ -42,15 +58,25 @@ def find_correspondence(head: HeadModel, detector: FaceDetector) -> Corresponden
         InputError: when the detector does not take the head for a face.
     """
     neutral = torch.zeros(1, len(head.expression_names)), torch.zeros(1, head.joint_count, 3)
-    found = []
-    for expression, joints in (neutral, _open_mouth(head)):
-        vertices = head.pose(expression, joints, torch.zeros(1, 3)).vertices[0]
-        found.append(_on_surface(head, vertices, _triangulated(head, vertices, detector)))
+    closed, opened = (_shown(head, detector, *pose) for pose in (neutral, _open_mouth(head)))
     lips = torch.zeros(landmarks.COUNT, 1, dtype=torch.bool)
     lips[list(landmarks.LIPS)] = True
-    corners = torch.where(lips, found[1].corners, found[0].corners)
-    barycentric = torch.where(lips, found[1].barycentric, found[0].barycentric)
-    return _with_irises(head, Correspondence(corners, barycentric))
+    return Correspondence(
+        torch.where(lips, opened.corners, closed.corners),
+        torch.where(lips, opened.barycentric, closed.barycentric),
+        torch.where(lips, opened.habits, closed.habits),
+    )
+
+
+def _shown(head: HeadModel, detector: FaceDetector, expression: Tensor, joints: Tensor) -> Correspondence:
+    """The landmarks of the head in one pose of its face."""
+    vertices = head.pose(expression, joints, torch.zeros(1, 3)).vertices[0]
+    sightings = _look_around(head, vertices, detector)
+    found = _with_irises(head, _on_surface(head, vertices, _triangulated(sightings)))
+    habits = _habits(sightings, found.points(vertices))
+    irises = list(landmarks.LEFT_IRIS + landmarks.RIGHT_IRIS)
+    habits[:, irises] -= habits[:, irises].unflatten(1, (2, 5)).mean(2, keepdim=True).expand(-1, -1, 5, -1).flatten(1, 2)
+    return dataclasses.replace(found, habits=habits)
 
 
 def _open_mouth(head: HeadModel) -> tuple[Tensor, Tensor]:
@@ -63,28 +89,51 @@ def _open_mouth(head: HeadModel) -> tuple[Tensor, Tensor]:
     return expression, joints
 
 
-def _triangulated(head: HeadModel, vertices: Tensor, detector: FaceDetector) -> Tensor:
-    """[478, 3] the points nearest to the rays through the landmarks of all views, in the head's frame."""
-    normal = torch.zeros(landmarks.COUNT, 3, 3).double()
-    right = torch.zeros(landmarks.COUNT, 3).double()
-    seen = 0
-    for yaw in _YAWS:
-        for pitch in _PITCHES:
-            view = draw(head, vertices, math.radians(yaw), math.radians(pitch))
-            detector.reset()
-            for _ in range(_LOOKS):
-                faces = detector.landmarks(view.image)
-            if not len(faces):
-                continue
-            seen += 1
-            rays = torch.nn.functional.normalize(view.directions(faces[0, :, :2]), dim=1).double()
-            across = torch.eye(3).double() - rays[:, :, None] * rays[:, None]
-            normal += across
-            right += across @ view.origin.double()
+class Sighting(NamedTuple):
+    """One view in which the detector found the face: the camera's place [3] and the rays [478, 3] to the landmarks."""
+
+    origin: Tensor
+    rays: Tensor
+    yaw: float
+    pitch: float
+
+
+def _look_around(head: HeadModel, vertices: Tensor, detector: FaceDetector) -> list[Sighting]:
+    sightings = []
+    for yaw, pitch in itertools.product(_YAWS, _PITCHES):
+        view = draw(head, vertices, math.radians(yaw), math.radians(pitch))
+        detector.reset()
+        for _ in range(_LOOKS):
+            faces = detector.landmarks(view.image)
+        if len(faces):
+            rays = torch.nn.functional.normalize(view.directions(faces[0, :, :2]), dim=1)
+            sightings.append(Sighting(view.origin.double(), rays.double(), yaw, pitch))
     detector.reset()
-    if seen < _LEAST_VIEWS:
+    if len(sightings) < _LEAST_VIEWS:
         raise InputError(f"the face detector sees no face in the head model '{head.name}'; use --head builtin")
-    return torch.linalg.solve(normal, right).float()
+    return sightings
+
+
+def _triangulated(sightings: list[Sighting]) -> Tensor:
+    """[478, 3] the points nearest to the rays of the frontal views."""
+    frontal = [sight for sight in sightings if math.hypot(sight.yaw, sight.pitch) <= _FRONTAL] or sightings
+    rays = torch.stack([sight.rays for sight in frontal])
+    across = torch.eye(3).double() - rays[..., :, None] * rays[..., None, :]
+    right = (across @ torch.stack([sight.origin for sight in frontal])[:, None, :, None]).sum(0)
+    return torch.linalg.solve(across.sum(0), right)[..., 0].float()
+
+
+def _habits(sightings: list[Sighting], points: Tensor) -> Tensor:
+    """[5, 478, 3] least squares of what lies between points [478, 3] and the rays, over the views."""
+    features = habit_features(torch.stack([sight.origin for sight in sightings]) - points.mean(0).double())
+    features = torch.cat([features, torch.ones(len(features), 1).double()], 1)
+    strays = []
+    for sight in sightings:
+        arm = points.double() - sight.origin
+        nearest = sight.rays * (arm * sight.rays).sum(1, keepdim=True)
+        strays.append((nearest - arm).clamp(-_LARGEST_HABIT, _LARGEST_HABIT))
+    normal = features.T @ features + _HABIT_RIDGE * torch.eye(features.shape[1])
+    return torch.linalg.solve(normal, features.T @ torch.stack(strays).flatten(1)).unflatten(1, (-1, 3))[:5]
 
 
 def _on_surface(head: HeadModel, vertices: Tensor, points: Tensor) -> Correspondence:
@@ -95,7 +144,7 @@ def _on_surface(head: HeadModel, vertices: Tensor, points: Tensor) -> Correspond
 
 def _nearest(vertices: Tensor, faces: Tensor, points: Tensor) -> Correspondence:
     closest = MeshBvh(vertices.contiguous(), faces.contiguous()).closest_point(points.contiguous())
-    return Correspondence(faces[closest.face_id], closest.barycentric)
+    return Correspondence(faces[closest.face_id], closest.barycentric, torch.zeros(5, landmarks.COUNT, 3).double())
 
 
 def _with_irises(head: HeadModel, found: Correspondence) -> Correspondence:
@@ -108,4 +157,4 @@ def _with_irises(head: HeadModel, found: Correspondence) -> Correspondence:
         faces = head.faces[eye.vertices[head.faces].all(1)]
         on_ball = _nearest(head.vertices, faces, points)
         corners[list(indices)], barycentric[list(indices)] = on_ball.corners, on_ball.barycentric
-    return Correspondence(corners, barycentric)
+    return dataclasses.replace(found, corners=corners, barycentric=barycentric)

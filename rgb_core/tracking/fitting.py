@@ -10,7 +10,7 @@ from torch import Tensor
 from ..heads import HeadModel, matrix_to_axis_angle
 from ..progress import Progress
 from . import landmarks
-from .correspondence import Correspondence
+from .correspondence import Correspondence, habit_features
 from .problem import Deviations, Problem, State
 from .rig import LandmarkRig
 from .solver import solve
@@ -19,7 +19,7 @@ _POSE_STEPS, _JOINT_STEPS, _OFFSET_STEPS = 3, 12, 4
 _OFFSET_ROUNDS = 2
 _OFFSET_DEVIATION = 0.003  # metres by which a person's features lie beside the model's
 _OFFSET_FRAMES = 30.0  # a clip says as much about an offset as so many independent frames
-_USUAL_FOCAL = 1.6  # times the longer side of the picture: a portrait with 35 degrees of view
+_USUAL_FOCAL = 2.0  # times the shorter side of the picture: between a phone's 1.5 and a portrait lens's 2.5
 _HIDDEN_WEIGHT = 0.1  # of a landmark that faces away, which the detector makes up
 _FACING = (-0.1, 0.3)  # cosine to the view from hidden to seen
 _SURE_FOCAL = 1e-4  # deviation of the logarithm of a focal length that the user gives
@@ -85,7 +85,7 @@ def fit_clip(
         deviations = dataclasses.replace(deviations, log_focal=_SURE_FOCAL)
     rig = LandmarkRig(head, correspondence)
     width, height = observations.size
-    guess = focal or _USUAL_FOCAL * max(width, height)
+    guess = focal or _USUAL_FOCAL * min(width, height)
     known = observations.known()
     visible = _inside(observations) * known[:, None]
     problem = Problem(
@@ -106,11 +106,14 @@ def fit_clip(
     state = solve(problem, state, _POSE_STEPS, poses, share=False)
     progress.advance()
     problem.visibility = visible * _facing(rig, state)
+    problem.stray = _habits(correspondence, state)
     state = solve(problem, state, _JOINT_STEPS)
     progress.advance()
+    offset = torch.zeros(landmarks.COUNT, 3, dtype=torch.float64)
     for _ in range(_OFFSET_ROUNDS):
         problem.visibility = visible * _facing(rig, state)
-        rig.offset = _offsets(problem, state)
+        offset = _offsets(problem, state, offset)
+        problem.stray = offset + _habits(correspondence, state)
         state = solve(problem, state, _OFFSET_STEPS)
         progress.advance()
     clip = _as_clip(problem, state)
@@ -179,8 +182,14 @@ def _facing(rig: LandmarkRig, state: State) -> Tensor:
     return _HIDDEN_WEIGHT + (1 - _HIDDEN_WEIGHT) * share
 
 
-def _offsets(problem: Problem, state: State) -> Tensor:
-    """[478, 3] head-frame moves of the landmarks that take out what their errors have in common over the clip."""
+def _habits(correspondence: Correspondence, state: State) -> Tensor:
+    """[N, 478, 3] how the detector strays from the landmarks of heads turned like those of a state."""
+    towards = -(state.rotations().mT @ state.position[..., None])[..., 0]
+    return torch.einsum("nf,flc->nlc", habit_features(towards), correspondence.habits)
+
+
+def _offsets(problem: Problem, state: State, offset: Tensor) -> Tensor:
+    """[478, 3] better head-frame offsets of the person's features than `offset`: without the errors of all frames."""
     seen, camera = problem.project(state)
     focal = state.log_focal.exp()
     depth = camera[..., 2:]
@@ -192,8 +201,8 @@ def _offsets(problem: Problem, state: State) -> Tensor:
     weight = weight * _OFFSET_FRAMES * problem.deviations.correlation / max(len(seen), _OFFSET_FRAMES)
     prior = torch.eye(3, dtype=torch.float64) / _OFFSET_DEVIATION**2
     matrix = (weight * jacobian.mT @ jacobian).sum(0) + prior
-    right = (weight * jacobian.mT @ error).sum(0) - prior @ problem.rig.offset[..., None]
-    moved = problem.rig.offset + torch.linalg.solve(matrix, right)[..., 0]
+    right = (weight * jacobian.mT @ error).sum(0) - prior @ offset[..., None]
+    moved = offset + torch.linalg.solve(matrix, right)[..., 0]
     return moved - moved.mean(0)
 
 

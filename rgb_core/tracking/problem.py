@@ -19,7 +19,7 @@ class Deviations:
 
     landmark: float = 0.010
     """Error of a landmark as a share of the face's size in the picture."""
-    robust: float = 2.0
+    robust: float = 3.0
     """Errors from which on a landmark counts less than squared, in units of `landmark`."""
     correlation: float = 0.1
     """Share of independent evidence in a landmark: neighbours err together."""
@@ -39,7 +39,7 @@ class Deviations:
     """Other expressions."""
     joint: float = math.radians(20)
     """Free joints (jaw, eyes)."""
-    log_focal: float = 0.35
+    log_focal: float = 0.08
     """Logarithm of the focal length about its guess."""
     bend_rotation: float = math.radians(0.4)
     """Second difference between frames of the head's rotation."""
@@ -49,7 +49,7 @@ class Deviations:
     """The same of jaw and eyes."""
     bend_expression: float = 0.06
     """The same of expression coefficients."""
-    bend_lids: float = 0.3
+    bend_lids: float = 0.6
     """The same of blinks and gaze, which are the fastest movements of a face."""
 
 
@@ -125,6 +125,8 @@ class Problem:
         self.rig, self.deviations = rig, deviations
         self.observed, self.visibility = observed.double(), visibility.double()
         self.center, self.focal = torch.tensor(center, dtype=torch.float64), focal
+        self.stray = torch.zeros(*observed.shape[:2], 3, dtype=torch.float64)
+        """[N, L, 3] metres in the head's frame by which what is observed lies beside the model's landmarks."""
         self.pixels = deviations.landmark * size
         """One expected error of a landmark."""
         self.triples = _consecutive(times)
@@ -160,7 +162,7 @@ class Problem:
 
     def project(self, state: State, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Pixels [B, L, 2] and camera points [B, L, 3] of some frames."""
-        points = self.rig.points(state.expression[rows], state.joints[rows], state.shape)
+        points = self.rig.points(state.expression[rows], state.joints[rows], state.shape) + self.stray[rows]
         camera = points @ state.rotations()[rows].mT + state.position[rows, None]
         return state.log_focal.exp() * camera[..., :2] / camera[..., 2:] + self.center, camera
 
@@ -217,7 +219,7 @@ class Problem:
         rig = self.rig
         found = rig.derivatives(state.expression[rows], state.joints[rows], state.shape)
         rotation = state.rotations()[rows]
-        turned = found.points @ rotation.mT
+        turned = (found.points + self.stray[rows]) @ rotation.mT
         camera = turned + state.position[rows, None]
         focal = state.log_focal.exp()
         depth = camera[..., 2:]

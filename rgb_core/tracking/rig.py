@@ -42,7 +42,6 @@ class LandmarkRig:
         movable: [E] bool, expressions that landmarks show at all.
         center: [3] the middle of the landmarks in the head's frame, about which poses are expressed.
         basis: [L, 3, E + S] offsets of the landmarks per unit of expression and identity, before skinning.
-        offset: [L, 3] where this person's features lie beside the model's, metres in the head's frame.
     """
 
     def __init__(self, head: HeadModel, correspondence: Correspondence):
@@ -66,7 +65,6 @@ class LandmarkRig:
         hidden = torch.tensor([name in _UNSEEN for name in head.expression_names], dtype=torch.bool)
         self.movable = (self.basis[..., : self.expression_count].abs().amax((0, 1)) > 0) & ~hidden
         self.center = self._at_landmarks(self._model.vertices).mean(0)
-        self.offset = torch.zeros(len(corners), 3, dtype=torch.float64)
         normals = correspondence.points(vertex_normals(head.vertices, head.faces))
         self.normals = torch.nn.functional.normalize(normals, dim=-1).double()
         """[L, 3] of the neutral head."""
@@ -79,13 +77,13 @@ class LandmarkRig:
     def points(self, expression: Tensor, joints: Tensor, shape: Tensor) -> Tensor:
         """[B, L, 3] about `center`, of expression [B, E], free joints [B, F, 3] and identity [S]; the root at rest."""
         posed = self._model.pose(expression, self.all_joints(joints), torch.zeros(len(expression), 3).double(), shape)
-        return self._at_landmarks(posed.vertices) - self.center + self.offset
+        return self._at_landmarks(posed.vertices) - self.center
 
     def derivatives(self, expression: Tensor, joints: Tensor, shape: Tensor) -> Derivatives:
         """The points and their first derivatives; joint angles by central differences."""
         still = torch.zeros(len(expression), 3).double()
         posed = self._model.pose(expression, self.all_joints(joints), still, shape)
-        points = self._at_landmarks(posed.vertices) - self.center + self.offset
+        points = self._at_landmarks(posed.vertices) - self.center
         linear = torch.einsum("lj,bjik->blik", self._skin, posed.transforms[:, :, :3, :3])
         columns = []
         for joint in range(len(self.free_joints)):
