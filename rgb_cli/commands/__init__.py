@@ -20,10 +20,12 @@ from .import_ import import_
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
+from .track import track
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
     "synth": synth,
+    "track": track,
     "fit-geometry": fit_geometry,
     "fit-gaussians": fit_gaussians,
     "relight": relight,

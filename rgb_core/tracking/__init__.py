@@ -1,1 +1,5 @@
 """From a video to a native dataset: landmarks, matte, and one head model fitted to all frames at once."""
+
+from .track import Tracked, TrackingOptions, track
+
+__all__ = ["Tracked", "TrackingOptions", "track"]
