@@ -58,4 +58,6 @@ def refine(picture: Tensor, mask: Tensor) -> Tensor:
 
 def _blurred(values: Tensor, radius: int) -> Tensor:
     """Mean of [H, W] over squares; at the border over what lies inside."""
-    return avg_pool2d(values[None, None], 2 * radius + 1, 1, radius, count_include_pad=False)[0, 0]
+    side = 2 * radius + 1
+    across = avg_pool2d(values[None, None], (1, side), 1, (0, radius), count_include_pad=False)
+    return avg_pool2d(across, (side, 1), 1, (radius, 0), count_include_pad=False)[0, 0]

@@ -143,6 +143,7 @@ class Problem:
         linear[6 + free :] = torch.where(bounded, deviations.sparsity, 0.0)
         precision[6 + free :] = torch.where(bounded, deviations.expression**-2, deviations.signed_expression**-2)
         self._linear, self._precision = linear, precision
+        self._basis = rig.basis.float()
         self._shared_precision = torch.full((rig.shape_count + 1,), deviations.shape**-2, dtype=torch.float64)
         self._shared_precision[-1] = deviations.log_focal**-2
         self._shared_precision *= max(1.0, len(times) / deviations.frames)
@@ -199,8 +200,8 @@ class Problem:
         for rows in _chunks(count):
             jacobian, residual, weight = self._jacobian(state, rows)
             weighted = jacobian * weight
-            product = weighted.mT @ jacobian
-            pull = (weighted.mT @ residual)[..., 0]
+            product = (weighted.mT @ jacobian).double()
+            pull = (weighted.mT @ residual)[..., 0].double()
             hessian[rows], mixed[rows] = product[:, :width, :width], product[:, :width, width:]
             gradient[rows] = pull[:, :width]
             shared_hessian = shared_hessian + product[:, width:, width:].sum(0)
@@ -215,7 +216,7 @@ class Problem:
         return Equations(gradient, hessian, mixed, shared_gradient, shared_hessian, temporal / self._bend.square())
 
     def _jacobian(self, state: State, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Jacobian [B, 2R, P + G], residual [B, 2R, 1] and weight [B, 2R, 1] of some frames."""
+        """Jacobian [B, 2R, P + G], residual [B, 2R, 1] and weight [B, 2R, 1] of some frames, float32: enough for a step."""
         rig = self.rig
         found = rig.derivatives(state.expression[rows], state.joints[rows], state.shape)
         rotation = state.rotations()[rows]
@@ -233,14 +234,17 @@ class Problem:
         by_rotation = projection @ (-_cross(turned) @ _left_jacobian(state.rotation[rows])[:, None])
         by_focal = (seen / self.pixels)[..., None]
         # one product per landmark for all frames, not one per landmark and frame
-        by_basis = ((inward @ found.linear).permute(1, 0, 2, 3).flatten(1, 2) @ rig.basis).unflatten(1, (-1, 2))
-        parts = [by_rotation, projection, inward @ found.joints, by_basis.permute(1, 0, 2, 3), by_focal]
-        jacobian = self._extended(torch.cat(parts, -1).flatten(2)).unflatten(2, (2, -1))
-        return jacobian.flatten(1, 2), residual.flatten(1)[..., None], weight.repeat_interleave(2, 1)[..., None]
+        by_basis = ((inward @ found.linear).float().permute(1, 0, 2, 3).flatten(1, 2) @ self._basis).unflatten(1, (-1, 2))
+        parts = [by_rotation, projection, inward @ found.joints]
+        ahead = torch.cat(parts, -1).float()
+        jacobian = torch.cat([ahead, by_basis.permute(1, 0, 2, 3), by_focal.float()], -1)
+        jacobian = self._extended(jacobian.flatten(2)).unflatten(2, (2, -1))
+        residual, weight = residual.flatten(1)[..., None].float(), weight.repeat_interleave(2, 1)[..., None].float()
+        return jacobian.flatten(1, 2), residual, weight
 
     def _extended(self, values: Tensor) -> Tensor:
         """[B, L + K, C] of values [B, L, C] of the landmarks: with their relations below, in the same unit."""
-        return torch.cat([values, self._relation_scale * (self._relations @ values)], 1)
+        return torch.cat([values, self._relation_scale * (self._relations.to(values) @ values)], 1)
 
     def _evidence(self, rows: slice) -> Tensor:
         """[B, L + K]."""

@@ -10,19 +10,17 @@ from torch import Tensor
 
 from ..heads import axis_angle_to_matrix
 from . import landmarks
+from .semantics import HAIR
+from .views import MeshView
 
 _BIN = 15.0  # degrees of a cell of the coverage of poses
 _FACE_TOP = 1.05  # of the way from the chin to the brows: what counts as the face region
 
 
-def face_overlap(mesh: Tensor, matte: Tensor, below: Tensor, height: float) -> float:
-    """Intersection over union of mesh [H, W] (bool) and matte [H, W] between chin and brows, over the picture's width.
-
-    Args:
-        below: [H, W] pixels below the chin along the head's vertical. height: from the chin to the brows, pixels.
-    """
-    face = (below < 0) & (below > -_FACE_TOP * height)
-    mesh, shown = mesh & face, (matte > 0.5) & face
+def face_overlap(view: MeshView, matte: Tensor, labels: Tensor) -> float:
+    """Intersection over union of mesh and matte [H, W] between chin and brows, hair (by its colour) left out."""
+    face = (view.below < 0) & (view.below > -_FACE_TOP * view.height) & (labels != HAIR)
+    mesh, shown = (view.face_id >= 0) & face, (matte > 0.5) & face
     union = float((mesh | shown).sum())
     return float((mesh & shown).sum()) / union if union else math.nan
 

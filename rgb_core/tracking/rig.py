@@ -119,6 +119,8 @@ def _reduced(head: HeadModel, used: Tensor) -> HeadModel:
     count = head.joint_count
     chosen = torch.zeros(count, len(used) + count, dtype=torch.float64)
     chosen[:, len(used) :] = torch.eye(count)
+    carried = torch.zeros(1, count, count)
+    carried[..., int((head.joint_parents < 0).nonzero()[0])] = 1
 
     def extended(values: Tensor, joints: Tensor) -> Tensor:
         return torch.cat([values[..., used, :].double(), joints.double()], -2)
@@ -134,7 +136,7 @@ def _reduced(head: HeadModel, used: Tensor) -> HeadModel:
         shape_basis=extended(head.shape_basis, regressed(head.shape_basis)),
         expression_basis=extended(head.expression_basis, regressed(head.expression_basis)),
         pose_basis=extended(head.pose_basis, head.pose_basis.new_zeros(len(head.pose_basis), count, 3)),
-        skin_weights=extended(head.skin_weights[None], torch.zeros(1, count, count))[0],
+        skin_weights=extended(head.skin_weights[None], carried)[0],
         joint_positions=rest.double(),
         joint_regressor=chosen,
         region=head.region[used],

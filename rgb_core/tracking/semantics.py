@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from ..heads import HeadModel
 from . import landmarks
@@ -18,10 +18,13 @@ LEFT_EAR, RIGHT_EAR, NOSE, INNER_MOUTH, UPPER_LIP, LOWER_LIP, NECK_SKIN, CLOTH, 
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
 _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of skin on its forehead
-_FOREIGN = 20.0  # squared Mahalanobis distance from skin from which a pixel of the neck is cloth
+_HAIR_REACH, _NECK_REACH = 0.5, 0.25  # of the height from chin to brows: how far hair and neck extend beyond the mesh
+_COLLAR, _SHADOW = 0.25, 8.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
+_TORSO = 0.9  # and where a person's pixels beside the mesh are cloth for sure
 _LEAST_SAMPLES = 500
 _TYPICAL = 0.9  # share of the samples nearest to the median that a distribution is made from
 _COLOUR_NOISE = 0.03  # sRGB; keeps a uniform surface's spread from vanishing
+_COARSE = 4  # pixels; distances need not be finer
 _MAJORITY = 2  # pixels around one that outvote a speck
 
 
@@ -31,13 +34,14 @@ class Sight(NamedTuple):
     Attributes:
         picture: uint8 [H, W, 3]. matte: [H, W] of the person, 0 to 1.
         face_id: int64 [H, W] of the fitted mesh, -1 where there is none.
-        below: [H, W] pixels below the chin, along the head's own vertical.
+        below: [H, W] pixels below the chin, along the head's own vertical. height: from the chin to the brows, pixels.
     """
 
     picture: Tensor
     matte: Tensor
     face_id: Tensor
     below: Tensor
+    height: float
 
 
 class Colour(NamedTuple):
@@ -49,8 +53,8 @@ class Colour(NamedTuple):
 
     def distance(self, colours: Tensor) -> Tensor:
         """[...] squared Mahalanobis distance of [..., 3]."""
-        away = colours - self.mean
-        return ((away @ self.precision) * away).sum(-1)
+        away = (colours - self.mean).flatten(0, -2)
+        return ((away @ self.precision) * away).sum(-1).view(colours.shape[:-1])
 
     def log_density(self, colours: Tensor) -> Tensor:
         """[...] up to a constant."""
@@ -70,39 +74,56 @@ class Parser:
         self._neck = (head.region == NECK)[head.faces].any(1)
         self._skin: Colour | None = None
         self._hair: Colour | None = None
+        self._cloth: Colour | None = None
 
     def learn(self, sights: Sequence[Sight]) -> None:
-        """The colours of skin and hair, from frames spread over the clip; what hardly shows keeps the model's labels."""
-        skin, hair = [], []
+        """The colours of skin, hair and cloth, from frames spread over the clip; what hardly shows is not told apart."""
+        skin, hair, cloth = [], [], []
         for sight in sights:
             labels, colours = self._on_mesh(sight.face_id), _colours(sight.picture)
-            sure = sight.matte > 0.95
-            skin.append(colours[sure & torch.isin(labels, torch.tensor([FACE_SKIN, NOSE])) & ~self._at(self._forehead, sight)])
-            above = (sight.face_id < 0) & (sight.below < -0.25 * float(_span(sight)))
+            sure, free = sight.matte > 0.95, sight.face_id < 0
+            plain = _among(labels, (FACE_SKIN, NOSE)) & ~self._at(self._forehead, sight)
+            above = free & (sight.below < -sight.height) & self._beside(~self._neck, sight, _HAIR_REACH)
+            skin.append(colours[sure & plain])
             hair.append(colours[sure & (above | (labels == HAIR))])
-        self._skin, self._hair = _distribution(torch.cat(skin)), _distribution(torch.cat(hair))
+            cloth.append(colours[sure & free & (sight.below > _TORSO * sight.height)])
+        self._skin, self._hair, self._cloth = (_distribution(torch.cat(found)) for found in (skin, hair, cloth))
 
     def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
         """Labels uint8 [H, W] and the matte [H, W] of the head alone, without the torso."""
+        person, free = sight.matte > 0.5, sight.face_id < 0
         colours = _colours(sight.picture)
-        person = sight.matte > 0.5
         labels = self._on_mesh(sight.face_id)
-        free = sight.face_id < 0
-        labels[free] = torch.where(sight.below[free] > 0, CLOTH, HAIR)
-        if self._skin is not None and self._hair is not None:
-            odds = self._hair.log_density(colours) - self._skin.log_density(colours)
-            scalp, forehead = labels == HAIR, self._at(self._forehead, sight)
-            labels[scalp & ~free & (odds < -_PRIOR)] = FACE_SKIN
-            labels[forehead & (odds > _PRIOR)] = HAIR
-        if self._skin is not None:
-            labels[self._at(self._neck, sight) & (self._skin.distance(colours) > _FOREIGN)] = CLOTH
-        cloth = _voted(((labels == CLOTH) & person).float()) > 0.5
+        above = sight.below < 0
+        labels[free] = CLOTH
+        labels[free & above & self._beside(~self._neck, sight, _HAIR_REACH)] = HAIR
+        hairy = self._odds(self._hair, colours)
+        labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
+        labels[self._at(self._forehead, sight) & (hairy > _PRIOR)] = HAIR
+        clothed = self._odds(self._cloth, colours)
+        neck = self._at(self._neck, sight) | (free & ~above & self._beside(self._neck, sight, _NECK_REACH))
+        shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
+        labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
+        cloth = _voted((labels == CLOTH).float()) > 0.5
         labels[(labels == CLOTH) & ~cloth] = NECK_SKIN
         labels[cloth] = CLOTH
-        kept = 1 - _voted(cloth.float())
-        matte = torch.where(free | cloth, sight.matte * kept * (~cloth), sight.matte)
         labels[~person] = BACKGROUND
-        return labels.byte(), matte
+        return labels.byte(), sight.matte * (1 - _voted(cloth.float())) * ~cloth
+
+    def _odds(self, colour: Colour | None, colours: Tensor) -> Tensor:
+        """[H, W] log odds of a colour against skin; 0 where either is unknown."""
+        if colour is None or self._skin is None:
+            return torch.zeros(colours.shape[:2])
+        return colour.log_density(colours) - self._skin.log_density(colours)
+
+    def _beside(self, faces: Tensor, sight: Sight, reach: float) -> Tensor:
+        """[H, W] bool: pixels at most `reach` times the face's height from the chosen faces [F]."""
+        coarse = max_pool2d(self._at(faces, sight).float()[None, None], _COARSE, ceil_mode=True)
+        radius = max(1, round(reach * sight.height / _COARSE))
+        across = max_pool2d(coarse, (1, 2 * radius + 1), 1, (0, radius))
+        near = max_pool2d(across, (2 * radius + 1, 1), 1, (radius, 0))[0, 0] > 0
+        rows, columns = sight.face_id.shape
+        return near.repeat_interleave(_COARSE, 0).repeat_interleave(_COARSE, 1)[:rows, :columns]
 
     def _on_mesh(self, face_id: Tensor) -> Tensor:
         return torch.where(face_id >= 0, self._labels[face_id.clamp_min(0)], BACKGROUND)
@@ -152,12 +173,6 @@ def _colours(picture: Tensor) -> Tensor:
 
 def _voted(mask: Tensor) -> Tensor:
     return avg_pool2d(mask[None, None], 2 * _MAJORITY + 1, 1, _MAJORITY, count_include_pad=False)[0, 0]
-
-
-def _span(sight: Sight) -> Tensor:
-    """Height of the mesh in pixels along the head's vertical, above the chin."""
-    covered = sight.below[sight.face_id >= 0]
-    return -covered.amin() if covered.numel() else torch.tensor(torch.inf)
 
 
 def _distribution(colours: Tensor) -> Colour | None:

@@ -11,7 +11,7 @@ from .problem import Equations, Problem, State
 
 _START_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-7, 1e6
 _EASE, _BRAKE = 0.3, 6.0  # factors on the damping after a good and a bad step
-_ENOUGH = 1e-4  # relative gain of a step below which the fit has converged
+_ENOUGH = 3e-4  # relative gain of a step below which the fit has converged
 
 
 def solve(problem: Problem, state: State, steps: int, movable: Tensor | None = None, share: bool = True) -> State:

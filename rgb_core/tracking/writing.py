@@ -44,14 +44,15 @@ class FrameWriter:
         for row, (picture, mask) in enumerate(steady(samples)):
             view = self._views.view(row)
             frame_id = frame_name(self._numbers[row])
-            image, labels = None, None
+            image = None
             if writer.has_frame(frame_id):
                 matte = read_png(writer.folder / "images" / f"{frame_id}.png", 4)[..., 3]
+                labels = read_png(writer.folder / "semantic" / f"{frame_id}.png", 1, dtype=torch.uint8)[..., 0]
             else:
                 labels, matte = self._parser.parse(_sight(picture, mask, view))
                 shown = (matte > 0) | (labels == CLOTH)
                 image = torch.cat([picture * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
-            overlaps.append(face_overlap(view.face_id >= 0, matte, view.below, view.height))
+            overlaps.append(face_overlap(view, matte, labels))
             clip = self._views.clip
             writer.add_frame(
                 frame_id,
@@ -61,7 +62,7 @@ class FrameWriter:
                 clip.joints[row],
                 clip.translation[row],
                 image,
-                labels,
+                None if image is None else labels,
             )
             progress.advance(overlap=overlaps[-1])
         return overlaps
@@ -80,4 +81,4 @@ def frame_name(number: int) -> str:
 
 
 def _sight(picture: Tensor, mask: Tensor, view: MeshView) -> Sight:
-    return Sight(picture, refine(picture, mask), view.face_id, view.below)
+    return Sight(picture, refine(picture, mask), view.face_id, view.below, view.height)
