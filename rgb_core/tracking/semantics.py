@@ -25,6 +25,8 @@ _LEAST_SAMPLES = 500
 _TYPICAL = 0.9  # share of the samples nearest to the median that a distribution is made from
 _COLOUR_NOISE = 0.03  # sRGB; keeps a uniform surface's spread from vanishing
 _COARSE = 4  # pixels; distances need not be finer
+_JAW = 0.5  # and above the chin: lower than that, what lies farther than the neck's reach is a shoulder, not hair
+_SLIVER = 4  # pixels; skin beside the neck's mesh that is thinner is the blurred edge of a collar
 _MAJORITY = 2  # pixels around one that outvote a speck
 
 
@@ -96,7 +98,9 @@ class Parser:
         labels = self._on_mesh(sight.face_id)
         above = sight.below < 0
         labels[free] = CLOTH
-        labels[free & above & self._beside(~self._neck, sight, _HAIR_REACH)] = HAIR
+        high = sight.below < -_JAW * sight.height
+        beside = self._beside(~self._neck, sight, _NECK_REACH) | (high & self._beside(~self._neck, sight, _HAIR_REACH))
+        labels[free & above & beside] = HAIR
         hairy = self._odds(self._hair, colours)
         labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
         labels[self._at(self._forehead, sight) & (hairy > _PRIOR)] = HAIR
@@ -104,6 +108,8 @@ class Parser:
         neck = self._at(self._neck, sight) | (free & ~above & self._beside(self._neck, sight, _NECK_REACH))
         shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
         labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
+        slivers = neck & free & (labels == NECK_SKIN)
+        labels[slivers & (_voted(slivers.float(), _SLIVER) < 0.5)] = CLOTH
         cloth = _voted((labels == CLOTH).float()) > 0.5
         labels[(labels == CLOTH) & ~cloth] = NECK_SKIN
         labels[cloth] = CLOTH
@@ -171,8 +177,9 @@ def _colours(picture: Tensor) -> Tensor:
     return avg_pool2d(planes, 3, 1, 1, count_include_pad=False).permute(1, 2, 0)
 
 
-def _voted(mask: Tensor) -> Tensor:
-    return avg_pool2d(mask[None, None], 2 * _MAJORITY + 1, 1, _MAJORITY, count_include_pad=False)[0, 0]
+def _voted(mask: Tensor, radius: int = _MAJORITY) -> Tensor:
+    """[H, W] share of a mask [H, W] around every pixel."""
+    return avg_pool2d(mask[None, None], 2 * radius + 1, 1, radius, count_include_pad=False)[0, 0]
 
 
 def _distribution(colours: Tensor) -> Colour | None:

@@ -1,12 +1,9 @@
-"""Levenberg-Marquardt with bounds on a problem of many frames: banded in time, bordered by what all frames share."""
+"""Levenberg-Marquardt with bounds on a problem of many frames, coupled over time and by what all frames share."""
 
-import math
-
-import numpy as np
-import scipy.linalg
 import torch
 from torch import Tensor
 
+from .chain import Chain
 from .problem import Equations, Problem, State
 
 _START_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-7, 1e6
@@ -55,43 +52,32 @@ def _free(problem: Problem, state: State, equations: Equations) -> Tensor:
 def _step(
     problem: Problem, equations: Equations, free: Tensor, damping: float, share: bool
 ) -> tuple[Tensor, Tensor]:
-    """The damped Newton step [N, P] and [G]: Schur's complement of the banded frames."""
-    count, width = free.shape
-    mask = free.flatten().numpy()
-    band = _band(equations, problem.triples, mask, damping)
-    mixed = equations.mixed.flatten(0, 1).numpy() * mask[:, None]
-    right = -equations.local_gradient.flatten().numpy() * mask
+    """The damped Newton step [N, P] and [G]: Schur's complement of the frames."""
+    mask = free.double()
+    frames = _frames(equations, problem.triples, mask, damping)
+    right = (-equations.local_gradient * mask)[..., None]
     if not share:
-        local = scipy.linalg.solveh_banded(band, right, lower=True, overwrite_ab=True, check_finite=False)
-        return torch.from_numpy(local).view(count, width), equations.shared_gradient * 0
-    solved = scipy.linalg.solveh_banded(
-        band, np.column_stack([right, mixed]), lower=True, overwrite_ab=True, check_finite=False
-    )
-    shared_hessian = equations.shared.numpy().copy()
-    shared_hessian[np.diag_indices(len(shared_hessian))] *= 1 + damping
-    complement = shared_hessian - mixed.T @ solved[:, 1:]
-    shared = scipy.linalg.solve(
-        complement, -equations.shared_gradient.numpy() - mixed.T @ solved[:, 0], assume_a="sym", check_finite=False
-    )
-    local = solved[:, 0] - solved[:, 1:] @ shared
-    return torch.from_numpy(local).view(count, width), torch.from_numpy(shared)
+        return frames.solve(right)[..., 0], equations.shared_gradient * 0
+    mixed = equations.mixed * mask[..., None]
+    solved = frames.solve(torch.cat([right, mixed], -1))
+    shared_hessian = equations.shared + damping * torch.diag(equations.shared.diagonal())
+    complement = shared_hessian - torch.einsum("npg,nph->gh", mixed, solved[..., 1:])
+    shared_right = -equations.shared_gradient - torch.einsum("npg,np->g", mixed, solved[..., 0])
+    shared = torch.linalg.solve(complement, shared_right)
+    return solved[..., 0] - solved[..., 1:] @ shared, shared
 
 
-def _band(equations: Equations, triples: Tensor, mask: np.ndarray, damping: float) -> np.ndarray:
-    """[2P + 1, N P] lower band of the frames' Hessian with second differences; fixed unknowns become identity rows."""
-    count, width, _ = equations.local.shape
-    band = np.zeros((2 * width + 1, count * width))
-    for below in range(width):
-        view = band[below].reshape(count, width)
-        view[:, : width - below] = equations.local.diagonal(-below, 1, 2).numpy()
-    first, weight = triples.numpy(), equations.temporal.numpy()
-    for row, start, factor in ((0, 0, 1.0), (0, 1, 4.0), (0, 2, 1.0), (1, 0, -2.0), (1, 1, -2.0), (2, 0, 1.0)):
-        np.add.at(band[row * width].reshape(count, width), first + start, factor * weight)
-    band[0] *= 1 + damping
-    length = len(mask)
-    for below in range(1, 2 * width + 1):
-        if below < length:
-            band[below, : length - below] *= mask[: length - below] & mask[below:]
-    band[0] = np.where(mask, band[0], 1.0)
-    band[0] += math.ulp(1.0)
-    return band
+def _frames(equations: Equations, triples: Tensor, mask: Tensor, damping: float) -> Chain:
+    """The frames' Hessian with second differences over time; unknowns outside `mask` [N, P] become identity rows."""
+    weight = equations.temporal
+    own = torch.zeros_like(mask)
+    next_, second = torch.zeros_like(mask), torch.zeros_like(mask)
+    for shift, factor in ((0, 1.0), (1, 4.0), (2, 1.0)):
+        own.index_add_(0, triples + shift, factor * weight)
+    next_.index_add_(0, triples, -2 * weight).index_add_(0, triples + 1, -2 * weight)
+    second.index_add_(0, triples, weight)
+    diagonal = equations.local * mask[:, :, None] * mask[:, None]
+    diagonal.diagonal(dim1=1, dim2=2).add_(own * mask).mul_(1 + damping).add_(1 - mask)
+    next_[:-1] *= mask[:-1] * mask[1:]
+    second[:-2] *= mask[:-2] * mask[2:]
+    return Chain(diagonal, next_[:-1], second[:-2])
