@@ -13,6 +13,7 @@ from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
+from .fit import fit
 from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
 from .head import head
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
     "synth": synth,
     "track": track,
+    "fit": fit,
     "fit-geometry": fit_geometry,
     "fit-gaussians": fit_gaussians,
     "relight": relight,

@@ -23,9 +23,7 @@ class Chain:
         blocks = torch.cat([diagonal, eye]).view(pairs, 2, self._width, self._width)
         first, second = (_padded(values, 2 * pairs) for values in (first, second))
         within = torch.diag_embed(first[::2])
-        self._own = torch.cat(
-            [torch.cat([blocks[:, 0], within], 2), torch.cat([within, blocks[:, 1]], 2)], 1
-        )
+        self._own = torch.cat([torch.cat([blocks[:, 0], within], 2), torch.cat([within, blocks[:, 1]], 2)], 1)
         ahead, across = torch.diag_embed(second), torch.diag_embed(first[1::2])
         upper = torch.cat([ahead[::2], across], 2)
         lower = torch.cat([torch.zeros_like(across), ahead[1::2]], 2)

@@ -75,7 +75,9 @@ def _shown(head: HeadModel, detector: FaceDetector, expression: Tensor, joints: 
     found = _with_irises(head, _on_surface(head, vertices, _triangulated(sightings)))
     habits = _habits(sightings, found.points(vertices))
     irises = list(landmarks.LEFT_IRIS + landmarks.RIGHT_IRIS)
-    habits[:, irises] -= habits[:, irises].unflatten(1, (2, 5)).mean(2, keepdim=True).expand(-1, -1, 5, -1).flatten(1, 2)
+    habits[:, irises] -= (
+        habits[:, irises].unflatten(1, (2, 5)).mean(2, keepdim=True).expand(-1, -1, 5, -1).flatten(1, 2)
+    )
     return dataclasses.replace(found, habits=habits)
 
 

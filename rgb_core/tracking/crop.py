@@ -57,5 +57,7 @@ def crop_around(outline: Tensor, video: tuple[int, int], longest: int) -> Crop:
         window.append((min(max(start, 0), video[axis] - length), length))
     (left, width), (top, height) = window
     scale = min(1.0, longest / max(width, height))
-    size = tuple(max(_EVEN, round(length * scale / _EVEN) * _EVEN) if scale < 1 else length for length in (width, height))
+    size = tuple(
+        max(_EVEN, round(length * scale / _EVEN) * _EVEN) if scale < 1 else length for length in (width, height)
+    )
     return Crop((left, top, width, height), (size[0], size[1]))

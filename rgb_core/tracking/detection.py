@@ -67,7 +67,9 @@ def detect(video: Video, span: Span, detector: FaceDetector, folder: Path, progr
             if len(numbers) < _CHUNK:
                 break
     if not done.numbers:
-        raise InputError(f"{video.path} has no frame between --start and --end; it has {video.expected or 'few'} frames")
+        raise InputError(
+            f"{video.path} has no frame between --start and --end; it has {video.expected or 'few'} frames"
+        )
     promised = span.expected(video)
     if len(done.numbers) < 0.98 * promised - 1:
         progress.message(f"{video.path} ends after {len(done.numbers)} of {promised} frames: it is damaged or cut off")

@@ -22,7 +22,9 @@ _LABEL_COLOURS = torch.tensor(
 )
 
 
-def write_preview(path: Path, video: Video, dataset: Dataset, views: Views, observed: Tensor, progress: Progress) -> None:
+def write_preview(
+    path: Path, video: Video, dataset: Dataset, views: Views, observed: Tensor, progress: Progress
+) -> None:
     """Frames side by side: detected (green) and fitted (red) landmarks, shaded mesh, head on green, labels.
 
     Args:

@@ -234,7 +234,9 @@ class Problem:
         by_rotation = projection @ (-_cross(turned) @ _left_jacobian(state.rotation[rows])[:, None])
         by_focal = (seen / self.pixels)[..., None]
         # one product per landmark for all frames, not one per landmark and frame
-        by_basis = ((inward @ found.linear).float().permute(1, 0, 2, 3).flatten(1, 2) @ self._basis).unflatten(1, (-1, 2))
+        by_basis = ((inward @ found.linear).float().permute(1, 0, 2, 3).flatten(1, 2) @ self._basis).unflatten(
+            1, (-1, 2)
+        )
         parts = [by_rotation, projection, inward @ found.joints]
         ahead = torch.cat(parts, -1).float()
         jacobian = torch.cat([ahead, by_basis.permute(1, 0, 2, 3), by_focal.float()], -1)

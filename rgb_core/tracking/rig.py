@@ -104,7 +104,9 @@ class LandmarkRig:
     def root_rest(self, expression: Tensor, shape: Tensor) -> Tensor:
         """[B, 3] where the root joint rests, which identity and expression may move."""
         still = torch.zeros(len(expression), 3).double()
-        unposed = self._model.pose(expression, self.all_joints(still.new_zeros(len(still), len(self.free_joints), 3)), still, shape)
+        unposed = self._model.pose(
+            expression, self.all_joints(still.new_zeros(len(still), len(self.free_joints), 3)), still, shape
+        )
         roots = int((self._model.joint_parents < 0).nonzero()[0])
         return unposed.vertices[:, len(self._model.vertices) - self.joint_count + roots]
 
@@ -144,4 +146,3 @@ def _reduced(head: HeadModel, used: Tensor) -> HeadModel:
         uv=None,
         uv_faces=None,
     )
-

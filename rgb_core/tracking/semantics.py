@@ -105,7 +105,7 @@ class Parser:
         labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
         labels[self._at(self._forehead, sight) & (hairy > _PRIOR)] = HAIR
         clothed = self._odds(self._cloth, colours)
-        neck = self._at(self._neck, sight) | (free & ~above & self._beside(self._neck, sight, _NECK_REACH))
+        neck = self._at(self._neck, sight) | (free & person & ~above & self._beside(self._neck, sight, _NECK_REACH))
         shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
         labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
         slivers = neck & free & (labels == NECK_SKIN)

@@ -28,9 +28,7 @@ def solve(problem: Problem, state: State, steps: int, movable: Tensor | None = N
         gained = 0.0
         while damping < _MOST_DAMPING:
             local, shared = _step(problem, equations, free, damping, share)
-            tried = state.replaced(
-                (state.local() + local).clamp(problem.lower, problem.upper), state.shared() + shared
-            )
+            tried = state.replaced((state.local() + local).clamp(problem.lower, problem.upper), state.shared() + shared)
             reached = problem.cost(tried)
             if reached < cost:
                 gained, cost, state = (cost - reached) / max(cost, 1e-12), reached, tried
@@ -49,9 +47,7 @@ def _free(problem: Problem, state: State, equations: Equations) -> Tensor:
     return ~held & (problem.lower < problem.upper)
 
 
-def _step(
-    problem: Problem, equations: Equations, free: Tensor, damping: float, share: bool
-) -> tuple[Tensor, Tensor]:
+def _step(problem: Problem, equations: Equations, free: Tensor, damping: float, share: bool) -> tuple[Tensor, Tensor]:
     """The damped Newton step [N, P] and [G]: Schur's complement of the frames."""
     mask = free.double()
     frames = _frames(equations, problem.triples, mask, damping)

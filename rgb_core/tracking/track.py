@@ -111,7 +111,14 @@ def _track(
     frames.learn_colours(progress)
     source = {"video": video.path.name, "crop": crop.window, "video_size": video.size, "stride": options.stride}
     writer = DatasetWriter(
-        out, video.path.stem, crop.size, video.fps / options.stride, head, "world", clip.shape.tolist(), {"source": source}
+        out,
+        video.path.stem,
+        crop.size,
+        video.fps / options.stride,
+        head,
+        "world",
+        clip.shape.tolist(),
+        {"source": source},
     )
     overlaps = frames.write(writer, len(numbers) - int(_TEST_SHARE * len(numbers)), progress)
     record = _quality(found, person, observed, views, overlaps)
@@ -142,7 +149,9 @@ def _claim(out: Path, video: Video, head: HeadModel, options: TrackingOptions) -
     work = out.with_name(f".{out.name}.tracking")
     marker = work / "settings"
     if marker.is_file() and marker.read_text(encoding="utf-8") != text:
-        raise InputError(f"{work} holds an unfinished run on another video or with other options; delete it to start anew")
+        raise InputError(
+            f"{work} holds an unfinished run on another video or with other options; delete it to start anew"
+        )
     write_text(marker, text)
     return work
 
@@ -150,7 +159,9 @@ def _claim(out: Path, video: Video, head: HeadModel, options: TrackingOptions) -
 def _tell(person: Person, found: Detections, progress: Progress) -> None:
     """Say what the user did not ask for."""
     if person.others:
-        progress.message(f"{person.others} of {len(found.faces)} frames show more than one face: the largest is tracked")
+        progress.message(
+            f"{person.others} of {len(found.faces)} frames show more than one face: the largest is tracked"
+        )
     for reason, what in quality.dropped(person.dropped).items():
         progress.message(f"left out {what['frames']} frames ({reason}): {what['which']}")
 

@@ -18,7 +18,10 @@ def test_chain_solves_the_dense_system(count: int) -> None:
     dense = torch.block_diag(*diagonal)
     for distance, coupling in ((1, first), (2, second)):
         for frame, values in enumerate(coupling):
-            rows, columns = slice((frame + distance) * width, (frame + distance + 1) * width), slice(frame * width, (frame + 1) * width)
+            rows, columns = (
+                slice((frame + distance) * width, (frame + distance + 1) * width),
+                slice(frame * width, (frame + 1) * width),
+            )
             dense[rows, columns] = torch.diag(values)
             dense[columns, rows] = torch.diag(values)
     right = torch.randn(count, width, 2, generator=generator, dtype=torch.float64)
