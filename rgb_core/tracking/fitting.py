@@ -1,9 +1,7 @@
 """One head model fitted to the landmarks of all frames: a first guess, a joint fit, and where features lie beside it."""
 
-import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,39 +9,25 @@ from ..heads import HeadModel, matrix_to_axis_angle
 from ..progress import Progress
 from . import landmarks
 from .correspondence import Correspondence, habit_features
-from .problem import Deviations, Problem, State
-from .rig import LandmarkRig
+from .deviations import Deviations
+from .evidence import LandmarkEvidence
+from .observations import Observations, facing
+from .photometric import PhotometricEvidence, Windows
+from .problem import Problem
+from .rig import Rig
 from .solver import solve
+from .state import State, project
 
 _POSE_STEPS, _JOINT_STEPS, _OFFSET_STEPS = 3, 12, 4
 _OFFSET_ROUNDS = 2
+_COARSENESS = (2, 2, 1, 1)  # of the pictures, round by round
+_PICTURE_STEPS = 3
 _OFFSET_DEVIATION = 0.003  # metres by which a person's features lie beside the model's
 _OFFSET_FRAMES = 30.0  # a clip says as much about an offset as so many independent frames
 _USUAL_FOCAL = 2.0  # times the shorter side of the picture: between a phone's 1.5 and a portrait lens's 2.5
-_HIDDEN_WEIGHT = 0.1  # of a landmark that faces away, which the detector makes up
-_FACING = (-0.1, 0.3)  # cosine to the view from hidden to seen
 _SURE_FOCAL = 1e-4  # deviation of the logarithm of a focal length that the user gives
 UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
 """The camera's axes in the world: it looks along -z, y is up."""
-
-
-@dataclass(frozen=True)
-class Observations:
-    """Landmarks of the N frames of a clip.
-
-    Attributes:
-        points: [N, 478, 3] pixels of the video; NaN where there is no face.
-        times: [N] int64 frame numbers, ascending. fps: of those numbers. size: (width, height) of the video.
-    """
-
-    points: Tensor
-    times: Tensor
-    fps: float
-    size: tuple[int, int]
-
-    def known(self) -> Tensor:
-        """[N] bool: frames with a face."""
-        return self.points[:, 0, 0].isfinite()
 
 
 @dataclass(frozen=True)
@@ -71,7 +55,7 @@ def fit_clip(
     observations: Observations,
     progress: Progress,
     focal: float | None = None,
-    deviations: Deviations | None = None,
+    windows: Windows | None = None,
 ) -> TrackedClip:
     """Fit identity, focal length, and pose and expression of every frame at once.
 
@@ -79,49 +63,98 @@ def fit_clip(
 
     Args:
         focal: in pixels of the video, where it is known; else it is estimated.
+        windows: the pictures around the face; without them landmarks are all that is known.
     """
-    deviations = deviations or Deviations()
-    if focal is not None:
-        deviations = dataclasses.replace(deviations, log_focal=_SURE_FOCAL)
-    rig = LandmarkRig(head, correspondence)
-    width, height = observations.size
-    guess = focal or _USUAL_FOCAL * min(width, height)
-    known = observations.known()
-    visible = _inside(observations) * known[:, None]
-    problem = Problem(
-        rig,
-        observations.points[..., :2].nan_to_num(),
-        visible,
-        (width / 2, height / 2),
-        guess,
-        observations.times,
-        observations.fps,
-        float(landmarks.face_sizes(observations.points[known]).median()),
-        deviations,
-    )
-    progress.start("fitting the head", 3 + _OFFSET_ROUNDS)
-    state = first_guess(rig, observations, guess)
-    poses = torch.zeros(len(problem.lower), dtype=torch.bool)
-    poses[:6] = True
-    state = solve(problem, state, _POSE_STEPS, poses, share=False)
+    fit = ClipFit(head, correspondence, observations, focal)
+    progress.start("fitting the head", 1 + _OFFSET_ROUNDS + (len(_COARSENESS) if windows else 0))
+    fit.start()
     progress.advance()
-    problem.visibility = visible * _facing(rig, state)
-    problem.stray = _habits(correspondence, state)
-    state = solve(problem, state, _JOINT_STEPS)
-    progress.advance()
-    offset = torch.zeros(landmarks.COUNT, 3, dtype=torch.float64)
     for _ in range(_OFFSET_ROUNDS):
-        problem.visibility = visible * _facing(rig, state)
-        offset = _offsets(problem, state, offset)
-        problem.stray = offset + _habits(correspondence, state)
-        state = solve(problem, state, _OFFSET_STEPS)
+        fit.learn_offsets()
         progress.advance()
-    clip = _as_clip(problem, state)
-    progress.advance()
-    return clip
+    if windows is not None:
+        pictures = PhotometricEvidence(head, fit.rig, windows, observations, fit.deviations)
+        for coarseness in _COARSENESS:
+            fit.look_at(pictures, coarseness)
+            progress.advance()
+    return fit.result()
 
 
-def first_guess(rig: LandmarkRig, observations: Observations, focal: float) -> State:
+class ClipFit:
+    """The state of a fit between its stages."""
+
+    def __init__(
+        self, head: HeadModel, correspondence: Correspondence, observations: Observations, focal: float | None = None
+    ):
+        width, height = observations.size
+        self.deviations = Deviations() if focal is None else Deviations(log_focal=_SURE_FOCAL)
+        self._focal = focal or _USUAL_FOCAL * min(width, height)
+        self._observations, self._correspondence = observations, correspondence
+        self._center = torch.tensor([width, height], dtype=torch.float64) / 2
+        self.rig = Rig(head, correspondence)
+        size = float(landmarks.face_sizes(observations.points[observations.known()]).median())
+        seen = observations.points[..., :2].nan_to_num() - self._center
+        self._landmarks = LandmarkEvidence(self.rig, seen, observations.inside(), size, self.deviations)
+        self._problem = Problem(
+            self.rig, [self._landmarks], self._focal, observations.times, observations.fps, self.deviations
+        )
+        self._offset = torch.zeros(landmarks.COUNT, 3, dtype=torch.float64)
+        self.state = first_guess(self.rig, observations, self._focal)
+
+    def start(self) -> None:
+        """Poses first, then everything, with the landmarks alone."""
+        poses = torch.zeros(len(self._problem.lower), dtype=torch.bool)
+        poses[:6] = True
+        self.state = solve(self._problem, self.state, _POSE_STEPS, poses, share=False)
+        self._look_again()
+        self.state = solve(self._problem, self.state, _JOINT_STEPS)
+
+    def learn_offsets(self) -> None:
+        """Learn where this person's features lie beside the model's, and fit again."""
+        self._look_again()
+        self._offset = better_offsets(self._landmarks, self.state, self._offset)
+        self._look_again()
+        self.state = solve(self._problem, self.state, _OFFSET_STEPS)
+
+    def look_at(self, pictures: PhotometricEvidence, coarseness: int) -> None:
+        """Fit again with the pictures, as they look from the present state."""
+        pictures.look(self.state, coarseness)
+        self._problem.evidence = [self._landmarks, pictures]
+        self._look_again()
+        self.state = solve(self._problem, self.state, _PICTURE_STEPS)
+
+    def _look_again(self) -> None:
+        """Which landmarks are hidden, and how the detector strays, in the present state."""
+        self._landmarks.visibility = self._observations.inside() * facing(self.rig, self.state)
+        towards = -(self.state.rotations().mT @ self.state.position[..., None])[..., 0]
+        habits = torch.einsum("nf,flc->nlc", habit_features(towards), self._correspondence.habits)
+        self._landmarks.stray = self._offset + habits
+
+    def result(self) -> TrackedClip:
+        """A camera at rest that looks along -z of a world whose origin is the head's mean place, and the moving root."""
+        rig, state = self.rig, self.state
+        rest = rig.root_rest(state.expression, state.shape)
+        to_camera = state.rotations()
+        roots = UPRIGHT.T @ to_camera
+        carried = state.position - to_camera @ rig.center
+        kept = rest - (roots @ rest[..., None])[..., 0]
+        center = (carried - kept @ UPRIGHT.T).mean(0)
+        translation = (carried - center) @ UPRIGHT - kept
+        joints = rig.all_joints(state.joints)
+        joints[:, 0] = matrix_to_axis_angle(roots)
+        everything = slice(None)
+        return TrackedClip(
+            state.expression,
+            joints,
+            translation,
+            state.shape,
+            float(state.log_focal.exp()),
+            torch.cat([UPRIGHT, center[:, None]], 1),
+            project(rig, state, everything, self._landmarks.stray)[0] + self._center,
+        )
+
+
+def first_guess(rig: Rig, observations: Observations, focal: float) -> State:
     """Every frame's pose from the detector's own depth (a similarity, Umeyama), the neutral mean head, `focal`."""
     count = len(observations.times)
     expression = torch.zeros(1, rig.expression_count, dtype=torch.float64)
@@ -144,8 +177,8 @@ def first_guess(rig: LandmarkRig, observations: Observations, focal: float) -> S
     rotation = matrix_to_axis_angle(rotations @ base.T)
     return State(
         base,
-        _filled(rotation, observations.times, known),
-        _filled(position, observations.times, known),
+        observations.filled(rotation),
+        observations.filled(position),
         still.expand(count, -1, -1).clone(),
         expression.expand(count, -1).clone(),
         shape,
@@ -159,71 +192,19 @@ def _mean_rotation(rotations: Tensor) -> Tensor:
     return left @ torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(left @ right).sign())]).double()) @ right
 
 
-def _filled(values: Tensor, times: Tensor, known: Tensor) -> Tensor:
-    """Values [K, C] of the `known` frames interpolated to all N."""
-    columns = [np.interp(times.numpy(), times[known].numpy(), column.numpy()) for column in values.T]
-    return torch.from_numpy(np.stack(columns, 1))
-
-
-def _inside(observations: Observations) -> Tensor:
-    """[N, 478] 1 for landmarks in the picture; beyond its border the detector guesses."""
-    size = torch.tensor(observations.size)
-    points = observations.points[..., :2].nan_to_num()
-    return ((points >= 0) & (points < size)).all(-1).double()
-
-
-def _facing(rig: LandmarkRig, state: State) -> Tensor:
-    """[N, 478] weight of landmarks by how the neutral surface there faces the camera; irises always count."""
-    rotations = state.rotations()
-    normals = rig.normals @ rotations.mT
-    middle = torch.nn.functional.normalize(state.position, dim=1)
-    cosine = -(normals * middle[:, None]).sum(-1)
-    share = ((cosine - _FACING[0]) / (_FACING[1] - _FACING[0])).clamp(0, 1)
-    return _HIDDEN_WEIGHT + (1 - _HIDDEN_WEIGHT) * share
-
-
-def _habits(correspondence: Correspondence, state: State) -> Tensor:
-    """[N, 478, 3] how the detector strays from the landmarks of heads turned like those of a state."""
-    towards = -(state.rotations().mT @ state.position[..., None])[..., 0]
-    return torch.einsum("nf,flc->nlc", habit_features(towards), correspondence.habits)
-
-
-def _offsets(problem: Problem, state: State, offset: Tensor) -> Tensor:
+def better_offsets(evidence: LandmarkEvidence, state: State, offset: Tensor) -> Tensor:
     """[478, 3] better head-frame offsets of the person's features than `offset`: without the errors of all frames."""
-    seen, camera = problem.project(state)
+    seen, camera = project(evidence.rig, state, slice(None), evidence.stray)
     focal = state.log_focal.exp()
     depth = camera[..., 2:]
     flat = torch.eye(2, dtype=torch.float64) * (focal / depth)[..., None]
-    projection = torch.cat([flat, (-focal * camera[..., :2] / depth.square())[..., None]], -1)
-    jacobian = projection @ state.rotations()[:, None] / problem.pixels
-    error = (problem.observed - seen)[..., None] / problem.pixels
-    weight = (landmarks.weights() * problem.visibility)[..., None, None]
-    weight = weight * _OFFSET_FRAMES * problem.deviations.correlation / max(len(seen), _OFFSET_FRAMES)
+    by_camera = torch.cat([flat, (-seen / depth)[..., None]], -1)
+    jacobian = by_camera @ state.rotations()[:, None] / evidence.pixels
+    error = (evidence.observed - seen)[..., None] / evidence.pixels
+    weight = evidence.weights * evidence.visibility * _OFFSET_FRAMES / max(len(seen), _OFFSET_FRAMES)
+    weighted = weight[..., None, None] * jacobian.mT
     prior = torch.eye(3, dtype=torch.float64) / _OFFSET_DEVIATION**2
-    matrix = (weight * jacobian.mT @ jacobian).sum(0) + prior
-    right = (weight * jacobian.mT @ error).sum(0) - prior @ offset[..., None]
+    matrix = (weighted @ jacobian).sum(0) + prior
+    right = (weighted @ error).sum(0) - prior @ offset[..., None]
     moved = offset + torch.linalg.solve(matrix, right)[..., 0]
     return moved - moved.mean(0)
-
-
-def _as_clip(problem: Problem, state: State) -> TrackedClip:
-    """A camera at rest that looks along -z of a world whose origin is the head's mean place, and the root that moves."""
-    rig = problem.rig
-    rest = rig.root_rest(state.expression, state.shape)
-    to_camera = state.rotations()
-    roots = UPRIGHT.T @ to_camera
-    carried = state.position - to_camera @ rig.center
-    kept = rest - (roots @ rest[..., None])[..., 0]
-    center = (carried - kept @ UPRIGHT.T).mean(0)
-    translation = (carried - center) @ UPRIGHT - kept
-    joints = rig.all_joints(state.joints)
-    joints[:, 0] = matrix_to_axis_angle(roots)
-    return TrackedClip(
-        state.expression,
-        joints,
-        translation,
-        state.shape,
-        float(state.log_focal.exp()),
-        torch.cat([UPRIGHT, center[:, None]], 1),
-        problem.project(state)[0],
-    )

@@ -1,4 +1,4 @@
-"""The landmarks of a head model as functions of identity, expression and joints, with their derivatives, in float64."""
+"""Points of a head model as functions of identity, expression and joints, with their derivatives, in float64."""
 
 import dataclasses
 from typing import NamedTuple
@@ -29,8 +29,8 @@ class Derivatives(NamedTuple):
     joints: Tensor
 
 
-class LandmarkRig:
-    """The L landmarks of a head.
+class Rig:
+    """L points on the surface of a head.
 
     A movement is fitted once: where the model has an expression for what a joint does (jawOpen, eyeLook*), the
     expression is free and the joint stays at rest; the neck always does, the root carries the head.
@@ -40,18 +40,19 @@ class LandmarkRig:
         bounded: [E] bool, expressions of 0 to 1 with ARKit's names; the others are signed with unit deviation.
         quick: [E] bool, movements of lids and eyeballs.
         movable: [E] bool, expressions that landmarks show at all.
-        center: [3] the middle of the landmarks in the head's frame, about which poses are expressed.
-        basis: [L, 3, E + S] offsets of the landmarks per unit of expression and identity, before skinning.
+        center: [3] the point of the head's frame about which poses are expressed.
+        basis: [L, 3, E + S] offsets per unit of expression and identity, before skinning; float32.
     """
 
-    def __init__(self, head: HeadModel, correspondence: Correspondence):
+    def __init__(self, head: HeadModel, correspondence: Correspondence, center: Tensor | None = None):
+        """`center` is the middle of the points where it is not given."""
         used, corners = correspondence.corners.unique(return_inverse=True)
         self._weights = correspondence.barycentric.double()
         self._corners = corners
         self._model = _reduced(head, used)
         bases = [self._model.expression_basis, self._model.shape_basis]
         self.expression_count, self.shape_count = (len(basis) for basis in bases)
-        self.basis = torch.cat([self._at_landmarks(basis) for basis in bases]).permute(1, 2, 0).contiguous()
+        self.basis = torch.cat([self._at_points(basis) for basis in bases]).permute(1, 2, 0).contiguous().float()
         self._skin = torch.einsum("lc,lcj->lj", self._weights, self._model.skin_weights[corners])
         names = head.joint_names
         self.free_joints = [
@@ -64,7 +65,7 @@ class LandmarkRig:
         self.quick = torch.tensor([name.startswith("eye") for name in head.expression_names], dtype=torch.bool)
         hidden = torch.tensor([name in _UNSEEN for name in head.expression_names], dtype=torch.bool)
         self.movable = (self.basis[..., : self.expression_count].abs().amax((0, 1)) > 0) & ~hidden
-        self.center = self._at_landmarks(self._model.vertices).mean(0)
+        self.center = self._at_points(self._model.vertices).mean(0) if center is None else center
         normals = correspondence.points(vertex_normals(head.vertices, head.faces))
         self.normals = torch.nn.functional.normalize(normals, dim=-1).double()
         """[L, 3] of the neutral head."""
@@ -77,13 +78,13 @@ class LandmarkRig:
     def points(self, expression: Tensor, joints: Tensor, shape: Tensor) -> Tensor:
         """[B, L, 3] about `center`, of expression [B, E], free joints [B, F, 3] and identity [S]; the root at rest."""
         posed = self._model.pose(expression, self.all_joints(joints), torch.zeros(len(expression), 3).double(), shape)
-        return self._at_landmarks(posed.vertices) - self.center
+        return self._at_points(posed.vertices) - self.center
 
     def derivatives(self, expression: Tensor, joints: Tensor, shape: Tensor) -> Derivatives:
         """The points and their first derivatives; joint angles by central differences."""
         still = torch.zeros(len(expression), 3).double()
         posed = self._model.pose(expression, self.all_joints(joints), still, shape)
-        points = self._at_landmarks(posed.vertices) - self.center
+        points = self._at_points(posed.vertices) - self.center
         linear = torch.einsum("lj,bjik->blik", self._skin, posed.transforms[:, :, :3, :3])
         columns = []
         for joint in range(len(self.free_joints)):
@@ -110,7 +111,7 @@ class LandmarkRig:
         roots = int((self._model.joint_parents < 0).nonzero()[0])
         return unposed.vertices[:, len(self._model.vertices) - self.joint_count + roots]
 
-    def _at_landmarks(self, vertices: Tensor) -> Tensor:
+    def _at_points(self, vertices: Tensor) -> Tensor:
         """[..., L, 3] of reduced vertices [..., V', 3]."""
         return (vertices[..., self._corners, :] * self._weights[..., None]).sum(-2)
 

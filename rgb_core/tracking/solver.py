@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from .chain import Chain
-from .problem import Equations, Problem, State
+from .problem import Equations, Problem
+from .state import State
 
 _START_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-7, 1e6
 _EASE, _BRAKE = 0.3, 6.0  # factors on the damping after a good and a bad step

@@ -25,7 +25,9 @@ from .crop import crop_around
 from .detection import Detections, Span, detect
 from .detector import FaceDetector, start_detector
 from .faces import Person, follow_person
-from .fitting import Observations, TrackedClip, fit_clip
+from .fitting import TrackedClip, fit_clip
+from .observations import Observations
+from .photometric import Windows
 from .preview import write_preview
 from .semantics import Parser
 from .video import Video, open_video
@@ -103,7 +105,7 @@ def _track(
     numbers = [found.numbers[row] for row in person.rows.tolist()]
     observed = Observations(person.points, torch.tensor(numbers), video.fps, video.size)
     correspondence = _correspondence(head, detector, work)
-    clip = _clip(work / "clip.safetensors", head, correspondence, observed, progress, options.focal)
+    clip = _clip(work / "clip.safetensors", head, correspondence, observed, video, progress, options.focal)
     rows = torch.linspace(0, len(numbers) - 1, min(_OUTLINES, len(numbers))).round().long().unique().tolist()
     crop = crop_around(outline(head, clip, video.size, rows), video.size, options.size)
     views = Views(head, clip, crop, crop.camera(clip.focal, video.size, clip.world_to_camera))
@@ -183,7 +185,8 @@ def _clip(
     """The fit, from the work folder where an earlier run finished it."""
     tensors = _load(path)
     if tensors is None:
-        clip = fit_clip(head, correspondence, observed, progress, focal)
+        windows = Windows(video, observed, progress)
+        clip = fit_clip(head, correspondence, observed, progress, focal, windows)
         _save(path, {**vars(clip), "focal": torch.tensor(clip.focal, dtype=torch.float64)})
         return clip
     return TrackedClip(**{**tensors, "focal": float(tensors["focal"])})
