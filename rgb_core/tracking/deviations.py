@@ -18,10 +18,12 @@ class Deviations:
     """Error of a difference of `landmarks.relations`, as a share of the face's size."""
     relation_evidence: float = 0.4
     """Share of independent evidence in such a difference."""
-    contrast: float = 0.5
+    contrast: float = 0.4
     """Error of the contrast of a point of the face, in local standard deviations."""
-    photometric_evidence: float = 0.1
+    photometric_evidence: float = 0.3
     """Share of independent evidence in such a point."""
+    landmarks_beside_pictures: float = 0.2
+    """What is left of the landmarks' evidence, relations apart, once pictures speak: they err alike in like frames."""
     frames: float = 30.0
     """A clip says as much about what all its frames share as so many independent frames."""
     shape: float = 1.0

@@ -40,6 +40,7 @@ class LandmarkEvidence:
 
     Attributes:
         observed: [N, L, 2] pixels from the principal point. pixels: one expected error of a landmark.
+        share: of the points' evidence that counts.
         visibility: [N, L] 0 to 1; 0 where a landmark is unknown.
         stray: [N, L, 3] metres in the head's frame by which what is observed lies beside the rig's landmarks.
     """
@@ -50,6 +51,7 @@ class LandmarkEvidence:
         self.pixels = deviations.landmark * size
         self.stray = torch.zeros(*observed.shape[:2], 3, dtype=torch.float64)
         self._deviations = deviations
+        self.share = 1.0
         self._relations = landmarks.relations()
         self._related = (self._relations != 0).double()
         self._related /= self._related.sum(1, keepdim=True)
@@ -84,4 +86,4 @@ class LandmarkEvidence:
         """[B, L + K]."""
         visible = self.visibility[rows]
         related = self._deviations.relation_evidence * (visible @ self._related.T)
-        return torch.cat([self.weights * visible, related], 1)
+        return torch.cat([self.share * self.weights * visible, related], 1)

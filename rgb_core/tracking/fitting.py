@@ -120,6 +120,7 @@ class ClipFit:
         """Fit again with the pictures, as they look from the present state."""
         pictures.look(self.state, coarseness)
         self._problem.evidence = [self._landmarks, pictures]
+        self._landmarks.share = self.deviations.landmarks_beside_pictures
         self._look_again()
         self.state = solve(self._problem, self.state, _PICTURE_STEPS)
 

@@ -21,7 +21,7 @@ _REACH = 1.7  # of the face's size: side of a window
 _BLUR = 6  # pixels: contrast is what differs from the mean over a square of this radius
 _LEAST_CONTRAST = 0.02  # sRGB; noise of a flat area must not become texture
 _LARGEST = 3.0  # in local standard deviations
-_POINTS = 900  # of the head's surface
+_POINTS = 1600  # of the head's surface
 _CHUNK = 64  # frames sampled at a time
 
 

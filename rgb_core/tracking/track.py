@@ -179,8 +179,8 @@ def _correspondence(head: HeadModel, detector: FaceDetector, work: Path) -> Corr
 
 
 def _clip(
-    path: Path, head: HeadModel, correspondence: Correspondence, observed: Observations, progress: Progress,
-    focal: float | None,
+    path: Path, head: HeadModel, correspondence: Correspondence, observed: Observations, video: Video,
+    progress: Progress, focal: float | None,
 ) -> TrackedClip:  # fmt: skip
     """The fit, from the work folder where an earlier run finished it."""
     tensors = _load(path)
