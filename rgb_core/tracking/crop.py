@@ -1,4 +1,4 @@
-"""The part of the video that becomes the dataset's pictures: a fixed window around the head, scaled down where large."""
+"""The part of the video that becomes the dataset's pictures: a window around the head, scaled down where large."""
 
 from dataclasses import dataclass
 

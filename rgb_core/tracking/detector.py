@@ -26,7 +26,7 @@ class FaceDetector(Protocol):
         """Forget the faces of earlier frames."""
 
     def landmarks(self, image: Tensor) -> Tensor:
-        """float32 [faces, 478, 3] of an RGB picture uint8 [H, W, 3]: x and y in pixels, z likewise, towards the back."""
+        """float32 [faces, 478, 3] of an RGB picture uint8 [H, W, 3]: x and y in pixels, z backwards in pixels."""
 
     def matte(self, image: Tensor) -> Tensor:
         """uint8 [H, W]: 255 where a picture [H, W, 3] surely shows a person, 0 where it does not."""
@@ -74,7 +74,7 @@ class DetectorProcess:
         self._ask(b"reset\n")
 
     def landmarks(self, image: Tensor) -> Tensor:
-        """float32 [faces, 478, 3] of an RGB picture uint8 [H, W, 3]: x and y in pixels, z likewise, towards the back."""
+        """float32 [faces, 478, 3] of an RGB picture uint8 [H, W, 3]: x and y in pixels, z backwards in pixels."""
         count = int(self._show("landmarks", image))
         values = self._read(count * COUNT * 3 * 4)
         return torch.from_numpy(np.frombuffer(values, np.float32).reshape(count, COUNT, 3).copy())

@@ -1,4 +1,4 @@
-"""The face detector as a process of its own: mediapipe demands numpy 1 and an old protobuf, so it never shares ours.
+"""The face detector as a process of its own: mediapipe demands numpy 1 and an old protobuf, so it gets its own.
 
 Run with the Python of an environment that has mediapipe 0.10.21; it imports only mediapipe and numpy. Requests arrive on
 stdin, replies leave on stdout:
@@ -74,7 +74,7 @@ class Detector:
         faces = self._mesh.process(input_data={"image": image}).multi_face_landmarks or []
         height, width, _ = image.shape
         points = [[(point.x, point.y, point.z) for point in face.landmark] for face in faces]
-        return np.array(points, np.float32).reshape(-1, 478, 3) * np.float32([width, height, width])
+        return np.array(points, np.float32).reshape(-1, 478, 3) * np.array([width, height, width], np.float32)
 
     def matte(self, image: np.ndarray) -> np.ndarray:
         """uint8 [H, W]: how surely each pixel shows a person."""

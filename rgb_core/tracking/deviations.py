@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Deviations:
-    """Expected errors and habits, one standard deviation each; differences are those of a clip at 25 frames a second."""
+    """Expected errors and habits, one standard deviation each; differences are those at 25 frames a second."""
 
     landmark: float = 0.010
     """Error of a landmark as a share of the face's size in the picture."""

@@ -1,5 +1,6 @@
 """One person of the detector's faces: who is kept, which frames have no usable face, and which gaps are bridged."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ def _short_gaps(seen: Tensor) -> Tensor:
     """[N] bool: frames of gaps that are at most `_LONGEST_GAP` long, with a face before and after."""
     bridged = torch.zeros_like(seen)
     places = seen.nonzero()[:, 0].tolist()
-    for before, after in zip(places[:-1], places[1:], strict=True):
+    for before, after in itertools.pairwise(places):
         if 1 < after - before <= _LONGEST_GAP + 1:
             bridged[before + 1 : after] = True
     return bridged

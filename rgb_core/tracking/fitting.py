@@ -1,4 +1,4 @@
-"""One head model fitted to the landmarks of all frames: a first guess, a joint fit, and where features lie beside it."""
+"""One head model fitted to all frames: a first guess, a joint fit, and where features lie beside the model's."""
 
 from dataclasses import dataclass
 
@@ -132,7 +132,7 @@ class ClipFit:
         self._landmarks.stray = self._offset + habits
 
     def result(self) -> TrackedClip:
-        """A camera at rest that looks along -z of a world whose origin is the head's mean place, and the moving root."""
+        """A camera at rest that looks along -z of a world about the head's mean place, and the root that moves."""
         rig, state = self.rig, self.state
         rest = rig.root_rest(state.expression, state.shape)
         to_camera = state.rotations()

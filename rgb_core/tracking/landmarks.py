@@ -43,8 +43,8 @@ PARTS = {
 _WEIGHTS = {"eyes": 3.0, "irises": 4.0, "brows": 1.5, "lips": 1.5, "nose": 1.0, "outline": 0.15}
 """How much a point tells about the face: lids and irises are sharp and few, the outline slides over the cheeks."""
 
-_LIDS = ((386, 374), (385, 380), (387, 373), (384, 381), (388, 390))
-_LIDS += ((159, 145), (158, 153), (160, 144), (157, 154), (161, 163))
+_LEFT_LIDS = ((386, 374), (385, 380), (387, 373), (384, 381), (388, 390))
+_RIGHT_LIDS = ((159, 145), (158, 153), (160, 144), (157, 154), (161, 163))
 _LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 _GAZES = ((473, (263, 362)), (468, (33, 133)))
 
@@ -52,7 +52,7 @@ _GAZES = ((473, (263, 362)), (468, (33, 133)))
 def relations() -> Tensor:
     """[K, 478] differences that are known better than the points: upper from lower lid, iris from eye corners, lips."""
     rows = []
-    for plus, minus in (*((a, (b,)) for a, b in _LIDS + _LIP_PAIRS), *_GAZES):
+    for plus, minus in (*((a, (b,)) for a, b in _LEFT_LIDS + _RIGHT_LIDS + _LIP_PAIRS), *_GAZES):
         row = torch.zeros(COUNT, dtype=torch.float64)
         row[plus] = 1.0
         row[list(minus)] = -1.0 / len(minus)

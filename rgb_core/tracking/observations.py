@@ -32,7 +32,7 @@ class Observations:
         return self.points[:, 0, 0].isfinite()
 
     def inside(self) -> Tensor:
-        """[N, 478] 1 for landmarks in the picture; beyond its border, and without a face, the detector knows nothing."""
+        """[N, 478] 1 for landmarks in the picture; beyond its border the detector knows nothing."""
         points = self.points[..., :2].nan_to_num(-1)
         return ((points >= 0) & (points < torch.tensor(self.size))).all(-1).double()
 

@@ -35,7 +35,7 @@ _SIZE = 384  # pixels
 
 
 class View(NamedTuple):
-    """A head as the detector sees it: rays through pixel p leave `origin` [3] along `directions(p)` in its own frame."""
+    """A head as the detector sees it: in the head's frame, pixels p lie along `directions(p)` from `origin` [3]."""
 
     image: Tensor  # uint8 [H, W, 3]
     origin: Tensor  # [3]

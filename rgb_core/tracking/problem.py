@@ -50,8 +50,9 @@ class Problem:
             times: [N] int64 numbers of the frames, ascending. fps: of those numbers.
         """
         self.evidence, self._focal, self._count = evidence, focal, len(times)
-        self.triples = _consecutive(times)
-        pace = (25.0 / fps) ** 2
+        self.triples = consecutive(times)
+        step = int((times[1:] - times[:-1]).min()) if len(times) > 1 else 1
+        pace = (25.0 * step / fps) ** 2  # accelerations grow with the square of the time between frames
         joints = 3 * len(rig.free_joints)
         self.lower, self.upper = _bounds(rig, joints)
         bends = ((3, deviations.bend_rotation), (3, deviations.bend_position), (joints, deviations.bend_joint))
@@ -62,9 +63,7 @@ class Problem:
         first = 6 + joints
         self._precision[6:first] = deviations.joint**-2
         self._linear[first:] = torch.where(rig.bounded, deviations.sparsity, 0.0)
-        self._precision[first:] = torch.where(
-            rig.bounded, deviations.expression**-2, deviations.signed_expression**-2
-        )
+        self._precision[first:] = torch.where(rig.bounded, deviations.expression**-2, deviations.signed_expression**-2)
         self._shared_precision = torch.full((rig.shape_count + 1,), deviations.shape**-2, dtype=torch.float64)
         self._shared_precision[-1] = deviations.log_focal**-2
         self._shared_precision *= max(1.0, len(times) / deviations.frames)
@@ -131,7 +130,7 @@ def _chunks(count: int) -> list[slice]:
     return [slice(first, min(first + _CHUNK, count)) for first in range(0, count, _CHUNK)]
 
 
-def _consecutive(times: Tensor) -> Tensor:
+def consecutive(times: Tensor) -> Tensor:
     """[T] places of the first of three frames one step apart; the step is the smallest between frames."""
     if len(times) < 3:
         return torch.zeros(0, dtype=torch.int64)

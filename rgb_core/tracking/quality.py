@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..heads import axis_angle_to_matrix
 from . import landmarks
+from .problem import consecutive
 from .semantics import HAIR
 from .views import MeshView
 
@@ -26,7 +27,7 @@ def face_overlap(view: MeshView, matte: Tensor, labels: Tensor) -> float:
 
 
 def landmark_errors(projected: Tensor, observed: Tensor, visible: Tensor) -> dict[str, dict[str, float]]:
-    """Median and 95th percentile of the distance in pixels of [N, 478, 2] where `visible` [N, 478], by part and in all."""
+    """Median and 95th percentile of distances in pixels [N, 478, 2] where `visible` [N, 478], by part and in all."""
     distance = (projected - observed).norm(dim=-1)
     everything = {**landmarks.part_indices(), "all": torch.arange(landmarks.COUNT)}
     report = {}
@@ -40,8 +41,7 @@ def landmark_errors(projected: Tensor, observed: Tensor, visible: Tensor) -> dic
 
 def jitter(joints: Tensor, translation: Tensor, expression: Tensor, times: Tensor) -> dict[str, float]:
     """RMS second differences between consecutive frames: degrees, millimetres and coefficients per frame squared."""
-    step = int((times[1:] - times[:-1]).min()) if len(times) > 1 else 1
-    first = ((times[2:] - times[:-2]) == 2 * step).nonzero()[:, 0]
+    first = consecutive(times)
     if not len(first):
         return {"rotation_deg": 0.0, "translation_mm": 0.0, "expression": 0.0}
 

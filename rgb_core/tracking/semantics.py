@@ -1,4 +1,4 @@
-"""A label for every pixel of a frame, from the fitted model's regions, its landmarks and the colours of skin and hair."""
+"""A label for every pixel of a frame, from the fitted model's regions and landmarks, and from colours."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -79,7 +79,7 @@ class Parser:
         self._cloth: Colour | None = None
 
     def learn(self, sights: Sequence[Sight]) -> None:
-        """The colours of skin, hair and cloth, from frames spread over the clip; what hardly shows is not told apart."""
+        """The colours of skin, hair and cloth, from frames spread over the clip; what is hardly seen stays unknown."""
         skin, hair, cloth = [], [], []
         for sight in sights:
             labels, colours = self._on_mesh(sight.face_id), _colours(sight.picture)

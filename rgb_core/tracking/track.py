@@ -1,4 +1,4 @@
-"""`rgb track`: a video becomes a native dataset; every stage is kept until the dataset is whole, so that runs continue."""
+"""`rgb track`: a video becomes a native dataset; stages are kept until it is whole, so that runs continue."""
 
 import dataclasses
 import hashlib
@@ -37,6 +37,7 @@ from .writing import FrameWriter
 QUALITY_FILE, PREVIEW_FILE = "quality.json", "preview.mp4"
 _TEST_SHARE = 0.2
 _OUTLINES = 60  # frames, spread over the clip, that the crop has to hold
+_MOST_FRAMES = 2000  # of one fit, about 1 GB
 _VERSION = 1  # changes when what the work folder holds changes
 
 
@@ -100,7 +101,7 @@ def _track(
 ) -> Tracked:  # fmt: skip
     span = _span(video, options)
     found = detect(video, span, detector, work, progress)
-    person = follow_person(found.faces, found.numbers, video.size)
+    person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
     _tell(person, found, progress)
     numbers = [found.numbers[row] for row in person.rows.tolist()]
     observed = Observations(person.points, torch.tensor(numbers), video.fps, video.size)
@@ -156,6 +157,15 @@ def _claim(out: Path, video: Video, head: HeadModel, options: TrackingOptions) -
         )
     write_text(marker, text)
     return work
+
+
+def _thinned(person: Person, progress: Progress) -> Person:
+    """Every second, third, ... frame of a clip that is too long for one fit in bounded memory."""
+    every = -(-len(person.rows) // _MOST_FRAMES)
+    if every <= 1:
+        return person
+    progress.message(f"{len(person.rows)} frames are more than one fit takes: every {every}th is used (see --stride)")
+    return dataclasses.replace(person, rows=person.rows[::every], points=person.points[::every])
 
 
 def _tell(person: Person, found: Detections, progress: Progress) -> None:
