@@ -126,7 +126,10 @@ def _triangulated(sightings: list[Sighting]) -> Tensor:
 
 
 def _habits(sightings: list[Sighting], points: Tensor) -> Tensor:
-    """[5, 478, 3] least squares of what lies between points [478, 3] and the rays, over the views."""
+    """[5, 478, 3] least squares of what lies between points [478, 3] and the rays, over the views.
+
+    Along its ray a view tells nothing, which counts as no stray: depth would be free otherwise.
+    """
     features = habit_features(torch.stack([sight.origin for sight in sightings]) - points.mean(0).double())
     features = torch.cat([features, torch.ones(len(features), 1).double()], 1)
     strays = []

@@ -1,6 +1,6 @@
 """The face detector as a process of its own: mediapipe demands numpy 1 and an old protobuf, so it gets its own.
 
-Run with the Python of an environment that has mediapipe 0.10.21; it imports only mediapipe and numpy. Requests arrive on
+Run with the Python of an environment that has mediapipe 0.10.21; it imports mediapipe and numpy alone. Requests come on
 stdin, replies leave on stdout:
 
     reset\\n                                      -> ok\\n

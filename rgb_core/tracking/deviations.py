@@ -10,8 +10,10 @@ class Deviations:
 
     landmark: float = 0.010
     """Error of a landmark as a share of the face's size in the picture."""
-    robust: float = 3.0
-    """Errors from which on a landmark counts less than squared, in units of `landmark`."""
+    robust: float = 1.5
+    """Errors from which on a point counts less than squared, in units of `landmark` or `contrast`."""
+    relation_robust: float = 3.0
+    """The same for relations, in units of `relation`: a blink is no outlier."""
     correlation: float = 0.1
     """Share of independent evidence in a landmark: neighbours err together."""
     relation: float = 0.004

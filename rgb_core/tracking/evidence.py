@@ -29,7 +29,7 @@ class Evidence(Protocol):
         """Gauss-Newton rows of the same."""
 
 
-def robust(squared: Tensor, kink: float) -> tuple[Tensor, Tensor]:
+def robust(squared: Tensor, kink: Tensor | float) -> tuple[Tensor, Tensor]:
     """Half the Charbonnier norm of squared errors, which grows linearly beyond `kink`, and the weight it gives them."""
     root = (1 + squared / kink**2).sqrt()
     return kink**2 * (root - 1), 1 / root
@@ -50,9 +50,11 @@ class LandmarkEvidence:
         self.rig, self.observed, self.visibility = rig, observed.double(), visibility.double()
         self.pixels = deviations.landmark * size
         self.stray = torch.zeros(*observed.shape[:2], 3, dtype=torch.float64)
-        self._deviations = deviations
         self.share = 1.0
         self._relations = landmarks.relations()
+        self._deviations = deviations
+        kinks = torch.full((len(landmarks.weights()),), deviations.robust, dtype=torch.float64)
+        self._kinks = torch.cat([kinks, torch.full((len(self._relations),), deviations.relation_robust).double()])
         self._related = (self._relations != 0).double()
         self._related /= self._related.sum(1, keepdim=True)
         self._scale = deviations.landmark / deviations.relation
@@ -64,13 +66,13 @@ class LandmarkEvidence:
         if bool((camera[..., 2] <= 0).any()):
             return torch.tensor(torch.inf, dtype=torch.float64)
         residual = self._with_relations((seen - self.observed[rows]) / self.pixels)
-        return (self._weight(rows) * robust(residual.square().sum(-1), self._deviations.robust)[0]).sum()
+        return (self._weight(rows) * robust(residual.square().sum(-1), self._kinks)[0]).sum()
 
     def linearise(self, state: State, rows: slice) -> Linearised:
         """Two rows for every landmark and relation."""
         seen = project_with_derivatives(self.rig, state, rows, self.stray[rows])
         residual = self._with_relations((seen.pixels - self.observed[rows]) / self.pixels)
-        weight = self._weight(rows) * robust(residual.square().sum(-1), self._deviations.robust)[1]
+        weight = self._weight(rows) * robust(residual.square().sum(-1), self._kinks)[1]
         jacobian = self._with_relations(seen.jacobian.flatten(2) / self.pixels).unflatten(2, (2, -1))
         return Linearised(
             jacobian.flatten(1, 2),

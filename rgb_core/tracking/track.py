@@ -88,18 +88,18 @@ def track(
     video = open_video(path)
     if (out / FILE_NAME).is_file():
         raise InputError(f"{out} holds a finished dataset; choose another folder, or delete it")
+    span = _span(video, options)
     work = _claim(out, video, head, options)
     if detector is not None:
-        return _track(video, out, work, head, progress, options, detector)
+        return _track(video, span, out, work, head, progress, options, detector)
     with start_detector(progress) as started:
-        return _track(video, out, work, head, progress, options, started)
+        return _track(video, span, out, work, head, progress, options, started)
 
 
 def _track(
-    video: Video, out: Path, work: Path, head: HeadModel, progress: Progress, options: TrackingOptions,
+    video: Video, span: Span, out: Path, work: Path, head: HeadModel, progress: Progress, options: TrackingOptions,
     detector: FaceDetector,
 ) -> Tracked:  # fmt: skip
-    span = _span(video, options)
     found = detect(video, span, detector, work, progress)
     person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
     _tell(person, found, progress)
