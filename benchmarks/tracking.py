@@ -1,8 +1,8 @@
 """What `rgb track` makes of a video: landmark errors, overlap, jitter, time; against the truth where there is one.
 
-Usage: python benchmarks/tracking.py VIDEO                      figures of quality.json and the time of the whole command
-       python benchmarks/tracking.py DATASET [--head HEAD.npz]  a synthetic dataset as a bare video over grey: pose error
-                                                                after rigid alignment and error per ARKit expression
+Usage: python benchmarks/tracking.py VIDEO                      figures of quality.json, time of the whole command
+       python benchmarks/tracking.py DATASET [--head HEAD.npz]  a synthetic dataset as a bare video over grey: errors of
+                                                                pose (after rigid alignment) and ARKit expressions
 
 The first run installs the face detector; its time is not counted.
 """
@@ -12,9 +12,11 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from rgb_core.data import Dataset, load_dataset
 from rgb_core.exporting import write_video
@@ -52,7 +54,7 @@ def main() -> None:
             compare(truth, tracked)
 
 
-def over_grey(dataset: Dataset):
+def over_grey(dataset: Dataset) -> Iterator[Tensor]:
     """The dataset's pictures over grey."""
     for frame in dataset.all_frames:
         rgba = dataset.load_rgba(frame).float()
@@ -66,8 +68,10 @@ def compare(truth: Dataset, tracked: Tracked) -> None:
     frames = tracked.dataset.all_frames
     known = [truth.all_frames[int(frame.id)] for frame in frames]
     turned = [
-        torch.stack([frame.camera.world_to_camera[:, :3].double() @ matrix for frame, matrix in zip(all_, roots)])
-        for all_, roots in (
+        torch.stack(
+            [frame.camera.world_to_camera[:, :3].double() @ matrix for frame, matrix in zip(some, roots, strict=True)]
+        )
+        for some, roots in (
             (known, axis_angle_to_matrix(torch.tensor([exact[frame.id]["root"] for frame in known]).double())),
             (frames, axis_angle_to_matrix(torch.stack([frame.joints[0] for frame in frames]).double())),
         )

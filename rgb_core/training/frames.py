@@ -68,7 +68,8 @@ class TrainingFrames:
         rgba, semantic = self._targets[index]
         weight = torch.ones(rgba.shape[:2])
         if semantic is not None:
-            weight[(semantic == CLOTH) | (semantic == NECKLACE)] = 0.0
+            foreign = (semantic == CLOTH) | (semantic == NECKLACE)
+            weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
         return Target(truth_on_black(rgba), rgba[..., 3].float() / 255, weight)
 
     def light_to_world(self, index: int) -> torch.Tensor | None:
