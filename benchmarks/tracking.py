@@ -1,7 +1,7 @@
 """What `rgb track` makes of a video: landmark errors, overlap, jitter, time; against the truth where there is one.
 
-Usage: python benchmarks/tracking.py VIDEO                      figures of quality.json, time of the whole command
-       python benchmarks/tracking.py DATASET [--head HEAD.npz]  a synthetic dataset as a bare video over grey: errors of
+Usage: python -m benchmarks.tracking VIDEO                      figures of quality.json, time of the whole command
+       python -m benchmarks.tracking DATASET [--head HEAD.npz]  a synthetic dataset as a bare video over grey: errors of
                                                                 pose (after rigid alignment) and ARKit expressions
 
 The first run installs the face detector; its time is not counted.
@@ -80,9 +80,8 @@ def compare(truth: Dataset, tracked: Tracked) -> None:
     constant = left @ torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(left @ right))]).double()) @ right
     difference = (turned[0] @ constant).mT @ turned[1]
     angle = ((difference.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1).acos().rad2deg()
-    print(
-        f"pose error mean {angle.mean():.2f}, median {angle.median():.2f}, 95th percentile {angle.quantile(0.95):.2f} deg"
-    )
+    most = angle.quantile(0.95)
+    print(f"pose error mean {angle.mean():.2f}, median {angle.median():.2f}, 95th percentile {most:.2f} deg")
     true = torch.tensor([exact[frame.id]["expression"] for frame in known])
     found = torch.stack([frame.expression for frame in frames])
     names = tracked.dataset.head.expression_names

@@ -19,7 +19,7 @@ from .heads import HeadModel
 from .presets import Preset
 from .progress import Progress
 from .synthetic import synthesize
-from .tracking import TrackingOptions, track
+from .tracking import TrackingOptions, open_video, track
 from .training import fit_gaussians
 
 _SETTINGS = "settings.sha256"
@@ -60,6 +60,7 @@ def track_and_fit(
     Raises:
         InputError: when the video cannot be tracked, or `out` holds the work of other settings.
     """
+    open_video(video)
     _claim(out, preset, seed, f"{Path(video).resolve()} {head.name} {options}")
     if not (out / "dataset" / FILE_NAME).is_file():
         track(video, out / "dataset", head, progress, options)

@@ -18,14 +18,15 @@ LEFT_EAR, RIGHT_EAR, NOSE, INNER_MOUTH, UPPER_LIP, LOWER_LIP, NECK_SKIN, CLOTH, 
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
 _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of skin on its forehead
-_HAIR_REACH, _NECK_REACH = 0.5, 0.25  # of the height from chin to brows: how far hair and neck extend beyond the mesh
+_HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.25, 0.1
+"""How far hair, neck, and what is beside the cheeks extend beyond the mesh, of the height from chin to brows."""
 _COLLAR, _SHADOW = 0.25, 8.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
 _TORSO = 0.9  # and where a person's pixels beside the mesh are cloth for sure
 _LEAST_SAMPLES = 500
 _TYPICAL = 0.9  # share of the samples nearest to the median that a distribution is made from
 _COLOUR_NOISE = 0.03  # sRGB; keeps a uniform surface's spread from vanishing
 _COARSE = 4  # pixels; distances need not be finer
-_JAW = 0.5  # and above the chin: lower than that, what lies farther than the neck's reach is a shoulder, not hair
+_JAW = 0.5  # and above the chin: lower than that, what lies farther than the cheeks' reach is a shoulder, not hair
 _SLIVER = 4  # pixels; skin beside the neck's mesh that is thinner is the blurred edge of a collar
 _MAJORITY = 2  # pixels around one that outvote a speck
 
@@ -99,7 +100,7 @@ class Parser:
         above = sight.below < 0
         labels[free] = CLOTH
         high = sight.below < -_JAW * sight.height
-        beside = self._beside(~self._neck, sight, _NECK_REACH) | (high & self._beside(~self._neck, sight, _HAIR_REACH))
+        beside = self._beside(~self._neck, sight, _CHEEK_REACH) | (high & self._beside(~self._neck, sight, _HAIR_REACH))
         labels[free & above & beside] = HAIR
         hairy = self._odds(self._hair, colours)
         labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
