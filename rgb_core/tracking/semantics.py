@@ -21,6 +21,7 @@ _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of 
 _HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.25, 0.1
 """How far hair, neck, and what is beside the cheeks extend beyond the mesh, of the height from chin to brows."""
 _COLLAR, _SHADOW = 0.25, 8.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
+_NECK_LINE = 1.0  # of the way from the eyes to the mouth, below the mouth: the head ends there, in its own frame
 _TORSO = 0.9  # and where a person's pixels beside the mesh are cloth for sure
 _LEAST_SAMPLES = 500
 _TYPICAL = 0.9  # share of the samples nearest to the median that a distribution is made from
@@ -74,7 +75,11 @@ class Parser:
         brows = marks[list(landmarks.LEFT_BROW + landmarks.RIGHT_BROW), 1].amax()
         forehead = (head.region == SKIN) & (head.vertices[:, 1] > brows + _FOREHEAD)
         self._forehead = forehead[head.faces].all(1)
-        self._neck = (head.region == NECK)[head.faces].any(1)
+        eyes, mouth = (head.vertices[head.region == code, 1].mean() for code in (EYEBALL, LIPS))
+        low = (head.vertices[:, 1] < mouth - _NECK_LINE * (eyes - mouth))[head.faces].any(1)
+        self._torso = low
+        self._neck = (head.region == NECK)[head.faces].any(1) & ~low
+        self._upper = ~self._neck & ~low
         self._skin: Colour | None = None
         self._hair: Colour | None = None
         self._cloth: Colour | None = None
@@ -86,7 +91,7 @@ class Parser:
             labels, colours = self._on_mesh(sight.face_id), _colours(sight.picture)
             sure, free = sight.matte > 0.95, sight.face_id < 0
             plain = _among(labels, (FACE_SKIN, NOSE)) & ~self._at(self._forehead, sight)
-            above = free & (sight.below < -sight.height) & self._beside(~self._neck, sight, _HAIR_REACH)
+            above = free & (sight.below < -sight.height) & self._beside(self._upper, sight, _HAIR_REACH)
             skin.append(colours[sure & plain])
             hair.append(colours[sure & (above | (labels == HAIR))])
             cloth.append(colours[sure & free & (sight.below > _TORSO * sight.height)])
@@ -100,14 +105,17 @@ class Parser:
         above = sight.below < 0
         labels[free] = CLOTH
         high = sight.below < -_JAW * sight.height
-        beside = self._beside(~self._neck, sight, _CHEEK_REACH) | (high & self._beside(~self._neck, sight, _HAIR_REACH))
+        beside = self._beside(self._upper, sight, _CHEEK_REACH) | (high & self._beside(self._upper, sight, _HAIR_REACH))
         labels[free & above & beside] = HAIR
         hairy = self._odds(self._hair, colours)
         labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
         labels[self._at(self._forehead, sight) & (hairy > _PRIOR)] = HAIR
         clothed = self._odds(self._cloth, colours)
-        neck = self._at(self._neck, sight) | (free & person & ~above & self._beside(self._neck, sight, _NECK_REACH))
+        neck = self._at(self._neck, sight) | (
+            free & person & ~above & self._beside(self._neck, sight, _NECK_REACH, True)
+        )
         shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
+        labels[self._at(self._torso, sight)] = CLOTH
         labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
         slivers = neck & free & (labels == NECK_SKIN)
         labels[slivers & (_voted(slivers.float(), _SLIVER) < 0.5)] = CLOTH
@@ -123,12 +131,14 @@ class Parser:
             return torch.zeros(colours.shape[:2])
         return colour.log_density(colours) - self._skin.log_density(colours)
 
-    def _beside(self, faces: Tensor, sight: Sight, reach: float) -> Tensor:
-        """[H, W] bool: pixels at most `reach` times the face's height from the chosen faces [F]."""
+    def _beside(self, faces: Tensor, sight: Sight, reach: float, sideways: bool = False) -> Tensor:
+        """[H, W] bool: pixels at most `reach` times the face's height from the faces [F], or to their sides only."""
         coarse = max_pool2d(self._at(faces, sight).float()[None, None], _COARSE, ceil_mode=True)
         radius = max(1, round(reach * sight.height / _COARSE))
-        across = max_pool2d(coarse, (1, 2 * radius + 1), 1, (0, radius))
-        near = max_pool2d(across, (2 * radius + 1, 1), 1, (radius, 0))[0, 0] > 0
+        near = max_pool2d(coarse, (1, 2 * radius + 1), 1, (0, radius))
+        if not sideways:
+            near = max_pool2d(near, (2 * radius + 1, 1), 1, (radius, 0))
+        near = near[0, 0] > 0
         rows, columns = sight.face_id.shape
         return near.repeat_interleave(_COARSE, 0).repeat_interleave(_COARSE, 1)[:rows, :columns]
 
