@@ -11,7 +11,7 @@ from torch import Tensor
 from ..heads import axis_angle_to_matrix
 from . import landmarks
 from .problem import consecutive
-from .semantics import HAIR
+from .semantics import CLOTH, HAIR
 from .views import MeshView
 
 _BIN = 15.0  # degrees of a cell of the coverage of poses
@@ -19,8 +19,8 @@ _FACE_TOP = 1.05  # of the way from the chin to the brows: what counts as the fa
 
 
 def face_overlap(view: MeshView, matte: Tensor, labels: Tensor) -> float:
-    """Intersection over union of mesh and matte [H, W] between chin and brows, hair (by its colour) left out."""
-    face = (view.below < 0) & (view.below > -_FACE_TOP * view.height) & (labels != HAIR)
+    """Intersection over union of mesh and matte [H, W] between chin and brows, hair and torso left out by label."""
+    face = (view.below < 0) & (view.below > -_FACE_TOP * view.height) & (labels != HAIR) & (labels != CLOTH)
     mesh, shown = (view.face_id >= 0) & face, (matte > 0.5) & face
     union = float((mesh | shown).sum())
     return float((mesh & shown).sum()) / union if union else math.nan
