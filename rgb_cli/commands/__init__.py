@@ -14,6 +14,7 @@ from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
+from .fit import fit
 from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
 from .head import head
@@ -21,10 +22,13 @@ from .import_ import import_
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
+from .track import track
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
     "synth": synth,
+    "track": track,
+    "fit": fit,
     "fit-geometry": fit_geometry,
     "fit-gaussians": fit_gaussians,
     "relight": relight,

@@ -121,7 +121,8 @@ class TrainingFrames:
         semantic = self._dataset.semantic(frame, self.size)
         weight = torch.ones(rgba.shape[:2])
         if semantic is not None:
-            weight[(semantic == CLOTH) | (semantic == NECKLACE)] = 0.0
+            foreign = (semantic == CLOTH) | (semantic == NECKLACE)
+            weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
         fixed = {
             "rgba": rgba,
             "weight": weight,

@@ -1,0 +1,67 @@
+"""`rgb fit`: from a video to an avatar, all stages in one folder."""
+
+from ..console import Reporter
+from ..options import Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
+from ..sequences import write_sequence
+from .track import End, Focal, HeadFile, Size, Start, Stride, Video
+
+_LIGHTS = ("studio", "sunset", "sun")
+_LIGHT = "sunset"
+_FRAMES = 48
+_FPS = 24.0
+
+
+def fit(
+    video: Video,
+    out: Out,
+    head: HeadFile = None,
+    focal: Focal = None,
+    start: Start = 0.0,
+    end: End = None,
+    stride: Stride = 1,
+    size: Size = 512,
+    preset: Preset = "cpu",
+    overrides: Set = None,
+    seed: Seed = 0,
+    device: DeviceOption = Device.auto,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Track a video, fit its avatar, relight and evaluate it. Run again to continue after an interruption.
+
+    Example: rgb fit clip.mp4 -o me
+    """
+    from rgb_core.devices import resolve_device
+    from rgb_core.evaluation import evaluate
+    from rgb_core.evaluation.relit_sheet import write_relit_sheet
+    from rgb_core.heads import builtin_head, load_head
+    from rgb_core.images import environment
+    from rgb_core.pipeline import track_and_fit
+    from rgb_core.presets import load_preset
+    from rgb_core.rendering import AvatarRenderer, Staging, turntable
+    from rgb_core.tracking import TrackingOptions
+
+    where = resolve_device(device)
+    settings = load_preset(preset, overrides)
+    model = load_head(head) if head else builtin_head()
+    options = TrackingOptions(start, end, stride, size, focal, preview=True)
+    reporter = Reporter(quiet, as_json)
+    with reporter.live():
+        fitted = track_and_fit(video, out, model, options, settings, reporter, seed, where)
+        renderer = AvatarRenderer(fitted.avatar.to(where))
+        metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
+        write_relit_sheet(out / "report" / "relit.png", fitted.dataset, renderer, _LIGHTS, reporter)
+    staging = Staging(environment.load(_LIGHT), turns=1.0)
+    film = write_sequence(renderer, turntable(renderer.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
+    reporter.result(
+        "avatar",
+        {
+            "avatar": str(out / "avatar"),
+            "tracking": str(out / "dataset" / "preview.mp4"),
+            "report": str(out / "report" / "report.html"),
+            "relit": str(out / "report" / "relit.png"),
+            "video": film["video"],
+            "test PSNR (dB)": metrics["reenactment"]["psnr"],
+            "test PSNR on the head (dB)": metrics["reenactment"]["psnr_head"],
+        },
+    )

@@ -1,0 +1,49 @@
+"""`rgb track`: a video becomes a native dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import Reporter
+from ..options import Json, Out, Quiet
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file of one person's head.")]
+HeadFile = Annotated[Path | None, typer.Option("--head", help="Head model (head.npz); without it the built-in one.")]
+Focal = Annotated[float | None, typer.Option("--focal", min=1, help="Focal length in pixels, where it is known.")]
+Start = Annotated[float, typer.Option("--start", min=0, help="First second of the video that is used.")]
+End = Annotated[float | None, typer.Option("--end", min=0, help="Second at which to stop.")]
+Stride = Annotated[int, typer.Option("--stride", min=1, help="Use every so many frames.")]
+Size = Annotated[int, typer.Option("--size", min=64, help="Longer side of the pictures at most, pixels.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
+
+
+def track(
+    video: Video,
+    out: Out,
+    head: HeadFile = None,
+    focal: Focal = None,
+    start: Start = 0.0,
+    end: End = None,
+    stride: Stride = 1,
+    size: Size = 512,
+    preview: Preview = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Track a head: landmarks, matte, labels, pose and expression. Run again to continue after an interruption.
+
+    The first run installs the face detector into a private environment, unless mediapipe is installed already.
+
+    Example: rgb track clip.mp4 -o subject --preview
+    """
+    from rgb_core.heads import builtin_head, load_head
+    from rgb_core.tracking import TrackingOptions
+    from rgb_core.tracking import track as track_video
+
+    model = load_head(head) if head else builtin_head()
+    options = TrackingOptions(start, end, stride, size, focal, preview)
+    reporter = Reporter(quiet, as_json)
+    with reporter.live():
+        tracked = track_video(video, out, model, reporter, options)
+    reporter.result("tracked", {"folder": str(out), **tracked.quality})

@@ -1,0 +1,37 @@
+"""One picture of what an avatar can do: test frames as filmed, as rendered, and under other lights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ..data import Dataset
+from ..exporting.contact_sheet import Tile, contact_sheet
+from ..images import environment, to_bytes, write_png
+from ..images.compositing import truth_on_black
+from ..progress import Progress
+from ..rendering import AvatarRenderer, Staging, clip_shots, render_pictures
+
+_FRAMES = 4
+
+
+@torch.no_grad()
+def write_relit_sheet(
+    path: Path, dataset: Dataset, renderer: AvatarRenderer, lights: Sequence[str], progress: Progress
+) -> None:
+    """Write a PNG with a row for each of a few test frames: the frame, the avatar in its own light, then in `lights`.
+
+    Raises:
+        InputError: for an unknown light, a damaged file, or a path that cannot be written.
+    """
+    frames = dataset.frames("test") or dataset.frames("train")
+    chosen = [frames[index] for index in torch.linspace(0, len(frames) - 1, min(_FRAMES, len(frames))).long().unique()]
+    shots = clip_shots(renderer.avatar, dataset, chosen)
+    progress.start("relighting", len(lights) + 1)
+    columns = []
+    for name in (None, *lights):
+        staging = Staging(background=False) if name is None else Staging(environment.load(name))
+        columns.append([Tile(image.cpu(), name or "avatar") for image in render_pictures(renderer, shots, staging)])
+        progress.advance()
+    filmed = [Tile(to_bytes(truth_on_black(dataset.load_rgba(frame))), f"frame {frame.id}") for frame in chosen]
+    write_png(path, contact_sheet([list(row) for row in zip(filmed, *columns, strict=True)]))

@@ -1,0 +1,93 @@
+"""A Python that has the detector: this one where mediapipe is installed, else a private environment made once."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+from kernel_runtime.cubins import cache_folder
+
+from ..errors import InputError
+from ..progress import Progress
+
+MEDIAPIPE = "0.10.21"
+"""The last release whose wheel carries its models."""
+_PACKAGES = ("numpy<2", "protobuf>=4.25.3,<5", "absl-py")
+"""What the parts of mediapipe that the detector loads import; its own list of requirements is far longer."""
+_READY = "ready"  # written last: an environment without it is not whole
+_ADVICE = f"pip install mediapipe=={MEDIAPIPE} (the extra rgb-avatar[track]) in an environment with Python 3.9 to 3.12"
+
+
+def detector_python(progress: Progress) -> Path:
+    """The interpreter that runs the detector.
+
+    Raises:
+        InputError: when there is none and none can be made, saying what to install.
+    """
+    if importlib.util.find_spec("mediapipe") is not None:
+        return Path(sys.executable)
+    folder = environment_folder()
+    if not (folder / _READY).is_file():
+        progress.message(f"preparing the face detector once: mediapipe {MEDIAPIPE} into {folder}")
+        _make(folder)
+    return _python(folder)
+
+
+def remake_environment(progress: Progress) -> Path | None:
+    """The interpreter of a fresh private environment in place of a broken one; None where the detector is not in one.
+
+    Raises:
+        InputError: when it cannot be made.
+    """
+    if importlib.util.find_spec("mediapipe") is not None:
+        return None
+    shutil.rmtree(environment_folder(), ignore_errors=True)
+    return detector_python(progress)
+
+
+def environment_folder() -> Path:
+    """Where the private environment lies, beside the compiled kernels."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return cache_folder().parent / f"mediapipe-{MEDIAPIPE}-py{version}"
+
+
+def _python(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _make(folder: Path) -> None:
+    """Make the environment beside its place and rename it when it is whole; another process may win the race."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"cannot write {folder.parent}: {error.strerror or error}; set RGB_CACHE_DIR") from error
+    try:
+        venv.create(temporary, with_pip=True, clear=True)
+        for packages in ((*_PACKAGES,), ("--no-deps", f"mediapipe=={MEDIAPIPE}")):
+            _install(temporary, packages)
+        (temporary / _READY).touch()
+        if (folder / _READY).is_file():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"the face detector cannot be installed ({_reason(error)}); {_ADVICE}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _install(folder: Path, packages: tuple[str, ...]) -> None:
+    command = [str(_python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def _reason(error: OSError | subprocess.CalledProcessError) -> str:
+    """The last line that says ERROR, or else the error itself."""
+    lines = (error.stderr or "").splitlines() if isinstance(error, subprocess.CalledProcessError) else []
+    errors = [line.strip() for line in lines if "ERROR" in line]
+    return errors[-1] if errors else str(error)

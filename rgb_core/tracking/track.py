@@ -1,0 +1,238 @@
+"""`rgb track`: a video becomes a native dataset; stages are kept until it is whole, so that runs continue."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..data import Dataset, DatasetWriter
+from ..data.dataset import FILE_NAME
+from ..errors import InputError
+from ..files import atomic_path, write_text
+from ..heads import HeadModel
+from ..progress import Progress
+from . import quality
+from .correspondence import Correspondence, find_correspondence
+from .crop import crop_around
+from .detection import Detections, Span, detect
+from .detector import FaceDetector, start_detector
+from .faces import Person, follow_person
+from .fitting import TrackedClip, fit_clip
+from .observations import Observations
+from .photometric import Windows
+from .preview import write_preview
+from .semantics import Parser
+from .video import Video, open_video
+from .views import Views, outline
+from .writing import FrameWriter
+
+QUALITY_FILE, PREVIEW_FILE = "quality.json", "preview.mp4"
+_TEST_SHARE = 0.2
+_OUTLINES = 60  # frames, spread over the clip, that the crop has to hold
+_MOST_FRAMES = 2000  # of one fit, about 1 GB
+_VERSION = 1  # changes when what the work folder holds changes
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """What a user can choose.
+
+    Attributes:
+        start, end: seconds of the video; None is its end. stride: every so many frames.
+        size: longer side of the pictures at most, pixels. focal: focal length in pixels of the video, where known.
+        preview: whether to write a video of what was found.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    stride: int = 1
+    size: int = 512
+    focal: float | None = None
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A dataset and the record of `quality.json`."""
+
+    dataset: Dataset
+    quality: dict[str, Any]
+
+
+def track(
+    path: Path,
+    out: Path,
+    head: HeadModel,
+    progress: Progress,
+    options: TrackingOptions | None = None,
+    detector: FaceDetector | None = None,
+) -> Tracked:
+    """Track the head in a video and write the dataset `out`; an interrupted run continues.
+
+    Args:
+        detector: what finds faces; None starts mediapipe in a process of its own.
+
+    Raises:
+        InputError: when the video, the folder or the detector cannot be used.
+    """
+    options = options or TrackingOptions()
+    out = Path(out)
+    video = open_video(path)
+    if (out / FILE_NAME).is_file():
+        raise InputError(f"{out} holds a finished dataset; choose another folder, or delete it")
+    span = _span(video, options)
+    work = _claim(out, video, head, options)
+    if detector is not None:
+        return _track(video, span, out, work, head, progress, options, detector)
+    with start_detector(progress) as started:
+        return _track(video, span, out, work, head, progress, options, started)
+
+
+def _track(
+    video: Video, span: Span, out: Path, work: Path, head: HeadModel, progress: Progress, options: TrackingOptions,
+    detector: FaceDetector,
+) -> Tracked:  # fmt: skip
+    found = detect(video, span, detector, work, progress)
+    person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
+    _tell(person, found, progress)
+    numbers = [found.numbers[row] for row in person.rows.tolist()]
+    observed = Observations(person.points, torch.tensor(numbers), video.fps, video.size)
+    correspondence = _correspondence(head, detector, work)
+    clip = _clip(work / "clip.safetensors", head, correspondence, observed, video, progress, options.focal)
+    rows = torch.linspace(0, len(numbers) - 1, min(_OUTLINES, len(numbers))).round().long().unique().tolist()
+    crop = crop_around(outline(head, clip, video.size, rows), video.size, options.size)
+    views = Views(head, clip, crop, crop.camera(clip.focal, video.size, clip.world_to_camera))
+    frames = FrameWriter(video, numbers, views, Parser(head, correspondence), detector)
+    frames.learn_colours(progress)
+    source = {"video": video.path.name, "crop": crop.window, "video_size": video.size, "stride": options.stride}
+    writer = DatasetWriter(
+        out,
+        video.path.stem,
+        crop.size,
+        video.fps / options.stride,
+        head,
+        "world",
+        clip.shape.tolist(),
+        {"source": source},
+    )
+    overlaps = frames.write(writer, len(numbers) - int(_TEST_SHARE * len(numbers)), progress)
+    record = _quality(found, person, observed, views, overlaps)
+    dataset = writer.finish()
+    write_text(out / QUALITY_FILE, json.dumps(record, indent=1))
+    if options.preview:
+        write_preview(out / PREVIEW_FILE, video, dataset, views, person.points, progress)
+    shutil.rmtree(work)
+    return Tracked(dataset, record)
+
+
+def _span(video: Video, options: TrackingOptions) -> Span:
+    """The frames between the seconds of the options."""
+    end = None if options.end is None else round(options.end * video.fps)
+    span = Span(round(options.start * video.fps), end, options.stride)
+    if end is not None and end <= span.start:
+        raise InputError(f"--end {options.end:g} s does not come after --start {options.start:g} s")
+    return span
+
+
+def _claim(out: Path, video: Video, head: HeadModel, options: TrackingOptions) -> Path:
+    """The work folder beside `out`, marked as the one of this video, head and options."""
+    stat = video.path.stat()
+    choices = {name: value for name, value in dataclasses.asdict(options).items() if name != "preview"}
+    settings = [_VERSION, str(video.path.resolve()), stat.st_size, stat.st_mtime_ns, choices]
+    mesh = hashlib.sha256(head.vertices.contiguous().numpy().tobytes() + head.faces.contiguous().numpy().tobytes())
+    text = f"{json.dumps(settings)} {head.name} {mesh.hexdigest()}"
+    work = out.with_name(f".{out.name}.tracking")
+    marker = work / "settings"
+    if marker.is_file() and marker.read_text(encoding="utf-8") != text:
+        raise InputError(
+            f"{work} holds an unfinished run on another video or with other options; delete it to start anew"
+        )
+    write_text(marker, text)
+    return work
+
+
+def _thinned(person: Person, progress: Progress) -> Person:
+    """Every second, third, ... frame of a clip that is too long for one fit in bounded memory."""
+    every = -(-len(person.rows) // _MOST_FRAMES)
+    if every <= 1:
+        return person
+    progress.message(f"{len(person.rows)} frames are more than one fit takes: every {every}th is used (see --stride)")
+    return dataclasses.replace(person, rows=person.rows[::every], points=person.points[::every])
+
+
+def _tell(person: Person, found: Detections, progress: Progress) -> None:
+    """Say what the user did not ask for."""
+    if person.others:
+        progress.message(
+            f"{person.others} of {len(found.faces)} frames show more than one face: the largest is tracked"
+        )
+    for reason, what in quality.dropped(person.dropped).items():
+        progress.message(f"left out {what['frames']} frames ({reason}): {what['which']}")
+
+
+def _correspondence(head: HeadModel, detector: FaceDetector, work: Path) -> Correspondence:
+    """The landmarks on the head, from the work folder where an earlier run found them."""
+    path = work / "correspondence.safetensors"
+    tensors = _load(path)
+    if tensors is None:
+        tensors = vars(find_correspondence(head, detector))
+        _save(path, tensors)
+    return Correspondence(**tensors)
+
+
+def _clip(
+    path: Path, head: HeadModel, correspondence: Correspondence, observed: Observations, video: Video,
+    progress: Progress, focal: float | None,
+) -> TrackedClip:  # fmt: skip
+    """The fit, from the work folder where an earlier run finished it."""
+    tensors = _load(path)
+    if tensors is None:
+        windows = Windows(video, observed, progress)
+        clip = fit_clip(head, correspondence, observed, progress, focal, windows)
+        _save(path, {**vars(clip), "focal": torch.tensor(clip.focal, dtype=torch.float64)})
+        return clip
+    return TrackedClip(**{**tensors, "focal": float(tensors["focal"])})
+
+
+def _save(path: Path, tensors: dict[str, Tensor]) -> None:
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        return load_file(path) if path.is_file() else None
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete {path.parent} to start again") from error
+
+
+def _quality(
+    found: Detections, person: Person, observed: Observations, views: Views, overlaps: list[float]
+) -> dict[str, Any]:
+    """The record of quality.json; landmark errors are pixels of the pictures."""
+    clip, crop = views.clip, views.crop
+    known = observed.known()
+    seen = crop.points(observed.points[known][..., :2].double())
+    visible = ((seen >= 0) & (seen < torch.tensor(crop.size))).all(-1)
+    values = torch.tensor(overlaps)
+    return {
+        "format": "rgb-tracking-quality",
+        "version": 1,
+        "frames": {"decoded": len(found.numbers), "kept": len(overlaps), "bridged": int((~known).sum())},
+        "dropped": quality.dropped(person.dropped),
+        "frames_with_other_faces": person.others,
+        "landmark_error_px": quality.landmark_errors(crop.points(clip.projected[known]), seen, visible),
+        "face_overlap": {"mean": float(values.nanmean()), "least": float(values.nan_to_num(1).min())},
+        "jitter": quality.jitter(clip.joints, clip.translation, clip.expression, observed.times),
+        "coverage": quality.coverage(clip.joints),
+        "focal_px": views.camera.intrinsics[0],
+        "picture_size": crop.size,
+    }

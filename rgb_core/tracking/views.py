@@ -1,0 +1,81 @@
+"""The fitted mesh in the pictures of the dataset: what each pixel shows, and how far it lies below the chin."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import mesh_rasterizer
+import torch
+from mesh_rasterizer import Fragments
+from torch import Tensor
+
+from ..data import Camera
+from ..heads import HeadModel
+from . import landmarks
+from .crop import Crop
+from .fitting import TrackedClip
+
+CHIN = 152
+_BROWS = list(landmarks.LEFT_BROW + landmarks.RIGHT_BROW)
+
+
+class MeshView(NamedTuple):
+    """One frame's mesh.
+
+    Attributes:
+        camera_vertices: [V, 3] in camera space. fragments: of one picture.
+        below: [H, W] pixels below the chin along the head's vertical. height: from the chin to the brows, pixels.
+    """
+
+    camera_vertices: Tensor
+    fragments: Fragments
+    below: Tensor
+    height: float
+
+    @property
+    def face_id(self) -> Tensor:
+        """[H, W] int64, -1 where there is no mesh."""
+        return self.fragments.face_id[0]
+
+
+class Views:
+    """Draws the frames of a tracked clip as the dataset's pictures show them."""
+
+    def __init__(self, head: HeadModel, clip: TrackedClip, crop: Crop, camera: Camera):
+        self.head, self.clip, self.crop, self.camera = head, clip, crop, camera
+        self._shape = clip.shape.float() if clip.shape.numel() else None
+
+    def vertices(self, rows: Sequence[int]) -> Tensor:
+        """[B, V, 3] world metres."""
+        clip, chosen = self.clip, list(rows)
+        pose = (clip.expression[chosen].float(), clip.joints[chosen].float(), clip.translation[chosen].float())
+        return self.head.pose(*pose, self._shape).vertices
+
+    def view(self, row: int) -> MeshView:
+        """The mesh in one frame."""
+        camera = self.camera
+        vertices = camera.to_camera(self.vertices([row])[0])
+        intrinsics = torch.tensor([camera.intrinsics])
+        fragments = mesh_rasterizer.rasterize(vertices[None], self.head.faces, intrinsics, camera.width, camera.height)
+        marks = self.crop.points(self.clip.projected[row]).float()
+        up = marks[_BROWS].mean(0) - marks[CHIN]
+        height = float(up.norm())
+        rows, columns = torch.meshgrid(
+            torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij"
+        )
+        away = torch.stack([columns, rows], -1) - marks[CHIN]
+        return MeshView(vertices, fragments, -(away @ (up / height)), height)
+
+
+def outline(head: HeadModel, clip: TrackedClip, video: tuple[int, int], rows: Sequence[int]) -> Tensor:
+    """[B, V', 2] the head's outer surface above the chin in pixels of the video, for choosing a crop."""
+    whole = Crop((0, 0, *video), video)
+    views = Views(head, clip, whole, whole.camera(clip.focal, video, clip.world_to_camera))
+    chosen = head.vertices[:, 1] > _lowest(head)
+    return views.camera.project(views.vertices(rows)[:, chosen])[0]
+
+
+def _lowest(head: HeadModel) -> float:
+    """Height in metres on the neutral head at which the crop ends: as far below the chin as the chin below the eyes."""
+    face = head.vertices[head.landmarks68] if head.landmarks68 is not None else head.vertices
+    chin, eyes = float(face[:, 1].amin()), float(face[36:48, 1].mean()) if head.landmarks68 is not None else 0.0
+    return chin - 0.6 * (eyes - chin)

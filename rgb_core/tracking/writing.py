@@ -1,0 +1,84 @@
+"""The last pass over a video: cropped pictures, mattes and labels into the dataset, with what each frame is like."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..data import DatasetWriter
+from ..images import read_png
+from ..progress import Progress
+from .detector import FaceDetector
+from .matte import refine, steady
+from .quality import face_overlap
+from .semantics import CLOTH, Parser, Sight
+from .video import Video
+from .views import MeshView, Views
+
+_LEARNT_FROM = 8  # frames, spread over the clip, that colours are learnt from
+
+
+class FrameWriter:
+    """Writes the frames `numbers` (ascending) of a video as a tracked clip's pictures."""
+
+    def __init__(self, video: Video, numbers: Sequence[int], views: Views, parser: Parser, detector: FaceDetector):
+        self._video, self._numbers, self._views = video, numbers, views
+        self._parser, self._detector = parser, detector
+
+    def learn_colours(self, progress: Progress) -> None:
+        """Look at a few frames of the whole clip."""
+        count = min(_LEARNT_FROM, len(self._numbers))
+        rows = torch.linspace(0, len(self._numbers) - 1, count).round().long().unique().tolist()
+        progress.start("learning colours", len(rows))
+        sights = []
+        for row, picture in zip(rows, self._pictures([self._numbers[row] for row in rows]), strict=False):
+            sights.append(_sight(picture, self._detector.matte(picture), self._views.view(row)))
+            progress.advance()
+        self._parser.learn(sights)
+
+    def write(self, writer: DatasetWriter, test_from: int, progress: Progress) -> list[float]:
+        """Add every frame, those from row `test_from` on to the test split; returns the face overlap of each."""
+        overlaps = []
+        progress.start("writing frames", len(self._numbers))
+        samples = ((picture, self._detector.matte(picture)) for picture in self._pictures(self._numbers))
+        for row, (picture, mask) in enumerate(steady(samples)):
+            view = self._views.view(row)
+            frame_id = frame_name(self._numbers[row])
+            image = None
+            if writer.has_frame(frame_id):
+                matte = read_png(writer.folder / "images" / f"{frame_id}.png", 4)[..., 3]
+                labels = read_png(writer.folder / "semantic" / f"{frame_id}.png", 1, dtype=torch.uint8)[..., 0]
+            else:
+                labels, matte = self._parser.parse(_sight(picture, mask, view))
+                shown = (matte > 0) | (labels == CLOTH)
+                image = torch.cat([picture * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
+            overlaps.append(face_overlap(view, matte, labels))
+            clip = self._views.clip
+            writer.add_frame(
+                frame_id,
+                "train" if row < test_from else "test",
+                self._views.camera,
+                clip.expression[row],
+                clip.joints[row],
+                clip.translation[row],
+                image,
+                None if image is None else labels,
+            )
+            progress.advance(overlap=overlaps[-1])
+        return overlaps
+
+    def _pictures(self, numbers: Sequence[int]) -> Iterator[Tensor]:
+        """The cropped pictures of some frames."""
+        wanted = set(numbers)
+        for number, frame in self._video.frames(min(wanted), max(wanted) + 1):
+            if number in wanted:
+                yield self._views.crop.picture(frame)
+
+
+def frame_name(number: int) -> str:
+    """The id of a frame: its number in the video."""
+    return f"{number:05d}"
+
+
+def _sight(picture: Tensor, mask: Tensor, view: MeshView) -> Sight:
+    return Sight(picture, refine(picture, mask), view.face_id, view.below, view.height)

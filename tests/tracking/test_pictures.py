@@ -1,0 +1,164 @@
+"""Mattes, labels, crops and the report, on pictures whose truth is known."""
+
+import math
+
+import pytest
+import torch
+
+from rgb_core.heads import builtin_head
+from rgb_core.tracking import quality, semantics
+from rgb_core.tracking.crop import crop_around
+from rgb_core.tracking.fitting import TrackedClip
+from rgb_core.tracking.matte import refine, steady
+from rgb_core.tracking.views import Views
+
+from .clips import FOCAL, SIZE, spread_correspondence, talking
+
+GREY, DARK = 200, 40
+
+
+def test_a_soft_mask_snaps_to_the_edge_in_the_picture() -> None:
+    """The edge lies two pixels beside the middle of the mask's soft one; the matte is much nearer and sharper."""
+    columns = torch.arange(512)
+    picture = torch.where(columns < 256, DARK, GREY).byte().expand(64, 512)[..., None].expand(-1, -1, 3)
+    mask = (255 * ((262 - columns) / 8).clamp(0, 1)).byte().expand(64, 512)  # half at 258
+    matte = refine(picture, mask)[32]
+    assert float(matte[255] - matte[256]) > 0.3  # the mask falls by an eighth per pixel
+    assert float(matte[:250].min()) > 0.95
+    assert float(matte[264:].max()) < 0.05
+
+
+def test_flicker_is_averaged_where_nothing_moves() -> None:
+    still = torch.full((32, 32, 3), 90, dtype=torch.uint8)
+    masks = [torch.full((32, 32), value, dtype=torch.uint8) for value in (100, 160, 100, 160)]
+    values = [int(mask[16, 16]) for _, mask in steady([(still, mask) for mask in masks])]
+    assert len(values) == 4
+    assert values[1:3] == [120, 140]
+
+
+def test_what_moves_is_not_smeared() -> None:
+    """A bright square jumps; its mask stays as sharp as it was."""
+    samples = []
+    for left in (4, 16, 4):
+        picture = torch.full((32, 32, 3), DARK, dtype=torch.uint8)
+        picture[:, left : left + 8] = GREY
+        mask = torch.zeros(32, 32, dtype=torch.uint8)
+        mask[:, left : left + 8] = 255
+        samples.append((picture, mask))
+    middle = [mask for _, mask in steady(samples)][1]
+    assert int(middle[16, 20]) > 240
+    assert int(middle[16, 7]) < 15
+
+
+@pytest.mark.parametrize(("video", "longest", "size"), [((640, 480), 512, (290, 290)), ((640, 480), 146, (146, 146))])
+def test_crops_are_square_inside_the_video_and_never_scaled_up(
+    video: tuple[int, int], longest: int, size: tuple[int, int]
+) -> None:
+    outline = torch.tensor([[200.0, 100.0], [320.0, 302.0]])
+    crop = crop_around(outline, video, longest)
+    left, top, width, height = crop.window
+    assert crop.size == size
+    assert width == height == 290
+    assert 0 <= left <= 200
+    assert left + width <= video[0]
+    assert 0 <= top <= 100
+    assert top + height <= video[1]
+
+
+def test_a_crop_moves_points_and_the_camera_alike() -> None:
+    crop = crop_around(torch.tensor([[300.0, 100.0], [900.0, 700.0]]), (1280, 720), 256)
+    point = torch.tensor([0.03, -0.02, 0.9])
+    pixel = torch.tensor([1000 * 0.03 / 0.9 + 640, 1000 * -0.02 / 0.9 + 360])
+    camera = crop.camera(1000.0, (1280, 720), torch.eye(4)[:3])
+    torch.testing.assert_close(camera.project(point)[0], crop.points(pixel), rtol=1e-4, atol=1e-3)
+
+
+def clip_of(count: int) -> TrackedClip:
+    """The exact fit of a talking clip, 0.9 m away."""
+    truth = talking(count)
+    camera = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0.9]]).double()
+    projected = truth.landmarks()[..., :2].double()
+    fields = (truth.expression, truth.joints, truth.translation, truth.shape)
+    return TrackedClip(*(values.double() for values in fields), FOCAL, camera, projected)
+
+
+@pytest.fixture(scope="module")
+def parsed() -> dict[str, torch.Tensor]:
+    """A painted frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt."""
+    head, clip = builtin_head(), clip_of(1)
+    whole = crop_around(torch.tensor([[0.0, 0.0], [256.0, 256.0]]), SIZE, 256)
+    views = Views(head, clip, whole, whole.camera(FOCAL, SIZE, clip.world_to_camera))
+    view = views.view(0)
+    rows = torch.arange(256.0)[:, None].expand(256, 256) + 0.5
+    covered = view.face_id >= 0
+    region = torch.where(covered, head.region[head.faces[view.face_id.clamp_min(0), 0]].long(), -1)
+    below = rows - 196
+    hair = (
+        (torch.nn.functional.max_pool2d((region == 1).float()[None], 17, 1, 8)[0] > 0) & (region != 0) & (region != 3)
+    )
+    shirt = (rows > 206) & (region != 0)
+    picture = torch.full((256, 256, 3), 230, dtype=torch.uint8)
+    picture[covered] = torch.tensor([200, 140, 110], dtype=torch.uint8)
+    picture[hair & ~((region >= 0) & (region != 1))] = torch.tensor([30, 22, 18], dtype=torch.uint8)
+    picture[shirt] = torch.tensor([20, 120, 40], dtype=torch.uint8)
+    noise = torch.randint(0, 12, picture.shape, generator=torch.Generator().manual_seed(0))
+    picture = (picture.int() + noise - 6).clamp(0, 255).byte()
+    matte = (covered | hair | shirt).float()
+    parser = semantics.Parser(head, spread_correspondence(head))
+    sight = semantics.Sight(picture, matte, view.face_id, below, 60.0)
+    parser.learn([sight])
+    labels, cut = parser.parse(sight)
+    return {"labels": labels, "matte": cut, "region": region, "hair": hair & ~covered, "shirt": shirt}
+
+
+def test_labels_follow_the_model_and_colours(parsed: dict[str, torch.Tensor]) -> None:
+    labels, region = parsed["labels"], parsed["region"]
+    assert float((labels[parsed["hair"]] == semantics.HAIR).float().mean()) > 0.9
+    assert float((labels[(region == 1)] == semantics.HAIR).float().mean()) > 0.9
+    eyes = (region == 4).nonzero()[:, 1]
+    picture_left = (region == 4) & (torch.arange(256)[None] < eyes.float().mean())
+    assert bool((labels[picture_left] == semantics.RIGHT_EYE).all())  # the head's right eye
+    assert (
+        float((labels[region == 8] != semantics.FACE_SKIN).float().mean()) > 0.8
+    )  # by the first corner here, by the majority there
+
+
+def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) -> None:
+    deep = parsed["shirt"].clone()
+    deep[:220] = False
+    assert float(parsed["matte"][deep].max()) == 0
+    assert bool((parsed["labels"][deep] == semantics.CLOTH).all())
+    face = parsed["region"] == 0
+    face[190:] = False
+    assert float(parsed["matte"][face].min()) == 1
+
+
+def test_jitter_is_that_of_the_motion() -> None:
+    """A head that turns by a sine of a known acceleration; a steady turn has none."""
+    time = torch.arange(40.0)
+    joints = torch.zeros(40, 2, 3)
+    joints[:, 0, 1] = 0.01 * time
+    still = torch.zeros(40, 3)
+    assert quality.jitter(joints, still, still, time.long())["rotation_deg"] < 0.02  # single precision of an arc cosine
+    joints[:, 0, 1] = 0.2 * (0.3 * time).sin()
+    expected = math.degrees(0.2 * 2 * (1 - math.cos(0.3)) / math.sqrt(2))
+    assert quality.jitter(joints, still, still, time.long())["rotation_deg"] == pytest.approx(expected, rel=0.05)
+    shifted = torch.stack([0.001 * (-1.0) ** time, *still.T[1:]], 1)
+    assert quality.jitter(joints, shifted, still, time.long())["translation_mm"] == pytest.approx(4.0, rel=1e-3)
+
+
+def test_coverage_names_the_angles() -> None:
+    joints = torch.zeros(3, 1, 3)
+    joints[0, 0, 1], joints[1, 0, 0], joints[2, 0, 2] = 0.5, -0.3, 0.2
+    found = quality.coverage(joints)
+    assert found["yaw_deg"][1] == pytest.approx(math.degrees(0.5), abs=1e-3)
+    assert found["pitch_deg"][1] == pytest.approx(math.degrees(0.3), abs=1e-3)  # a negative turn about x looks up
+    assert found["roll_deg"][1] == pytest.approx(math.degrees(0.2), abs=1e-3)
+
+
+def test_dropped_frames_are_named_in_ranges() -> None:
+    reasons = {3: "no face", 4: "no face", 5: "no face", 9: "no face", 7: "face too small"}
+    assert quality.dropped(reasons) == {
+        "no face": {"frames": 4, "which": "3-5, 9"},
+        "face too small": {"frames": 1, "which": "7"},
+    }
