@@ -1,7 +1,7 @@
 """What `rgb track` makes of a video: landmark errors, overlap, jitter, time; against the truth where there is one.
 
-Usage: python -m benchmarks.tracking VIDEO                      figures of quality.json, time of the whole command
-       python -m benchmarks.tracking DATASET [--head HEAD.npz]  a synthetic dataset as a bare video over grey: errors of
+Usage: python benchmarks/tracking.py VIDEO                      figures of quality.json, time of the whole command
+       python benchmarks/tracking.py DATASET [--head HEAD.npz]  a synthetic dataset as a bare video over grey: errors of
                                                                 pose (after rigid alignment) and ARKit expressions
 
 The first run installs the face detector; its time is not counted.
