@@ -5,7 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 from blendshape_samples import random_gaussians, random_head, random_pose
-from gaussian_blendshapes import FaceRings, attach, pack_head, pose_gaussians, pose_head, vertex_normals
+from gaussian_blendshapes import (
+    Carrier,
+    FaceRings,
+    attach,
+    pack_head,
+    pose_gaussians,
+    pose_head,
+    reference,
+    skin_gaussians,
+    vertex_normals,
+)
+from gaussian_blendshapes.skinning import LEARNED
 from kernel_runtime import ArgumentError
 from visibility_meshes import head as head_mesh
 from visibility_meshes import vertex_normals as expected_normals
@@ -103,3 +114,37 @@ def test_misuse_is_reported():
             table.rest, table.rings.faces, table.basis[:7, :, :3].float(), table.basis[7:16, :, :3].float(),
             table.skin_weights, table.joint_rest, torch.tensor([-1, 0, 0]),
         )  # fmt: skip
+
+
+def test_gradients_of_skinning_are_those_of_finite_differences():
+    generator = torch.Generator().manual_seed(4)
+    points = 5
+    widths = [*LEARNED.values(), 16]
+    leaves = [torch.randn(points, w, generator=generator, dtype=torch.float64).requires_grad_() for w in widths]
+    head = random_head()
+    transforms = pose_head(head, *random_pose(head, 0.3)).transforms.double()
+    skin = torch.rand(points, 3, generator=generator, dtype=torch.float64)
+    carrier = Carrier(
+        0.1 * torch.randn(points, 7, generator=generator, dtype=torch.float64),
+        torch.randn(points, 3, generator=generator, dtype=torch.float64),
+        skin / skin.sum(1, keepdim=True),
+        transforms,
+    )
+    scale = torch.rand(16, generator=generator, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda *tensors: reference.skin(tensors[:-1], tensors[-1], scale, carrier, 0.1), tuple(leaves)
+    )
+
+
+def test_inputs_of_another_kind_are_refused_by_name():
+    points = 4
+    neutral = {name: torch.zeros(points, width) for name, width in LEARNED.items()}
+    carrier = Carrier(torch.zeros(points, 7), None, torch.ones(points, 1), torch.zeros(1, 12))
+    good = neutral, torch.zeros(points, 16), torch.ones(16), carrier, 0.1
+    assert skin_gaussians(*good).means.shape == (points, 3)
+    with pytest.raises(ArgumentError, match=r"learned: expected shape \[4, 16\], got \[4, 15\]"):
+        skin_gaussians(neutral, torch.zeros(points, 15), *good[2:])
+    with pytest.raises(ArgumentError, match=r"albedo: expected torch.float32, got torch.float64"):
+        skin_gaussians({**neutral, "albedo": neutral["albedo"].double()}, *good[1:])
+    wide = torch.zeros(points, 32)[:, ::2]  # with gaps: taken as it is meant
+    assert torch.equal(skin_gaussians(neutral, wide, *good[2:]).means, skin_gaussians(*good).means)
