@@ -16,6 +16,10 @@ def fit_gaussians(
         Path | None,
         typer.Option("--geometry", help="Folder written by fit-geometry; without it the head model is used as it is."),
     ] = None,
+    albedo: Annotated[
+        Path | None,
+        typer.Option("--albedo", help="Folder of pseudo-albedo pictures <frame id>.png that guide materials at first."),
+    ] = None,
     preset: OptionalPreset = None,
     overrides: Set = None,
     no_visibility: NoVisibility = False,
@@ -42,10 +46,14 @@ def fit_gaussians(
     provenance = {
         "dataset": str(dataset),
         "geometry": str(geometry),
-        "preset": preset or default_preset(where),
+        "albedo": str(albedo),
+        "preset": preset,
         "seed": seed,
     }
+    maps = training.AlbedoMaps(albedo, clip) if albedo else None
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        avatar = training.fit_gaussians(clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where)
+        avatar = training.fit_gaussians(
+            clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where, albedo=maps
+        )
     reporter.result("avatar", {"folder": str(out), "gaussians": avatar.count})

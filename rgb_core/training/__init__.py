@@ -2,5 +2,6 @@
 
 from .config import GaussianConfig
 from .fit import fit_gaussians
+from .guidance import AlbedoMaps
 
-__all__ = ["GaussianConfig", "fit_gaussians"]
+__all__ = ["AlbedoMaps", "GaussianConfig", "fit_gaussians"]

@@ -36,6 +36,7 @@ class LossWeights(_Settings):
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
     skin_tone: float = Field(0.1, ge=0, description="squared log ratio of the skin's mean albedo to `skin_luminance`")
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
+    pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
     opacity_entropy: float = Field(0.002, ge=0, description="binary entropy of opacity, in the last third")
 
 

@@ -23,10 +23,11 @@ from ..shading import SurfaceTracer, light_gaussians
 from .config import GaussianConfig
 from .density import DensityStatistics, rearrange
 from .frames import FrameInputs, TrainingFrames
+from .guidance import AlbedoMaps
 from .initialise import HIDDEN_REGION, colour_from_frames, initial_avatar
 from .light import LightParameters
 from .log import StepLog
-from .objective import ENTROPY_START, AvatarPriors, picture_terms, prior_terms
+from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 from .steps import StepRunner
 
@@ -46,6 +47,7 @@ def fit_gaussians(
     provenance: dict[str, Any] | None = None,
     device: torch.device = CPU,
     on_checkpoint: Callable[[int, Avatar], None] | None = None,
+    albedo: AlbedoMaps | None = None,
 ) -> Avatar:
     """Fit an avatar to the dataset's training frames and write its folder `out`; continue an interrupted fit there.
 
@@ -54,6 +56,7 @@ def fit_gaussians(
         visibility: False fits and later renders without shadows.
         provenance: what avatar.yaml should remember.
         device: where to compute; the result is on the CPU.
+        albedo: pictures that guide the albedo at first.
         on_checkpoint: called after every checkpoint with the number of steps done and the avatar so far.
 
     Raises:
@@ -62,10 +65,10 @@ def fit_gaussians(
     """
     if geometry.head.expression_names != dataset.head.expression_names:
         raise InputError(f"the geometry was fitted for another head model than that of {dataset.folder}; fit it again")
-    settings = {**config.model_dump(), "seed": seed, "visibility": visibility}
+    settings = {**config.model_dump(), "seed": seed, "visibility": visibility, "albedo": albedo is not None}
     identity = fingerprint(geometry.refined(dataset.frames("train")), geometry.head, settings)
     checkpoint = resume(out, DESCRIPTION, identity)
-    fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device)
+    fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device, albedo)
     with fit.runner.active():
         done = fit.restore(*checkpoint) if checkpoint else fit.start()
         progress.start("fitting Gaussians", config.steps, done)
@@ -94,6 +97,7 @@ class GaussianFit:
         seed: int,
         visibility: bool,
         device: torch.device,
+        albedo: AlbedoMaps | None = None,
     ):
         self.config, self.seed, self.device = config, seed, device
         self.runner, self.log = StepRunner(device), StepLog(progress, device)
@@ -115,8 +119,9 @@ class GaussianFit:
         tracer = SurfaceTracer(head.faces, head.region != HIDDEN_REGION, (config.light_height, 2 * config.light_height))
         refined = geometry.refined(dataset.frames("train"))
         self.frames = TrainingFrames(
-            dataset, refined, head, tracer, visibility, config.image_size, config.visibility_cache_mb
+            dataset, refined, head, tracer, visibility, config.image_size, config.visibility_cache_mb, albedo
         )
+        self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
 
     def start(self) -> int:
         """Colour the avatar by its frames; returns the steps already done, none."""
@@ -163,6 +168,7 @@ class GaussianFit:
         late, warm = done >= ENTROPY_START, done < self.config.warmup
         lens = self.frames.camera(index).lens
         self.optimiser.schedule(step)
+        self.guidance.fill_(1 - done)
         values = self.runner.run(
             (lens, late, warm), lambda inputs: self._optimise(inputs, lens, late, warm), self.frames.inputs(index)
         )
@@ -191,10 +197,14 @@ class GaussianFit:
             config.one_bounce,
         )
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
+        guided = inputs.albedo is not None
+        features = torch.cat([lit.radiance, gaussians.albedo], dim=1) if guided else lit.radiance
         splatted = composite_gaussians(
-            gaussians, lit.radiance, inputs.world_to_camera, lens, config.antialias, screen, self.capacity
+            gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.capacity
         )
-        terms = picture_terms(splatted.image, splatted.alpha, inputs)
+        terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
+        if guided:
+            terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
         terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.priors, config, late)
         weights = config.losses.model_dump()
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()

@@ -10,6 +10,7 @@ from ..data import Camera, Dataset, Frame
 from ..heads import HeadModel, PosedHead
 from ..images.compositing import truth_on_black
 from ..shading import Surface, SurfaceTracer
+from .guidance import AlbedoMaps
 from .surfaces import SurfaceCache
 
 CLOTH, NECKLACE = 16, 15
@@ -21,6 +22,7 @@ class FrameInputs:
 
     rgba: Tensor  # [H, W, 4] uint8, sRGB, straight alpha
     weight: Tensor  # [H, W] 0 where the avatar is not responsible (cloth)
+    albedo: Tensor | None  # [H, W, 4] uint8 pseudo-albedo, sRGB, straight alpha
     expression: Tensor  # [E]
     joints: Tensor  # [J, 3]
     transforms: Tensor  # [J, 4, 4]
@@ -78,15 +80,17 @@ class TrainingFrames:
         visibility: bool,
         longer_side: int,
         cache_mb: int,
+        albedo: AlbedoMaps | None = None,
     ):
         self.frames = frames
+        self._albedo = albedo
         self._dataset = dataset
         self._head = head
         self._tracer = tracer
         self._visibility = visibility
         scale = min(1.0, longer_side / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
-        self._fixed: dict[int, dict[str, Tensor]] = {}
+        self._fixed: dict[int, dict[str, Any]] = {}
         self._surfaces = SurfaceCache(cache_mb, self.device)
 
     def __len__(self) -> int:
@@ -108,13 +112,13 @@ class TrainingFrames:
         fixed = self._fixed[index]
         light_to_world = None
         if self._dataset.light_frame == "camera":
-            light_to_world = fixed["world_to_camera"][:, :3].T.contiguous()
+            light_to_world = self.frames[index].camera.world_to_camera[:, :3].T.contiguous().to(self.device)
         surface = self._surfaces.get(
             index, lambda: self._tracer.trace(self._posed(index).vertices[0], self._visibility, light_to_world)
         )
         return FrameInputs(**fixed, **vars(surface), light_to_world=light_to_world)
 
-    def _load(self, index: int) -> dict[str, Tensor]:
+    def _load(self, index: int) -> dict[str, Any]:
         """What never changes about a frame, on the device."""
         frame = self.frames[index]
         rgba = self._dataset.load_rgba(frame, self.size)
@@ -126,12 +130,13 @@ class TrainingFrames:
         fixed = {
             "rgba": rgba,
             "weight": weight,
+            "albedo": None if self._albedo is None else self._albedo.load(frame, self.size),
             "expression": frame.expression,
             "joints": frame.joints,
             "transforms": self._posed(index).transforms[0],
             "world_to_camera": frame.camera.world_to_camera,
         }
-        return {name: tensor.to(self.device) for name, tensor in fixed.items()}
+        return {name: None if tensor is None else tensor.to(self.device) for name, tensor in fixed.items()}
 
     def _posed(self, index: int) -> PosedHead:
         """The mesh of a frame, a batch of one."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..avatar import Avatar, PosedGaussians
-from ..images.compositing import prediction_on_black
+from ..images.compositing import prediction_on_black, truth_on_black
 from ..images.ssim import ssim_map
 from ..shading import Lit
 from .config import GaussianConfig
@@ -14,6 +14,7 @@ from .light import light_smoothness, white_light
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 _MM = 1e3
+_OPAQUE = 255
 # Share of the steps from which opacities are driven to 0 or 1.
 ENTROPY_START = 2 / 3
 
@@ -43,6 +44,13 @@ def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs)
         "dssim": 1 - ssim_map(predicted, wanted).mean(),
         "alpha": ((alpha - target.alpha) * target.weight).abs().mean(),
     }
+
+
+def albedo_term(albedo: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
+    """Mean absolute sRGB difference of a premultiplied albedo [H, W, 3] to the pseudo-albedo, where that is opaque."""
+    assert target.albedo is not None
+    weight = target.weight[..., None] * (target.albedo[..., 3:] == _OPAQUE)
+    return ((prediction_on_black(albedo, alpha) - truth_on_black(target.albedo)) * weight).abs().mean()
 
 
 def prior_terms(
