@@ -187,7 +187,7 @@ AVATAR_CASES = [
     ),
     _avatar(
         "description without a camera",
-        make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 1\nname: a"),
+        make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 2\nname: a"),
         says="lacks 'portrait'",
     ),
     _avatar("description of 100,000 brackets", make=_with(write_avatar, DESCRIPTION, DEEP), says="is not valid YAML"),
