@@ -46,7 +46,7 @@ class DensityControl(_Settings):
     start: float = Field(0.08, ge=0, le=1, description="share of the steps before the first event")
     stop: float = Field(0.6, ge=0, le=1, description="share of the steps after which their number stays")
     interval: int = Field(100, gt=0, description="steps between events until `stop`")
-    late_interval: int = Field(1000, gt=0, description="steps between events that only remove, after `stop`")
+    late_interval: int = Field(100, gt=0, description="steps between events after `stop`: no growth")
     gradient: float = Field(
         2.0e-4, gt=0, description="mean screen-space gradient (NDC) from which a Gaussian multiplies"
     )
