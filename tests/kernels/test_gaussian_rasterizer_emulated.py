@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import torch
-from diff_gaussian_rasterization import cuda, ops, rasterize, reference
+from diff_gaussian_rasterization import cpu, cuda, ops, rasterize, reference
 from emulation import Emulator
 from kernel_runtime.cuda import Kernel
 from test_gaussian_rasterizer import HEIGHT, INTRINSICS, TILTED, WIDTH, loss_gradients, random_scene
@@ -87,3 +87,7 @@ def test_extreme_sizes_stay_finite(scale: float, antialias: bool):
     scene[2] = torch.full_like(scene[2], scale)
     scene[2][::3, 0] *= 1e-3
     assert all(tensor.isfinite().all() for tensor in loss_gradients(tuple(scene), antialias=antialias))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ops, "_backend", lambda _: cpu)
+        expected = rasterize(*scene, TILTED, INTRINSICS, WIDTH, HEIGHT, antialias=antialias).radii
+    assert torch.equal(rasterize(*scene, TILTED, INTRINSICS, WIDTH, HEIGHT, antialias=antialias).radii, expected)

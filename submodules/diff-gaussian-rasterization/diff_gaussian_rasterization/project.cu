@@ -12,26 +12,26 @@ __device__ inline Splat project(const Projection& p, float opacity, bool antiali
     radius = 0;
     double center_x = p.x.value - 0.5, center_y = p.y.value - 0.5;
     if (!(p.determinant > 0 && isfinite(p.determinant + center_x + center_y))) return splat;
-    // What does not fit a float32 is wider than every image.
-    float a = static_cast<float>(fmin(p.a, LARGEST_VARIANCE)), c = static_cast<float>(fmin(p.c, LARGEST_VARIANCE));
-    float b = static_cast<float>(fmin(fmax(p.b, -LARGEST_VARIANCE), LARGEST_VARIANCE));
-    float half_difference = static_cast<float>(0.5 * (p.a - p.c));
-    float spread = fmaxf(MIN_EIGENVALUE_GAP, half_difference * half_difference + b * b);
-    float largest = 0.5f * a + 0.5f * c + sqrtf(spread);
-    float reach = ceilf(fminf(RADIUS_SIGMAS * sqrtf(largest), LARGEST_RADIUS));
+    double middle = 0.5 * (p.a + p.c);
+    double largest = middle + sqrt(fmax(MIN_EIGENVALUE_GAP, middle * middle - p.determinant));
+    double reach = ceil(fmin(RADIUS_SIGMAS * sqrt(largest), LARGEST_RADIUS));
     if (fabs(center_x - 0.5 * (width - 1)) > reach + 0.5 * width) return splat;
     if (fabs(center_y - 0.5 * (height - 1)) > reach + 0.5 * height) return splat;
     radius = static_cast<int>(reach);
     if (antialias) opacity *= p.compensation();
     if (!(opacity > MIN_ALPHA)) return splat;
-    float log2_opacity = log2f(opacity);
+    // What the blending multiplies by squared distances is rounded once.
+    float log2_opacity = static_cast<float>(LOG2_E * log(static_cast<double>(opacity)));
     float sigmas = sqrtf(2 * LN_2 * fmaxf(log2_opacity - LOG2_MIN_ALPHA, 0.0f));
+    // These only cull; what does not fit a float32 is wider than every image.
+    float a = static_cast<float>(fmin(p.a, LARGEST_VARIANCE)), c = static_cast<float>(fmin(p.c, LARGEST_VARIANCE));
+    float b = static_cast<float>(fmin(fmax(p.b, -LARGEST_VARIANCE), LARGEST_VARIANCE));
     double slope_x = sqrt(0.5 * LOG2_E * p.c * p.per_determinant);
     splat.x = static_cast<float>(center_x);
     splat.y = static_cast<float>(center_y);
     splat.slope_x = static_cast<float>(slope_x);
     splat.slope_y = static_cast<float>(-0.5 * LOG2_E * p.b * p.per_determinant / slope_x);
-    splat.curve = static_cast<float>(0.5 * LOG2_E) / c;
+    splat.curve = static_cast<float>(0.5 * LOG2_E / p.c);
     splat.log2_opacity = log2_opacity;
     splat.half_height = sigmas * sqrtf(c);
     splat.widest = sigmas * (b / sqrtf(a));

@@ -16,9 +16,9 @@ constexpr double TAN_MARGIN = 0.3;  // half images outside the border
 constexpr double MIN_ALPHA = 1.0 / 255.0;
 constexpr float MAX_ALPHA = 0.99f;
 constexpr float MIN_TRANSMITTANCE = 1e-4f;
-constexpr float RADIUS_SIGMAS = 3.0f;
-constexpr float MIN_EIGENVALUE_GAP = 0.1f;  // px^4
-constexpr float LARGEST_RADIUS = 1073741824.0f;  // px, what an int32 holds
+constexpr double RADIUS_SIGMAS = 3.0;
+constexpr double MIN_EIGENVALUE_GAP = 0.1;  // px^4
+constexpr double LARGEST_RADIUS = 1073741824.0;  // px, what an int32 holds
 constexpr double LARGEST_VARIANCE = 1e37;  // px^2, what a float32 holds with some room
 
 constexpr double LOG2_E = 1.4426950408889634;
