@@ -50,7 +50,7 @@ def fit_gaussians(
         "preset": preset,
         "seed": seed,
     }
-    maps = training.AlbedoMaps(albedo, clip) if albedo else None
+    maps = training.albedo_maps(albedo, clip) if albedo else None
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         avatar = training.fit_gaussians(

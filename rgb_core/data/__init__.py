@@ -3,6 +3,7 @@
 from .camera import Camera
 from .dataset import Dataset, load_dataset
 from .frame import Frame
+from .frame_maps import FrameMaps
 from .ground_truth import Coefficients, GroundTruth
 from .ply import read_ply, write_ply
 from .writer import DatasetWriter
@@ -13,6 +14,7 @@ __all__ = [
     "Dataset",
     "DatasetWriter",
     "Frame",
+    "FrameMaps",
     "GroundTruth",
     "load_dataset",
     "read_ply",

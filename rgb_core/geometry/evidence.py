@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..data import Dataset, Frame
+from ..data import Dataset, Frame, FrameMaps
 from ..devices import CPU
 from ..errors import InputError
 from ..progress import Progress
-from .normal_maps import NormalMaps
 
 HAIR = 17
 _OUTER_LABELS = (1, 2, 3, 7, 8, 10, 12, 13, 14)  # skin, brows, ears, nose, lips, neck
@@ -53,7 +52,7 @@ class Evidence:
         progress: Progress,
         device: torch.device = CPU,
         semantics: bool = True,
-        normals: NormalMaps | None = None,
+        normals: FrameMaps | None = None,
     ):
         """Read all pictures; frames whose matte is missing or empty are named and skipped.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
-from ..data import Dataset
+from ..data import Dataset, FrameMaps
 from ..devices import CPU
 from ..heads import subdivide
 from ..progress import Progress
@@ -15,7 +15,7 @@ from . import losses
 from .config import GeometryConfig
 from .evidence import Evidence, report_skipped
 from .initialise import FILL_LENGTH, first_light, focal_factor, hair_membership, misplaced
-from .normal_maps import NormalMaps
+from .normal_maps import normal_maps
 from .optimiser import Parameter
 from .preview import write_preview
 from .rendering import view_mesh
@@ -46,7 +46,7 @@ def fit_geometry(
 
     Args:
         device: where to compute; the result is on the CPU.
-        normals: a folder of normal maps of training frames, see `NormalMaps`.
+        normals: a folder of normal maps of training frames, see `normal_maps`.
 
     Raises:
         InputError: when the frames or the folder cannot be used.
@@ -56,7 +56,7 @@ def fit_geometry(
     evidence = {**settings, "seed": seed, "normals": normals and str(normals)}
     identity = fingerprint(dataset.frames("train"), dataset.head, evidence)
     checkpoint = resume(out, RECORD_FILE, identity)
-    fit = GeometryFit(dataset, config, progress, seed, device, NormalMaps(normals, dataset) if normals else None)
+    fit = GeometryFit(dataset, config, progress, seed, device, normal_maps(normals, dataset) if normals else None)
     done = fit.restore(*checkpoint) if checkpoint else 0
     progress.start("fitting geometry", config.steps, done)
     for step in range(done, config.steps):
@@ -84,7 +84,7 @@ class GeometryFit:
         progress: Progress,
         seed: int,
         device: torch.device = CPU,
-        normals: NormalMaps | None = None,
+        normals: FrameMaps | None = None,
     ):
         self.config, self.light_frame = config, dataset.light_frame
         head = subdivide(bake_identity(dataset.head, dataset.shape), config.subdivide)

@@ -2,6 +2,6 @@
 
 from .config import GaussianConfig
 from .fit import fit_gaussians
-from .guidance import AlbedoMaps
+from .guidance import albedo_maps
 
-__all__ = ["AlbedoMaps", "GaussianConfig", "fit_gaussians"]
+__all__ = ["GaussianConfig", "albedo_maps", "fit_gaussians"]

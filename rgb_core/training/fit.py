@@ -12,7 +12,7 @@ from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
 from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
-from ..data import Dataset
+from ..data import Dataset, FrameMaps
 from ..data.camera import Lens
 from ..devices import CPU
 from ..errors import InputError
@@ -23,7 +23,6 @@ from ..shading import SurfaceTracer, light_gaussians
 from .config import GaussianConfig
 from .density import DensityStatistics, rearrange
 from .frames import FrameInputs, TrainingFrames
-from .guidance import AlbedoMaps
 from .initialise import HIDDEN_REGION, colour_from_frames, initial_avatar
 from .light import LightParameters
 from .log import StepLog
@@ -47,7 +46,7 @@ def fit_gaussians(
     provenance: dict[str, Any] | None = None,
     device: torch.device = CPU,
     on_checkpoint: Callable[[int, Avatar], None] | None = None,
-    albedo: AlbedoMaps | None = None,
+    albedo: FrameMaps | None = None,
 ) -> Avatar:
     """Fit an avatar to the dataset's training frames and write its folder `out`; continue an interrupted fit there.
 
@@ -97,7 +96,7 @@ class GaussianFit:
         seed: int,
         visibility: bool,
         device: torch.device,
-        albedo: AlbedoMaps | None = None,
+        albedo: FrameMaps | None = None,
     ):
         self.config, self.seed, self.device = config, seed, device
         self.runner, self.log = StepRunner(device), StepLog(progress, device)

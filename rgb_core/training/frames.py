@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Camera, Dataset, Frame
+from ..data import Camera, Dataset, Frame, FrameMaps
 from ..heads import HeadModel, PosedHead
 from ..images.compositing import truth_on_black
 from ..shading import Surface, SurfaceTracer
-from .guidance import AlbedoMaps
 from .surfaces import SurfaceCache
 
 CLOTH, NECKLACE = 16, 15
@@ -80,7 +79,7 @@ class TrainingFrames:
         visibility: bool,
         longer_side: int,
         cache_mb: int,
-        albedo: AlbedoMaps | None = None,
+        albedo: FrameMaps | None = None,
     ):
         self.frames = frames
         self._albedo = albedo

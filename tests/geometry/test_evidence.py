@@ -8,7 +8,7 @@ import torch
 from rgb_core.data import Camera, DatasetWriter
 from rgb_core.errors import DivergenceError, InputError
 from rgb_core.geometry.evidence import Evidence
-from rgb_core.geometry.normal_maps import NormalMaps
+from rgb_core.geometry.normal_maps import normal_maps
 from rgb_core.geometry.schedule import Schedule, Watch
 from rgb_core.images import write_png
 from rgb_core.progress import Silent
@@ -108,7 +108,7 @@ def test_normal_maps_are_read_where_they_are_opaque(clip, tmp_path, size):
     image[..., :3] = (normal + 1) / 2
     image[:6, :, 3] = 0
     write_png(folder / "labelled.png", image)
-    evidence = Evidence(clip, size, Silent(), normals=NormalMaps(folder, clip))
+    evidence = Evidence(clip, size, Silent(), normals=normal_maps(folder, clip))
     batch = evidence.batch(torch.tensor([0, 1]))
     assert batch.normal_weight[1].max() == 0  # no map
     counted = batch.normal_weight[0] > 0
@@ -119,13 +119,13 @@ def test_normal_maps_are_read_where_they_are_opaque(clip, tmp_path, size):
 
 def test_a_useless_folder_of_normal_maps_is_named(clip, tmp_path):
     with pytest.raises(InputError, match="is not a folder"):
-        NormalMaps(tmp_path / "nothing", clip)
+        normal_maps(tmp_path / "nothing", clip)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no normal map of a training frame"):
-        NormalMaps(tmp_path / "empty", clip)
+        normal_maps(tmp_path / "empty", clip)
     write_png(tmp_path / "empty" / "plain.png", torch.zeros(SIZE, SIZE))
     with pytest.raises(InputError, match="grey"):
-        NormalMaps(tmp_path / "empty", clip).load(clip.frame("plain"), (SIZE, SIZE))
+        normal_maps(tmp_path / "empty", clip).load(clip.frame("plain"), (SIZE, SIZE))
 
 
 def test_every_pass_over_the_clip_shows_every_frame_once():
