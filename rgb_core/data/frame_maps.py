@@ -13,8 +13,7 @@ from .frame import Frame
 
 
 class FrameMaps:
-    """Pictures `<frame id>.png` of the size of the dataset's images. Where one has an alpha channel, only what is opaque
-    counts.
+    """Pictures `<frame id>.png` of the size of the dataset's images; only what is opaque in them counts.
 
     Args:
         what: what a picture is called in messages.

@@ -1,0 +1,60 @@
+"""Draws an avatar to be looked at frame by frame: `python benchmarks/avatar_strips.py AVATAR OUT`.
+
+OUT/turn.png: the head turning once while the hard sun goes around it. OUT/expressions.png: single expressions of the
+face at half and at full strength.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from rgb_core.avatar import Avatar, load_avatar
+from rgb_core.devices import resolve_device
+from rgb_core.exporting import Tile, contact_sheet
+from rgb_core.images import environment, write_png
+from rgb_core.rendering import AvatarRenderer, Shot, Staging, at_size, render_pictures, turntable
+
+FRAMES, COLUMNS, SIZE = 24, 8, 256
+SHOWN = (
+    "browInnerUp", "cheekPuff", "eyeBlink", "eyeLookIn", "jawLeft", "jawOpen", "mouthFunnel", "mouthLeft", "mouthPucker",
+    "mouthSmile", "noseSneer",
+)  # fmt: skip
+
+
+def expression_shots(avatar: Avatar) -> list[tuple[str, Shot]]:
+    """The portrait with one expression at a time, and its label."""
+    portrait, shots = avatar.portrait, []
+    for index, name in enumerate(avatar.head.expression_names):
+        if name.startswith(SHOWN):
+            for strength in (0.5, 1.0):
+                expression = torch.zeros(len(avatar.head.expression_names))
+                expression[index] = strength
+                shot = Shot(expression, portrait.joints, portrait.translation, portrait.camera)
+                shots.append((f"{name} {strength}", shot))
+    return shots
+
+
+def write_strip(renderer: AvatarRenderer, labelled: list[tuple[str, Shot]], staging: Staging, path: Path) -> None:
+    """One picture of all shots, a tile each."""
+    pictures = render_pictures(renderer, at_size([shot for _, shot in labelled], SIZE), staging)
+    tiles = [Tile(picture, label) for picture, (label, _) in zip(pictures, labelled, strict=True)]
+    write_png(path, contact_sheet([tiles[i : i + COLUMNS] for i in range(0, len(tiles), COLUMNS)]))
+
+
+def main() -> None:
+    """Write both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("avatar", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    avatar = load_avatar(arguments.avatar)
+    renderer = AvatarRenderer(avatar.to(resolve_device("auto")))
+    turning = [(str(index), shot) for index, shot in enumerate(turntable(avatar, FRAMES))]
+    sun = Staging(environment.load("sun"), turns=1.0, background=False)
+    write_strip(renderer, turning, sun, arguments.out / "turn.png")
+    write_strip(renderer, expression_shots(avatar), Staging(background=False), arguments.out / "expressions.png")
+
+
+if __name__ == "__main__":
+    main()
