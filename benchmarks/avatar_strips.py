@@ -17,8 +17,8 @@ from rgb_core.rendering import AvatarRenderer, Shot, Staging, at_size, render_pi
 
 FRAMES, COLUMNS, SIZE = 24, 8, 256
 SHOWN = (
-    "browInnerUp", "cheekPuff", "eyeBlink", "eyeLookIn", "jawLeft", "jawOpen", "mouthFunnel", "mouthLeft", "mouthPucker",
-    "mouthSmile", "noseSneer",
+    "browInnerUp", "cheekPuff", "eyeBlink", "eyeLookIn", "jawLeft", "jawOpen", "mouthFunnel", "mouthLeft",
+    "mouthPucker", "mouthSmile", "noseSneer",
 )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 Every expression maps a triangle of the neutral mesh onto its deformed place by an affine map (Sumner and Popovic
 2004). A Gaussian takes that map of the triangle it is attached to: the displacement of its centre, the rotation of
-its axes and how much they are stretched are its initial deltas. The stretch is what lets the few Gaussians of a
-folded lid cover the eye. How far the triangle moves says how much the avatar may learn on top: the
+its axes and how much they are stretched are its initial deltas. The stretch helps the few Gaussians of a
+folded lid to cover the eye. How far the triangle moves says how much the avatar may learn on top: the
 consistency factor.
 """
 
