@@ -15,7 +15,7 @@ ROUNDING = 1e-5  # relative: 6e-7 of the exponential, through a few factors 1 - 
 IDENTITY = torch.eye(4)[:3]
 TILTED = torch.tensor([[1.0, 0.0, 0.0, 0.02], [0.0, 0.8, -0.6, -0.03], [0.0, 0.6, 0.8, 1.0]])
 
-CASES = [(250, 3, 0), (120, 1, 40), (90, 11, 5), (400, 12, 0)]  # points, channels, alpha_point_id
+CASES = [(250, 3, 0), (120, 1, 40), (90, 11, 5), (400, 12, 0), (60, 20, 3)]  # points, channels, alpha_point_id
 
 Scene = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 

@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 # More channels than one pass blends; every compiled number of channels; more splats than one batch of a tile.
-CUDA_CASES = [*CASES, (60, 20, 3), (80, 4, 0), (80, 8, 0), (80, 16, 0), (2000, 3, 0)]
+CUDA_CASES = [*CASES, (80, 4, 0), (80, 8, 0), (80, 16, 0), (2000, 3, 0)]
 CAPACITY = 20_000
 CAMERA = TILTED, INTRINSICS, WIDTH, HEIGHT
 FORWARD = IDENTITY + torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 2.0]])
@@ -74,7 +74,7 @@ def test_gradients_agree_with_the_reference(
     for name, have, want in zip(names, ours, truth, strict=True):
         # float32 sums over up to 1000 pixels, with cancellation between pixels of random sign.
         error = (have - want).abs().max() / want.abs().max()
-        assert error < 2e-5, (name, error)
+        assert error < 5e-6, (name, error)
 
 
 def test_covariances_have_the_gradients_of_their_factors():

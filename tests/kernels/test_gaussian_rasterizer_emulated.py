@@ -14,7 +14,7 @@ from test_gaussian_rasterizer_gradients import check_covariances_have_the_gradie
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
-CASES = [(250, 3, 0), (120, 1, 40), (80, 8, 5), (40, 20, 3)]  # points, channels, alpha_point_id
+CASES = [(250, 3, 0), (120, 1, 40), (80, 8, 5), (60, 20, 3)]  # points, channels, alpha_point_id
 POISON = 0x7B  # bytes of memory that nobody has written yet
 
 
@@ -53,7 +53,7 @@ def test_results_and_gradients_agree_with_the_reference(points: int, channels: i
     assert torch.equal(result.radii, truth.radii)
     ours = gradients(rasterize, scene, torch.float32, capacity=10_000, **options)
     for have, want in zip(ours, gradients(reference.rasterize, scene, torch.float64, **options), strict=True):
-        assert (have - want).abs().max() / want.abs().max() < 2e-5
+        assert (have - want).abs().max() / want.abs().max() < 5e-6
 
 
 def test_covariances_have_the_gradients_of_their_factors():

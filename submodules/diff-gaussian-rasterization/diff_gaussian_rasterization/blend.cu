@@ -36,7 +36,8 @@ __global__ __launch_bounds__(BLOCK) void blend_forward(
             for (unsigned hits = __ballot_sync(FULL_WARP, touches); hits != 0; hits &= hits - 1) {
                 int k = group + __ffs(hits) - 1;
                 const Splat& splat = staged[k];
-                float level = log2_alpha(splat, splat.x - x, splat.y - y);
+                float dy = splat.y - y, across = offset_across(splat, splat.x - x, dy);
+                float level = log2_alpha(splat, across, dy);
                 float opacity = level >= LOG2_MIN_ALPHA ? fminf(MAX_ALPHA, exp2_fast(level)) : 0.0f;
                 float after = fmaf(-opacity, open, open);
                 float weight = after >= MIN_TRANSMITTANCE ? opacity * open : 0.0f;

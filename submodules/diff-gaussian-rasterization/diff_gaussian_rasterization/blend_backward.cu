@@ -120,8 +120,8 @@ __global__ __launch_bounds__(BLOCK) void blend_backward(
                     hits ^= 1u << bit;
                     int k = group + word * WARP + bit;
                     const Splat& splat = staged[k];
-                    float dx = splat.x - x, dy = splat.y - y;
-                    float level = log2_alpha(splat, dx, dy);
+                    float dy = splat.y - y, across = offset_across(splat, splat.x - x, dy);
+                    float level = log2_alpha(splat, across, dy);
                     bool active = level >= LOG2_MIN_ALPHA && first + k < last;
                     if (!__any_sync(FULL_WARP, active)) continue;
                     used |= 1u << bit;
@@ -143,12 +143,12 @@ __global__ __launch_bounds__(BLOCK) void blend_backward(
                     behind = fmaf(weight, along, behind);
                     behind_alpha = fmaf(weight, along_alpha, behind_alpha);
                     values[Q] = q;
-                    values[Q_X] = q * dx;
+                    values[Q_U] = q * across;
                     values[Q_Y] = q * dy;
-                    values[Q_XX] = q * dx * dx;
-                    values[Q_XY] = q * dx * dy;
+                    values[Q_UU] = q * across * across;
+                    values[Q_UY] = q * across * dy;
                     values[Q_YY] = q * dy * dy;
-                    values[C_X] = c * dx;
+                    values[C_U] = c * across;
                     values[C_Y] = c * dy;
                     float total = WarpSums<COLUMNS, WARP / 2>::sum(values, lane);
                     if (column >= 0) warp_sums[warp][k - group][column] = total;

@@ -142,6 +142,11 @@ struct Projection {
         per_determinant = 1 / determinant;
     }
 
+    // What splat.cuh multiplies offsets by.
+    __device__ double slope_x() const { return sqrt(0.5 * LOG2_E * c * per_determinant); }
+    __device__ double slope_y() const { return -0.5 * LOG2_E * b * per_determinant / slope_x(); }
+    __device__ double curve() const { return 0.5 * LOG2_E / c; }
+
     // Determinant of the covariance without the low-pass, up to rounding not negative.
     __device__ double sharp_determinant() const { return sharp_a * sharp_c - b * b; }
 

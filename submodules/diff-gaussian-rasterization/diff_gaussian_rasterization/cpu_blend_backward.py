@@ -21,7 +21,7 @@ from .cpu_blend import (
     row_misses,
     row_range,
 )
-from .cpu_project import C_X, C_Y, Q_X, Q_XX, Q_XY, Q_Y, Q_YY, SUM_COLUMNS, Q
+from .cpu_project import SUM_COLUMNS
 from .cpu_splat import CURVE, LOG_OPACITY, SLOPE_X, SLOPE_Y, TILE_HEIGHT, TILE_WIDTH, X, Y
 
 # Offsets from the start of a row's state.
@@ -34,8 +34,7 @@ _BEHIND_ALPHA = 5 * LANES  # the same for the alpha channel
 _GRADIENT = 6 * LANES  # of alpha and of every image channel
 
 # Offsets in the sums over the rows of a tile, by lane, for one splat.
-_S, _S_Y, _S_YY, _S_C, _S_C_Y = 0, LANES, 2 * LANES, 3 * LANES, 4 * LANES
-_S_FEATURE = 5 * LANES
+_S, _S_U, _S_Y, _S_UU, _S_UY, _S_YY, _S_C_U, _S_C_Y, _S_FEATURE = range(0, (SUM_COLUMNS + 1) * LANES, LANES)
 
 
 @jit
@@ -71,9 +70,12 @@ def _unblend_row(row, sums, edge, slope, top, dy, feature, position):
         row[_BEHIND + x] = behind + weight * dot
         row[_BEHIND_ALPHA + x] = behind_alpha + weight * dot_alpha
         sums[_S + x] += q
+        sums[_S_U + x] += q * across
         sums[_S_Y + x] += q * dy
+        sums[_S_UU + x] += q * across * across
+        sums[_S_UY + x] += q * across * dy
         sums[_S_YY + x] += q * dy * dy
-        sums[_S_C + x] += c
+        sums[_S_C_U + x] += c * across
         sums[_S_C_Y + x] += c * dy
         sums[_S_FEATURE + x] += weight * g0
         sums[_S_FEATURE + LANES + x] += weight * g1
@@ -116,27 +118,14 @@ def _later_features(row, gradient, sums):
 
 
 @jit
-def _reduce_lanes(sums, dx0, out):
-    """Add the lanes of one splat's sums; `dx0` is its offset from lane 0."""
-    q = q_x = q_xx = q_y = q_xy = q_yy = c_x = c_y = ZERO
-    for x in range(LANES):
-        dx = dx0 - f32(x)
-        q += sums[_S + x]
-        q_x += sums[_S + x] * dx
-        q_xx += sums[_S + x] * dx * dx
-        q_y += sums[_S_Y + x]
-        q_xy += sums[_S_Y + x] * dx
-        q_yy += sums[_S_YY + x]
-        c_x += sums[_S_C + x] * dx
-        c_y += sums[_S_C_Y + x]
-    out[Q], out[Q_X], out[Q_Y], out[Q_XX], out[Q_XY], out[Q_YY] = q, q_x, q_y, q_xx, q_xy, q_yy
-    out[C_X], out[C_Y] = c_x, c_y
-    for channel in range(out.shape[0] - SUM_COLUMNS):
-        lanes = sums[_S_FEATURE + (1 + channel) * LANES :]
+def _reduce_lanes(sums, out):
+    """Add the lanes of one splat's sums; that of the alpha channel has no place in `out`."""
+    for column in range(out.shape[0]):
+        lanes = sums[(column if column < SUM_COLUMNS else column + 1) * LANES :]
         total = ZERO
         for x in range(LANES):
             total += lanes[x]
-        out[SUM_COLUMNS + channel] = total
+        out[column] = total
 
 
 @jit
@@ -184,7 +173,7 @@ def _unblend_tile(y0, x0, instances, owners, splats, features, state, row_last, 
             _unblend_row(row, lanes, edge, slope, top, dy, feature, f32(k + 1))
             for c in range(FIRST_BLOCK, feature.shape[0], LATER_BLOCK):
                 _later_features(row, row[_GRADIENT + c * LANES :], lanes[_S_FEATURE + c * LANES :])
-        _reduce_lanes(lanes, dx0, sums[instances[k]])
+        _reduce_lanes(lanes, sums[instances[k]])
 
 
 @parallel_jit

@@ -28,8 +28,10 @@ from .splatting import LOW_PASS_VARIANCE, MIN_ALPHA, MIN_EIGENVALUE_GAP, RADIUS_
 LARGEST_RADIUS = 2.0**30  # px, what an int32 holds
 
 # Columns of the sums over pixels that the blending leaves for every splat, q = d loss / d log alpha, and c = the part
-# of q that comes from the features; the feature gradients follow.
-Q, Q_X, Q_Y, Q_XX, Q_XY, Q_YY, C_X, C_Y = range(8)
+# of q that comes from the features, each times u = SLOPE_X dx + SLOPE_Y dy and dy of `cpu_splat`. Unlike dx, u is small
+# all over a splat that is thin across the picture's axes: nothing cancels when the sums are turned into the gradient
+# across it. The feature gradients follow.
+Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, C_U, C_Y = range(8)
 SUM_COLUMNS = 8
 
 
@@ -133,17 +135,23 @@ def project_forward(
         if not opacity > MIN_ALPHA:
             continue
         log_opacity = math.log(opacity)
-        slope_x = math.sqrt(0.5 * c / determinant)
-        slope_y = -0.5 * b / (determinant * slope_x)
+        slope_x, slope_y, curve = _slopes(b, c, determinant)
         splats[p, X] = center_x
         splats[p, Y] = center_y
         splats[p, SLOPE_X] = slope_x
         splats[p, SLOPE_Y] = slope_y
-        splats[p, CURVE] = 0.5 / c
+        splats[p, CURVE] = curve
         splats[p, LOG_OPACITY] = log_opacity
         splats[p, HALF_HEIGHT] = math.sqrt(2 * c * (log_opacity - LOG_MIN_ALPHA))
         splats[p, WIDEST] = b * math.sqrt(2 * (log_opacity - LOG_MIN_ALPHA) / a)
         tile_counts[p] = count_tiles(splats[p], rows, columns)
+
+
+@jit
+def _slopes(b, c, determinant):
+    """What `cpu_splat` multiplies offsets by: slope_x, slope_y and curve."""
+    slope_x = math.sqrt(0.5 * c / determinant)
+    return slope_x, -0.5 * b / (determinant * slope_x), 0.5 / c
 
 
 @parallel_jit
@@ -180,31 +188,29 @@ def project_backward(
         b = _dot(row_x, half_y)
         c = _dot(row_y, half_y) + LOW_PASS_VARIANCE
         determinant = a * c - b * b
-        conic_a, conic_b, conic_c = c / determinant, -b / determinant, a / determinant
+        slope_x, slope_y, curve = _slopes(b, c, determinant)
 
-        # The mean moves the splat; the screen gradient is that of the features alone, by normalised coordinates.
-        pixel_x = -(conic_a * total[Q_X] + conic_b * total[Q_Y])
-        pixel_y = -(conic_b * total[Q_X] + conic_c * total[Q_Y])
-        grad_screen[p, 0] = -0.5 * width * (conic_a * total[C_X] + conic_b * total[C_Y])
-        grad_screen[p, 1] = -0.5 * height * (conic_b * total[C_X] + conic_c * total[C_Y])
+        # The mean moves the splat; the screen gradient is that of the features alone, by normalised coordinates. With
+        # the inverse covariance K, log alpha = ... - d^T K d / 2 and K d = 2 (slope_x u, slope_y u + curve dy).
+        pixel_x = -2 * slope_x * total[Q_U]
+        pixel_y = -2 * (slope_y * total[Q_U] + curve * total[Q_Y])
+        grad_screen[p, 0] = -width * slope_x * total[C_U]
+        grad_screen[p, 1] = -height * (slope_y * total[C_U] + curve * total[C_Y])
         camera_x = lens[0] / z * pixel_x
         camera_y = lens[1] / z * pixel_y
         camera_z = -(x * camera_x + y * camera_y) / z
 
-        # log alpha = ... - d^T K d / 2, K the inverse covariance: the covariance's gradient is K (sum q d d^T) K / 2.
-        left_x = conic_a * total[Q_XX] + conic_b * total[Q_XY]
-        left_xy = conic_a * total[Q_XY] + conic_b * total[Q_YY]
-        left_y = conic_b * total[Q_XY] + conic_c * total[Q_YY]
-        left_yx = conic_b * total[Q_XX] + conic_c * total[Q_XY]
-        grad_a = 0.5 * (left_x * conic_a + left_xy * conic_b)
-        grad_b = 0.5 * (left_x * conic_b + left_xy * conic_c)
-        grad_c = 0.5 * (left_yx * conic_b + left_y * conic_c)
+        # The covariance's gradient is K (sum q d d^T) K / 2.
+        by_uy = curve * total[Q_UY]
+        grad_a = 2 * slope_x * slope_x * total[Q_UU]
+        grad_b = 2 * slope_x * (slope_y * total[Q_UU] + by_uy)
+        grad_c = 2 * (slope_y * (slope_y * total[Q_UU] + 2 * by_uy) + curve * curve * total[Q_YY])
         if antialias:
             # log alpha also holds half the logarithm of the determinants' ratio.
             by_ratio, sharp = 0.5 * total[Q], _sharp_determinant(a, b, c)
-            grad_a += by_ratio * ((c - LOW_PASS_VARIANCE) / sharp - conic_a)
-            grad_b += by_ratio * (-b / sharp - conic_b)
-            grad_c += by_ratio * ((a - LOW_PASS_VARIANCE) / sharp - conic_c)
+            grad_a += by_ratio * ((c - LOW_PASS_VARIANCE) / sharp - c / determinant)
+            grad_b += by_ratio * b * (1 / determinant - 1 / sharp)
+            grad_c += by_ratio * ((a - LOW_PASS_VARIANCE) / sharp - a / determinant)
 
         # Projected covariance = M Sigma M^T with the Jacobian rows M.
         turned_x, turned_y, entry = np.empty(3), np.empty(3), 0

@@ -22,16 +22,15 @@ __device__ inline Splat project(const Projection& p, float opacity, bool antiali
     if (!(opacity > MIN_ALPHA)) return splat;
     // What the blending multiplies by squared distances is rounded once.
     float log2_opacity = static_cast<float>(LOG2_E * log(static_cast<double>(opacity)));
-    float sigmas = sqrtf(2 * LN_2 * fmaxf(log2_opacity - LOG2_MIN_ALPHA, 0.0f));
+    float sigmas = sqrtf(static_cast<float>(2 * LN_2) * fmaxf(log2_opacity - LOG2_MIN_ALPHA, 0.0f));
     // These only cull; what does not fit a float32 is wider than every image.
     float a = static_cast<float>(fmin(p.a, LARGEST_VARIANCE)), c = static_cast<float>(fmin(p.c, LARGEST_VARIANCE));
     float b = static_cast<float>(fmin(fmax(p.b, -LARGEST_VARIANCE), LARGEST_VARIANCE));
-    double slope_x = sqrt(0.5 * LOG2_E * p.c * p.per_determinant);
     splat.x = static_cast<float>(center_x);
     splat.y = static_cast<float>(center_y);
-    splat.slope_x = static_cast<float>(slope_x);
-    splat.slope_y = static_cast<float>(-0.5 * LOG2_E * p.b * p.per_determinant / slope_x);
-    splat.curve = static_cast<float>(0.5 * LOG2_E / p.c);
+    splat.slope_x = static_cast<float>(p.slope_x());
+    splat.slope_y = static_cast<float>(p.slope_y());
+    splat.curve = static_cast<float>(p.curve());
     splat.log2_opacity = log2_opacity;
     splat.half_height = sigmas * sqrtf(c);
     splat.widest = sigmas * (b / sqrtf(a));

@@ -9,29 +9,31 @@
 __device__ inline void unproject(
     const Camera& view, const Lens& lens, const Projection& p, const double* sums, bool antialias, int width, int height,
     Vector& mean, Symmetric& covariance, double& screen_x, double& screen_y) {
-    double conic_a = p.c * p.per_determinant, conic_b = -p.b * p.per_determinant, conic_c = p.a * p.per_determinant;
     double u = p.camera.x * p.per_z, v = p.camera.y * p.per_z, per_x = lens.fx * p.per_z, per_y = lens.fy * p.per_z;
 
-    // The mean moves the splat; the screen gradient is that of the features alone, by normalised coordinates.
-    double pixel_x = -(conic_a * sums[Q_X] + conic_b * sums[Q_Y]);
-    double pixel_y = -(conic_b * sums[Q_X] + conic_c * sums[Q_Y]);
-    screen_x = -0.5 * width * (conic_a * sums[C_X] + conic_b * sums[C_Y]);
-    screen_y = -0.5 * height * (conic_b * sums[C_X] + conic_c * sums[C_Y]);
+    // The mean moves the splat; the screen gradient is that of the features alone, by normalised coordinates. With the
+    // inverse covariance K, log alpha = ... - d^T K d / 2 and K d = 2 ln 2 (slope_x u, slope_y u + curve dy).
+    constexpr double TWICE = 2 * LN_2;
+    double slope_x = p.slope_x(), slope_y = p.slope_y(), curve = p.curve();
+    double pixel_x = -TWICE * slope_x * sums[Q_U];
+    double pixel_y = -TWICE * (slope_y * sums[Q_U] + curve * sums[Q_Y]);
+    screen_x = -0.5 * width * TWICE * slope_x * sums[C_U];
+    screen_y = -0.5 * height * TWICE * (slope_y * sums[C_U] + curve * sums[C_Y]);
     Vector camera = {per_x * pixel_x, per_y * pixel_y, 0};
     camera.z = -(u * camera.x + v * camera.y);
 
-    // log alpha = ... - d^T K d / 2, K the inverse covariance: the covariance's gradient is K (sum q d d^T) K / 2.
-    double left_x = conic_a * sums[Q_XX] + conic_b * sums[Q_XY], left_xy = conic_a * sums[Q_XY] + conic_b * sums[Q_YY];
-    double left_y = conic_b * sums[Q_XY] + conic_c * sums[Q_YY], left_yx = conic_b * sums[Q_XX] + conic_c * sums[Q_XY];
-    double a = 0.5 * (left_x * conic_a + left_xy * conic_b);
-    double b = 0.5 * (left_x * conic_b + left_xy * conic_c);
-    double c = 0.5 * (left_yx * conic_b + left_y * conic_c);
+    // The covariance's gradient is K (sum q d d^T) K / 2.
+    constexpr double HALF_SQUARED = 0.5 * TWICE * TWICE;
+    double by_uy = curve * sums[Q_UY];
+    double a = HALF_SQUARED * slope_x * slope_x * sums[Q_UU];
+    double b = HALF_SQUARED * slope_x * (slope_y * sums[Q_UU] + by_uy);
+    double c = HALF_SQUARED * (slope_y * (slope_y * sums[Q_UU] + 2 * by_uy) + curve * curve * sums[Q_YY]);
     if (antialias) {
         // log alpha also holds half the logarithm of the determinants' ratio.
         double by_ratio = 0.5 * sums[Q], per_sharp = 1 / p.sharp_determinant();
-        a += by_ratio * (p.sharp_c * per_sharp - conic_a);
-        b += by_ratio * (-p.b * per_sharp - conic_b);
-        c += by_ratio * (p.sharp_a * per_sharp - conic_c);
+        a += by_ratio * (p.sharp_c * per_sharp - p.c * p.per_determinant);
+        b += by_ratio * p.b * (p.per_determinant - per_sharp);
+        c += by_ratio * (p.sharp_a * per_sharp - p.a * p.per_determinant);
     }
 
     // Projected covariance = M Sigma M^T with the Jacobian rows M.

@@ -22,7 +22,7 @@ constexpr double LARGEST_RADIUS = 1073741824.0;  // px, what an int32 holds
 constexpr double LARGEST_VARIANCE = 1e37;  // px^2, what a float32 holds with some room
 
 constexpr double LOG2_E = 1.4426950408889634;
-constexpr float LN_2 = 0.69314718f;
+constexpr double LN_2 = 0.6931471805599453;
 constexpr float LOG2_MIN_ALPHA = -7.9943534368588580f;  // log2(1 / 255)
 
 constexpr int TILE = 16;  // pixels: 16 x 16 pixels are one block of threads
@@ -49,8 +49,11 @@ __device__ inline float exp2_fast(float x) {
     return result;
 }
 
-__device__ inline float log2_alpha(const Splat& splat, float dx, float dy) {
-    float across = fmaf(splat.slope_x, dx, splat.slope_y * dy);
+__device__ inline float offset_across(const Splat& splat, float dx, float dy) {
+    return fmaf(splat.slope_x, dx, splat.slope_y * dy);
+}
+
+__device__ inline float log2_alpha(const Splat& splat, float across, float dy) {
     return fmaf(-across, across, fmaf(-splat.curve * dy, dy, splat.log2_opacity));
 }
 
