@@ -10,6 +10,9 @@ from ..avatar.model import PosedGaussians
 from .surface import Surface
 
 
+MOST_BOUNCES = 20.0
+
+
 class Lit(NamedTuple):
     """Shaded Gaussians, linear light."""
 
@@ -49,5 +52,8 @@ def light_gaussians(
 
 
 def one_bounce_gain(diffuse: torch.Tensor, albedo: torch.Tensor, occlusion: torch.Tensor) -> torch.Tensor:
-    """Diffuse radiance [P, 3] with the light that hidden directions send on: divided by 1 - albedo * occlusion."""
-    return diffuse / (1 - albedo * occlusion)
+    """Diffuse radiance [P, 3] with the light that hidden directions send on: divided by 1 - albedo * occlusion.
+
+    At most MOST_BOUNCES times as bright: deep in the mouth the quotient has no bound as the albedo nears 1.
+    """
+    return diffuse / (1 - albedo * occlusion).clamp_min(1 / MOST_BOUNCES)

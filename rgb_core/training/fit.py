@@ -154,10 +154,10 @@ class GaussianFit:
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_capacity()
 
-    def _measure_capacity(self) -> None:
-        """Let the next step find out how much room Gaussians need on the screen."""
+    def _measure_capacity(self, known: int = 0) -> None:
+        """Let the next step find out how much room Gaussians need on the screen; some frame is `known` to need so much."""
         self.runner.forget()
-        self.capacity = None
+        self.capacity, self.needed = None, known
         self.most_instances = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def step(self, step: int) -> None:
@@ -178,7 +178,7 @@ class GaussianFit:
         if event:
             self._rearrange(step)
         elif self.log.up_to_date and self.capacity is not None and int(self.most_instances) > self.capacity:
-            self._measure_capacity()  # Gaussians have grown: pictures that lack some of them teach nothing
+            self._measure_capacity(int(self.most_instances))  # Gaussians have grown: pictures that lack some of them teach nothing
 
     def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, warm: bool) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
@@ -213,7 +213,7 @@ class GaussianFit:
         self.optimiser.step(_FROZEN_IN_WARMUP if warm else frozenset())
         torch.maximum(self.most_instances, splatted.instances, out=self.most_instances)
         if self.capacity is None:
-            self.capacity = int(_SPARE_CAPACITY * int(splatted.instances)) + 1
+            self.capacity = int(_SPARE_CAPACITY * max(int(splatted.instances), self.needed)) + 1
         self.log.names = ("loss", *terms)
         return torch.stack([loss, *terms.values()]).detach()
 

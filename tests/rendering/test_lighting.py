@@ -9,7 +9,7 @@ from diff_envshade import texel_directions
 from rgb_core.avatar.attachment import Attachment
 from rgb_core.avatar.model import PosedGaussians
 from rgb_core.heads import HeadModel
-from rgb_core.shading import Surface, SurfaceTracer, light_gaussians
+from rgb_core.shading import Surface, SurfaceTracer, light_gaussians, one_bounce_gain
 
 SIZE = (16, 32)
 # The pole rows of a 16 x 32 map quadrate the cosine to half a percent (kernels: white furnace).
@@ -95,3 +95,11 @@ def test_refit_equals_a_fresh_trace(patch: HeadModel):
     used = SurfaceTracer(patch.faces, everything, SIZE)
     used.trace(patch.vertices)
     assert torch.equal(used.trace(bent).visibility, SurfaceTracer(patch.faces, everything, SIZE).trace(bent).visibility)
+
+
+def test_a_white_tooth_behind_shut_lips_has_a_finite_radiance_and_gradient():
+    albedo = torch.ones(1, 3, requires_grad=True)
+    radiance = one_bounce_gain(albedo * 0.0, albedo, torch.ones(1, 1))
+    radiance.sum().backward()
+    assert torch.equal(radiance, torch.zeros(1, 3))
+    assert torch.isfinite(albedo.grad).all()
