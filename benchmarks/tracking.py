@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rgb_core.data import Dataset, load_dataset
 from rgb_core.exporting import write_video
-from rgb_core.heads import axis_angle_to_matrix, builtin_head, load_head
+from rgb_core.heads import axis_angle_to_matrix, builtin_head, load_head, skull_rotation
 from rgb_core.heads.arkit import arkit_parts
 from rgb_core.progress import Silent
 from rgb_core.tracking import Tracked, track
@@ -67,13 +67,14 @@ def compare(truth: Dataset, tracked: Tracked) -> None:
     exact = json.loads((truth.folder / "ground_truth" / "coefficients.json").read_text())["frames"]
     frames = tracked.dataset.all_frames
     known = [truth.all_frames[int(frame.id)] for frame in frames]
+    joint_names = tracked.dataset.head.joint_names
     turned = [
         torch.stack(
             [frame.camera.world_to_camera[:, :3].double() @ matrix for frame, matrix in zip(some, roots, strict=True)]
         )
         for some, roots in (
             (known, axis_angle_to_matrix(torch.tensor([exact[frame.id]["root"] for frame in known]).double())),
-            (frames, axis_angle_to_matrix(torch.stack([frame.joints[0] for frame in frames]).double())),
+            (frames, skull_rotation(torch.stack([frame.joints for frame in frames]).double(), joint_names)),
         )
     ]
     left, _, right = torch.linalg.svd((turned[0].mT @ turned[1]).sum(0))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..data import Camera, Frame
-from ..heads import axis_angle_to_matrix
+from ..heads import skull_rotation
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Portrait:
     translation: torch.Tensor  # [3]
 
     @classmethod
-    def of(cls, frames: Sequence[Frame]) -> "Portrait":
+    def of(cls, frames: Sequence[Frame], joint_names: Sequence[str]) -> "Portrait":
         """The frame whose face (+z of the head) looks most directly into its camera."""
 
         def frontality(frame: Frame) -> float:
-            ahead = axis_angle_to_matrix(frame.joints[0])[:, 2]
+            ahead = skull_rotation(frame.joints, joint_names)[:, 2]
             towards = torch.nn.functional.normalize(frame.camera.center - frame.translation, dim=0)
             return float(ahead @ towards)
 

@@ -1,8 +1,12 @@
 """Rotations as axis-angle vectors and matrices, differentiable at every angle that has a derivative."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+NECK = "neck"
+"""Name of the joint between torso and skull."""
 SMALL_ANGLE_SQUARED = 1e-2
 """Below it (0.1 rad) the series is used; its first dropped term is under 3e-14."""
 
@@ -56,3 +60,19 @@ def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
     tangent_squared = squared / cosine.square().clamp(min=SMALL_ANGLE_SQUARED)
     series = 2 / cosine.clamp(min=SMALL_ANGLE_SQUARED) * (1 - tangent_squared / 3 + tangent_squared.square() / 5)
     return vector * torch.where(small, series, 2 * torch.atan2(sine, cosine) / sine)
+
+
+def nearest_rotation(matrix: Tensor) -> Tensor:
+    """The proper rotations [..., 3, 3] nearest to any matrices [..., 3, 3] in the Frobenius norm."""
+    left, _, right = torch.linalg.svd(matrix)
+    sign = torch.ones_like(matrix[..., 0])
+    sign[..., 2] = torch.linalg.det(left @ right).sign()
+    return left @ torch.diag_embed(sign) @ right
+
+
+def skull_rotation(joints: Tensor, joint_names: Sequence[str]) -> Tensor:
+    """Rotation [..., 3, 3] of the skull by joint angles [..., J, 3]: the root's, and the neck's where there is one."""
+    root = axis_angle_to_matrix(joints[..., 0, :])
+    if NECK not in joint_names:
+        return root
+    return root @ axis_angle_to_matrix(joints[..., joint_names.index(NECK), :])

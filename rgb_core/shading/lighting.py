@@ -9,7 +9,6 @@ from ..avatar.attachment import Attachment
 from ..avatar.model import PosedGaussians
 from .surface import Surface
 
-
 MOST_BOUNCES = 20.0
 
 

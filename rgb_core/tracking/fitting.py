@@ -1,16 +1,16 @@
 """One head model fitted to all frames: a first guess, a joint fit, and where features lie beside the model's."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from ..heads import HeadModel, matrix_to_axis_angle
+from ..heads import HeadModel, matrix_to_axis_angle, nearest_rotation
 from ..progress import Progress
 from . import landmarks
+from .clip import TrackedClip
 from .correspondence import Correspondence, habit_features
 from .deviations import Deviations
 from .evidence import LandmarkEvidence
+from .neck import bend_neck
 from .observations import Observations, facing
 from .photometric import PhotometricEvidence, Windows
 from .problem import Problem
@@ -28,25 +28,6 @@ _USUAL_FOCAL = 2.0  # times the shorter side of the picture: between a phone's 1
 _SURE_FOCAL = 1e-4  # deviation of the logarithm of a focal length that the user gives
 UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
 """The camera's axes in the world: it looks along -z, y is up."""
-
-
-@dataclass(frozen=True)
-class TrackedClip:
-    """The fit in the terms of a dataset.
-
-    Attributes:
-        expression: [N, E]. joints: [N, J, 3]. translation: [N, 3]. shape: [S].
-        focal: pixels of the video. world_to_camera: [3, 4], the same for all frames.
-        projected: [N, 478, 2] the fitted landmarks in pixels of the video.
-    """
-
-    expression: Tensor
-    joints: Tensor
-    translation: Tensor
-    shape: Tensor
-    focal: float
-    world_to_camera: Tensor
-    projected: Tensor
 
 
 def fit_clip(
@@ -77,7 +58,7 @@ def fit_clip(
         for coarseness in _COARSENESS:
             fit.look_at(pictures, coarseness)
             progress.advance()
-    return fit.result()
+    return bend_neck(head, fit.result(), correspondence)
 
 
 class ClipFit:
@@ -174,7 +155,7 @@ def first_guess(rig: Rig, observations: Observations, focal: float) -> State:
     center = torch.tensor(observations.size, dtype=torch.float64) / 2
     offset = (middle[:, 0, :2] - center) / scale[:, None]
     position = torch.cat([offset, depth[:, None]], 1) - (rotations @ model.mean(0))
-    base = _mean_rotation(rotations)
+    base = nearest_rotation(rotations.sum(0))  # the mean in the chordal distance
     rotation = matrix_to_axis_angle(rotations @ base.T)
     return State(
         base,
@@ -185,12 +166,6 @@ def first_guess(rig: Rig, observations: Observations, focal: float) -> State:
         shape,
         torch.tensor(focal, dtype=torch.float64).log(),
     )
-
-
-def _mean_rotation(rotations: Tensor) -> Tensor:
-    """[3, 3] nearest to all rotations [N, 3, 3] in the chordal distance."""
-    left, _, right = torch.linalg.svd(rotations.sum(0))
-    return left @ torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(left @ right).sign())]).double()) @ right
 
 
 def better_offsets(evidence: LandmarkEvidence, state: State, offset: Tensor) -> Tensor:

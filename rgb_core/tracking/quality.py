@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..heads import axis_angle_to_matrix
 from . import landmarks
 from .problem import consecutive
 from .semantics import CLOTH, HAIR
@@ -39,8 +38,12 @@ def landmark_errors(projected: Tensor, observed: Tensor, visible: Tensor) -> dic
     return report
 
 
-def jitter(joints: Tensor, translation: Tensor, expression: Tensor, times: Tensor) -> dict[str, float]:
-    """RMS second differences between consecutive frames: degrees, millimetres and coefficients per frame squared."""
+def jitter(skull: Tensor, position: Tensor, expression: Tensor, times: Tensor) -> dict[str, float]:
+    """RMS second differences between consecutive frames: degrees, millimetres and coefficients per frame squared.
+
+    Args:
+        skull: [N, 3, 3] rotations. position: [N, 3] metres. times: [N] numbers of the frames.
+    """
     first = consecutive(times)
     if not len(first):
         return {"rotation_deg": 0.0, "translation_mm": 0.0, "expression": 0.0}
@@ -48,21 +51,19 @@ def jitter(joints: Tensor, translation: Tensor, expression: Tensor, times: Tenso
     def bend(values: Tensor) -> Tensor:
         return values[first] - 2 * values[first + 1] + values[first + 2]
 
-    turned = axis_angle_to_matrix(joints[:, 0])
-    forward, backward = turned[first + 2] @ turned[first + 1].mT, turned[first + 1] @ turned[first].mT
+    forward, backward = skull[first + 2] @ skull[first + 1].mT, skull[first + 1] @ skull[first].mT
     change = (forward @ backward.mT).diagonal(dim1=1, dim2=2).sum(1)
     angle = ((change - 1) / 2).clamp(-1, 1).acos()
     return {
         "rotation_deg": math.degrees(float(angle.square().mean().sqrt())),
-        "translation_mm": 1e3 * float(bend(translation).square().sum(1).mean().sqrt()),
+        "translation_mm": 1e3 * float(bend(position).square().sum(1).mean().sqrt()),
         "expression": float(bend(expression).square().mean().sqrt()),
     }
 
 
-def coverage(joints: Tensor) -> dict[str, Any]:
+def coverage(skull: Tensor) -> dict[str, Any]:
     """Range of yaw, pitch and roll in degrees, and how many cells of yaw and pitch hold a frame."""
-    turned = axis_angle_to_matrix(joints[:, 0].double())
-    forward, left = turned[:, :, 2], turned[:, :, 0]
+    forward, left = skull[:, :, 2], skull[:, :, 0]
     angles = {
         "yaw_deg": torch.atan2(forward[:, 0], forward[:, 2]),
         "pitch_deg": forward[:, 1].clamp(-1, 1).asin(),

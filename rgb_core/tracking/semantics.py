@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import mesh_rasterizer
 import torch
+from mesh_rasterizer import Fragments
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
@@ -37,15 +40,35 @@ class Sight(NamedTuple):
 
     Attributes:
         picture: uint8 [H, W, 3]. matte: [H, W] of the person, 0 to 1.
-        face_id: int64 [H, W] of the fitted mesh, -1 where there is none.
+        fragments: of the fitted mesh in one picture.
         below: [H, W] pixels below the chin, along the head's own vertical. height: from the chin to the brows, pixels.
     """
 
     picture: Tensor
     matte: Tensor
-    face_id: Tensor
+    fragments: Fragments
     below: Tensor
     height: float
+
+    @property
+    def free(self) -> Tensor:
+        """[H, W] bool, where there is no mesh."""
+        return self.fragments.face_id[0] < 0
+
+
+class OnMesh(NamedTuple):
+    """What the mesh says of every pixel, [H, W] each.
+
+    Attributes:
+        labels: int64, BACKGROUND beside the mesh. forehead, neck: bool. upper: bool, what is neither neck nor torso.
+        torso: bool, also beside the mesh, where the nearest point of it lies below the neck's line.
+    """
+
+    labels: Tensor
+    forehead: Tensor
+    neck: Tensor
+    torso: Tensor
+    upper: Tensor
 
 
 class Colour(NamedTuple):
@@ -69,17 +92,17 @@ class Parser:
     """Labels frames of one clip; `learn` comes first."""
 
     def __init__(self, head: HeadModel, correspondence: Correspondence):
-        by_vertex = _vertex_labels(head, correspondence)
-        self._labels = by_vertex[head.faces].mode(1).values
+        labels = _vertex_labels(head, correspondence)
+        self._codes = labels.unique()
         marks = correspondence.points(head.vertices)
         brows = marks[list(landmarks.LEFT_BROW + landmarks.RIGHT_BROW), 1].amax()
         forehead = (head.region == SKIN) & (head.vertices[:, 1] > brows + _FOREHEAD)
-        self._forehead = forehead[head.faces].all(1)
         eyes, mouth = (head.vertices[head.region == code, 1].mean() for code in (EYEBALL, LIPS))
-        low = (head.vertices[:, 1] < mouth - _NECK_LINE * (eyes - mouth))[head.faces].any(1)
-        self._torso = low
-        self._neck = (head.region == NECK)[head.faces].any(1) & ~low
-        self._upper = ~self._neck & ~low
+        self._lowest = float(mouth - _NECK_LINE * (eyes - mouth))
+        neck = head.region == NECK
+        columns = [head.vertices[:, 1], forehead, neck, *(labels == code for code in self._codes)]
+        self._attributes = torch.stack([column.float() for column in columns], 1)
+        self._faces = head.faces
         self._skin: Colour | None = None
         self._hair: Colour | None = None
         self._cloth: Colour | None = None
@@ -88,34 +111,34 @@ class Parser:
         """The colours of skin, hair and cloth, from frames spread over the clip; what is hardly seen stays unknown."""
         skin, hair, cloth = [], [], []
         for sight in sights:
-            labels, colours = self._on_mesh(sight.face_id), _colours(sight.picture)
-            sure, free = sight.matte > 0.95, sight.face_id < 0
-            plain = _among(labels, (FACE_SKIN, NOSE)) & ~self._at(self._forehead, sight)
-            above = free & (sight.below < -sight.height) & self._beside(self._upper, sight, _HAIR_REACH)
+            mesh, colours = self._on_mesh(sight), _colours(sight.picture)
+            sure, free = sight.matte > 0.95, sight.free
+            plain = _among(mesh.labels, (FACE_SKIN, NOSE)) & ~mesh.forehead
+            above = free & (sight.below < -sight.height) & _beside(mesh.upper, _HAIR_REACH * sight.height)
             skin.append(colours[sure & plain])
-            hair.append(colours[sure & (above | (labels == HAIR))])
+            hair.append(colours[sure & (above | (mesh.labels == HAIR))])
             cloth.append(colours[sure & free & (sight.below > _TORSO * sight.height)])
         self._skin, self._hair, self._cloth = (_distribution(torch.cat(found)) for found in (skin, hair, cloth))
 
     def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
         """Labels uint8 [H, W] and the matte [H, W] of the head alone, without the torso."""
-        person, free = sight.matte > 0.5, sight.face_id < 0
-        colours = _colours(sight.picture)
-        labels = self._on_mesh(sight.face_id)
+        person, free = sight.matte > 0.5, sight.free
+        mesh, colours = self._on_mesh(sight), _colours(sight.picture)
+        labels = mesh.labels.clone()
         above = sight.below < 0
         labels[free] = CLOTH
         high = sight.below < -_JAW * sight.height
-        beside = self._beside(self._upper, sight, _CHEEK_REACH) | (high & self._beside(self._upper, sight, _HAIR_REACH))
+        near, far = (_beside(mesh.upper, reach * sight.height) for reach in (_CHEEK_REACH, _HAIR_REACH))
+        beside = near | (high & far)
         labels[free & above & beside] = HAIR
         hairy = self._odds(self._hair, colours)
         labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
-        labels[self._at(self._forehead, sight) & (hairy > _PRIOR)] = HAIR
+        labels[mesh.forehead & (hairy > _PRIOR)] = HAIR
         clothed = self._odds(self._cloth, colours)
-        neck = self._at(self._neck, sight) | (
-            free & person & ~above & self._beside(self._neck, sight, _NECK_REACH, True)
-        )
+        beside_neck = free & person & ~above & _beside(mesh.neck, _NECK_REACH * sight.height, sideways=True)
+        neck = (mesh.neck | beside_neck) & ~mesh.torso
         shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
-        labels[self._at(self._torso, sight)] = CLOTH
+        labels[mesh.torso] = CLOTH
         labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
         slivers = neck & free & (labels == NECK_SKIN)
         labels[slivers & (_voted(slivers.float(), _SLIVER) < 0.5)] = CLOTH
@@ -131,23 +154,27 @@ class Parser:
             return torch.zeros(colours.shape[:2])
         return colour.log_density(colours) - self._skin.log_density(colours)
 
-    def _beside(self, faces: Tensor, sight: Sight, reach: float, sideways: bool = False) -> Tensor:
-        """[H, W] bool: pixels at most `reach` times the face's height from the faces [F], or to their sides only."""
-        coarse = max_pool2d(self._at(faces, sight).float()[None, None], _COARSE, ceil_mode=True)
-        radius = max(1, round(reach * sight.height / _COARSE))
-        near = max_pool2d(coarse, (1, 2 * radius + 1), 1, (0, radius))
-        if not sideways:
-            near = max_pool2d(near, (2 * radius + 1, 1), 1, (radius, 0))
-        near = near[0, 0] > 0
-        rows, columns = sight.face_id.shape
-        return near.repeat_interleave(_COARSE, 0).repeat_interleave(_COARSE, 1)[:rows, :columns]
+    def _on_mesh(self, sight: Sight) -> OnMesh:
+        """Borders run smoothly through the triangles, not along their edges."""
+        values = mesh_rasterizer.interpolate(sight.fragments, self._faces, self._attributes)[0]
+        height, forehead, neck, codes = values.split([1, 1, 1, len(self._codes)], -1)
+        free = sight.free
+        labels = torch.where(free, BACKGROUND, self._codes[codes.argmax(-1)])
+        nearest = distance_transform_edt(free.numpy(), return_distances=False, return_indices=True)
+        torso = height[..., 0][tuple(torch.from_numpy(nearest).long())] < self._lowest
+        necked = (neck[..., 0] > 0.5) & ~free
+        return OnMesh(labels, (forehead[..., 0] > 0.5) & ~free, necked, torso, ~free & ~necked & ~torso)
 
-    def _on_mesh(self, face_id: Tensor) -> Tensor:
-        return torch.where(face_id >= 0, self._labels[face_id.clamp_min(0)], BACKGROUND)
 
-    def _at(self, faces: Tensor, sight: Sight) -> Tensor:
-        """[H, W] bool: pixels of the chosen faces [F]."""
-        return (sight.face_id >= 0) & faces[sight.face_id.clamp_min(0)]
+def _beside(mask: Tensor, reach: float, sideways: bool = False) -> Tensor:
+    """[H, W] bool: pixels at most `reach` pixels from a mask [H, W], or to its sides only."""
+    coarse = max_pool2d(mask.float()[None, None], _COARSE, ceil_mode=True)
+    radius = max(1, round(reach / _COARSE))
+    near = max_pool2d(coarse, (1, 2 * radius + 1), 1, (0, radius))
+    if not sideways:
+        near = max_pool2d(near, (2 * radius + 1, 1), 1, (radius, 0))
+    near = near[0, 0] > 0
+    return near.repeat_interleave(_COARSE, 0).repeat_interleave(_COARSE, 1)[: mask.shape[0], : mask.shape[1]]
 
 
 def _vertex_labels(head: HeadModel, correspondence: Correspondence) -> Tensor:

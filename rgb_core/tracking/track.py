@@ -20,12 +20,13 @@ from ..files import atomic_path, write_text
 from ..heads import HeadModel
 from ..progress import Progress
 from . import quality
+from .clip import TrackedClip
 from .correspondence import Correspondence, find_correspondence
 from .crop import crop_around
 from .detection import Detections, Span, detect
 from .detector import FaceDetector, start_detector
 from .faces import Person, follow_person
-from .fitting import TrackedClip, fit_clip
+from .fitting import fit_clip
 from .observations import Observations
 from .photometric import Windows
 from .preview import write_preview
@@ -38,7 +39,7 @@ QUALITY_FILE, PREVIEW_FILE = "quality.json", "preview.mp4"
 _TEST_SHARE = 0.2
 _OUTLINES = 60  # frames, spread over the clip, that the crop has to hold
 _MOST_FRAMES = 2000  # of one fit, about 1 GB
-_VERSION = 1  # changes when what the work folder holds changes
+_VERSION = 2  # changes when what the work folder holds changes
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,7 @@ def _quality(
     seen = crop.points(observed.points[known][..., :2].double())
     visible = ((seen >= 0) & (seen < torch.tensor(crop.size))).all(-1)
     values = torch.tensor(overlaps)
+    skull = views.skull()
     return {
         "format": "rgb-tracking-quality",
         "version": 1,
@@ -231,8 +233,8 @@ def _quality(
         "frames_with_other_faces": person.others,
         "landmark_error_px": quality.landmark_errors(crop.points(clip.projected[known]), seen, visible),
         "face_overlap": {"mean": float(values.nanmean()), "least": float(values.nan_to_num(1).min())},
-        "jitter": quality.jitter(clip.joints, clip.translation, clip.expression, observed.times),
-        "coverage": quality.coverage(clip.joints),
+        "jitter": quality.jitter(*skull, clip.expression, observed.times),
+        "coverage": quality.coverage(skull[0]),
         "focal_px": views.camera.intrinsics[0],
         "picture_size": crop.size,
     }

@@ -9,12 +9,13 @@ from mesh_rasterizer import Fragments
 from torch import Tensor
 
 from ..data import Camera
-from ..heads import HeadModel
+from ..heads import NECK, HeadModel, skull_rotation
 from . import landmarks
+from .clip import TrackedClip
 from .crop import Crop
-from .fitting import TrackedClip
 
 CHIN = 152
+_CHUNK = 64  # frames posed at a time
 _BROWS = list(landmarks.LEFT_BROW + landmarks.RIGHT_BROW)
 
 
@@ -49,6 +50,18 @@ class Views:
         clip, chosen = self.clip, list(rows)
         pose = (clip.expression[chosen].float(), clip.joints[chosen].float(), clip.translation[chosen].float())
         return self.head.pose(*pose, self._shape).vertices
+
+    def skull(self) -> tuple[Tensor, Tensor]:
+        """Rotation [N, 3, 3] and place [N, 3] in world metres of the skull in every frame."""
+        head, names = self.head, self.head.joint_names
+        joint = names.index(NECK) if NECK in names else 0
+        middle = head.vertices.mean(0)
+        places = []
+        for rows in torch.arange(len(self.clip.joints)).split(_CHUNK):
+            pose = (self.clip.expression[rows], self.clip.joints[rows], self.clip.translation[rows])
+            carried = head.pose(*(values.float() for values in pose), self._shape).transforms[:, joint]
+            places.append(carried[:, :3, :3] @ middle + carried[:, :3, 3])
+        return skull_rotation(self.clip.joints, names), torch.cat(places).double()
 
     def view(self, row: int) -> MeshView:
         """The mesh in one frame."""

@@ -81,4 +81,4 @@ def frame_name(number: int) -> str:
 
 
 def _sight(picture: Tensor, mask: Tensor, view: MeshView) -> Sight:
-    return Sight(picture, refine(picture, mask), view.face_id, view.below, view.height)
+    return Sight(picture, refine(picture, mask), view.fragments, view.below, view.height)

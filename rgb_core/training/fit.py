@@ -105,7 +105,7 @@ class GaussianFit:
         if not config.consistency:
             field = field.everywhere()
         self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
-        portrait = Portrait.of(dataset.frames("train"))
+        portrait = Portrait.of(dataset.frames("train"), geometry.head.joint_names)
         initial = initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
         self.avatar = replace(
             initial.to(device),
@@ -155,7 +155,7 @@ class GaussianFit:
         self._measure_capacity()
 
     def _measure_capacity(self, known: int = 0) -> None:
-        """Let the next step find out how much room Gaussians need on the screen; some frame is `known` to need so much."""
+        """Let the next step find out how much room Gaussians need on the screen; `known` is what some frame needed."""
         self.runner.forget()
         self.capacity, self.needed = None, known
         self.most_instances = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -178,7 +178,8 @@ class GaussianFit:
         if event:
             self._rearrange(step)
         elif self.log.up_to_date and self.capacity is not None and int(self.most_instances) > self.capacity:
-            self._measure_capacity(int(self.most_instances))  # Gaussians have grown: pictures that lack some of them teach nothing
+            # Gaussians have grown: pictures that lack some of them teach nothing.
+            self._measure_capacity(int(self.most_instances))
 
     def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, warm: bool) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""

@@ -34,13 +34,22 @@ def frame(root: list[float], translation: list[float], camera: Camera) -> Simple
 @pytest.fixture
 def avatar(patch: HeadModel) -> SimpleNamespace:
     portrait = Portrait.of(
-        [frame([0.0, 0.9, 0.0], [0.0] * 3, look_at(0)), frame([0.1, 0.1, 0.0], [0.0] * 3, look_at(0))]
+        [frame([0.0, 0.9, 0.0], [0.0] * 3, look_at(0)), frame([0.1, 0.1, 0.0], [0.0] * 3, look_at(0))],
+        patch.joint_names,
     )
     return SimpleNamespace(head=patch, portrait=portrait)
 
 
 def test_portrait_is_the_frame_that_faces_its_camera(avatar: SimpleNamespace):
     torch.testing.assert_close(avatar.portrait.joints[0], torch.tensor([0.1, 0.1, 0.0]))
+
+
+def test_a_face_turned_by_its_neck_is_no_portrait():
+    """The torso faces the camera in both; the neck turns the second by half a radian."""
+    straight, turned = (frame([0.0] * 3, [0.0] * 3, look_at(0)) for _ in range(2))
+    straight.joints = torch.tensor([[0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    turned.joints = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    assert torch.equal(Portrait.of([turned, straight], ("root", "neck")).joints, straight.joints)
 
 
 def test_portrait_survives_yaml(avatar: SimpleNamespace):

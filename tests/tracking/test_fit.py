@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from rgb_core.heads import HeadModel, axis_angle_to_matrix, builtin_head
+from rgb_core.heads import HeadModel, axis_angle_to_matrix, builtin_head, skull_rotation
 from rgb_core.progress import Silent
+from rgb_core.tracking.clip import TrackedClip
 from rgb_core.tracking.deviations import Deviations
 from rgb_core.tracking.evidence import LandmarkEvidence
-from rgb_core.tracking.fitting import TrackedClip, first_guess, fit_clip
+from rgb_core.tracking.fitting import first_guess, fit_clip
 from rgb_core.tracking.observations import Observations
 from rgb_core.tracking.problem import Problem
 from rgb_core.tracking.rig import Rig
@@ -105,8 +106,9 @@ def test_the_gradient_is_that_of_the_cost() -> None:
 
 
 def turned_by(clip: TrackedClip, truth: Truth) -> torch.Tensor:
-    """[N] degrees between the fitted and the true root."""
-    difference = axis_angle_to_matrix(clip.joints[:, 0]).mT @ axis_angle_to_matrix(truth.joints[:, 0].double())
+    """[N] degrees between the fitted and the true skull."""
+    names = builtin_head().joint_names
+    difference = skull_rotation(clip.joints, names).mT @ skull_rotation(truth.joints.double(), names)
     return (((difference.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1).acos()).rad2deg()
 
 

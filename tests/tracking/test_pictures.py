@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from rgb_core.heads import builtin_head
+from rgb_core.heads import axis_angle_to_matrix, builtin_head
 from rgb_core.tracking import quality, semantics
+from rgb_core.tracking.clip import TrackedClip
 from rgb_core.tracking.crop import crop_around
-from rgb_core.tracking.fitting import TrackedClip
 from rgb_core.tracking.matte import refine, steady
 from rgb_core.tracking.views import Views
 
@@ -105,7 +105,7 @@ def parsed() -> dict[str, torch.Tensor]:
     picture = (picture.int() + noise - 6).clamp(0, 255).byte()
     matte = (covered | hair | shirt).float()
     parser = semantics.Parser(head, spread_correspondence(head))
-    sight = semantics.Sight(picture, matte, view.face_id, below, 60.0)
+    sight = semantics.Sight(picture, matte, view.fragments, below, 60.0)
     parser.learn([sight])
     labels, cut = parser.parse(sight)
     return {"labels": labels, "matte": cut, "region": region, "hair": hair & ~covered, "shirt": shirt}
@@ -133,24 +133,29 @@ def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) ->
     assert float(parsed["matte"][face].min()) == 1
 
 
+def turns(joints: torch.Tensor) -> torch.Tensor:
+    return axis_angle_to_matrix(joints[:, 0])
+
+
 def test_jitter_is_that_of_the_motion() -> None:
     """A head that turns by a sine of a known acceleration; a steady turn has none."""
     time = torch.arange(40.0)
     joints = torch.zeros(40, 2, 3)
     joints[:, 0, 1] = 0.01 * time
     still = torch.zeros(40, 3)
-    assert quality.jitter(joints, still, still, time.long())["rotation_deg"] < 0.02  # single precision of an arc cosine
+    steady_turn = quality.jitter(turns(joints), still, still, time.long())
+    assert steady_turn["rotation_deg"] < 0.02  # single precision of an arc cosine
     joints[:, 0, 1] = 0.2 * (0.3 * time).sin()
     expected = math.degrees(0.2 * 2 * (1 - math.cos(0.3)) / math.sqrt(2))
-    assert quality.jitter(joints, still, still, time.long())["rotation_deg"] == pytest.approx(expected, rel=0.05)
+    assert quality.jitter(turns(joints), still, still, time.long())["rotation_deg"] == pytest.approx(expected, rel=0.05)
     shifted = torch.stack([0.001 * (-1.0) ** time, *still.T[1:]], 1)
-    assert quality.jitter(joints, shifted, still, time.long())["translation_mm"] == pytest.approx(4.0, rel=1e-3)
+    assert quality.jitter(turns(joints), shifted, still, time.long())["translation_mm"] == pytest.approx(4.0, rel=1e-3)
 
 
 def test_coverage_names_the_angles() -> None:
     joints = torch.zeros(3, 1, 3)
     joints[0, 0, 1], joints[1, 0, 0], joints[2, 0, 2] = 0.5, -0.3, 0.2
-    found = quality.coverage(joints)
+    found = quality.coverage(turns(joints).double())
     assert found["yaw_deg"][1] == pytest.approx(math.degrees(0.5), abs=1e-3)
     assert found["pitch_deg"][1] == pytest.approx(math.degrees(0.3), abs=1e-3)  # a negative turn about x looks up
     assert found["roll_deg"][1] == pytest.approx(math.degrees(0.2), abs=1e-3)

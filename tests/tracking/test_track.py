@@ -8,7 +8,7 @@ import torch
 
 from rgb_core.data import load_dataset
 from rgb_core.errors import InputError
-from rgb_core.heads import axis_angle_to_matrix, builtin_head
+from rgb_core.heads import builtin_head, skull_rotation
 from rgb_core.progress import Silent
 from rgb_core.tracking import Tracked, TrackingOptions, detection, track
 from rgb_core.tracking import track as track_module_function
@@ -65,8 +65,9 @@ def test_a_video_becomes_a_dataset(clip: tuple[Path, Truth], tmp_path: Path) -> 
     assert dataset.light_frame == "world"
     assert any("left out 4 frames (no face): 5-8" in message for message in told.messages)
     for frame in dataset.all_frames:
-        true = axis_angle_to_matrix(truth.joints[int(frame.id), 0])
-        turned = axis_angle_to_matrix(frame.joints[0]).T @ true
+        names = dataset.head.joint_names
+        true = skull_rotation(truth.joints[int(frame.id)], names)
+        turned = skull_rotation(frame.joints, names).T @ true
         assert (
             float(((turned.trace() - 1) / 2).clamp(-1, 1).acos().rad2deg()) < 4
         )  # priors, pictures and offsets included
