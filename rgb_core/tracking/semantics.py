@@ -6,7 +6,6 @@ from typing import NamedTuple
 import mesh_rasterizer
 import torch
 from mesh_rasterizer import Fragments
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
@@ -61,7 +60,7 @@ class OnMesh(NamedTuple):
 
     Attributes:
         labels: int64, BACKGROUND beside the mesh. forehead, neck: bool. upper: bool, what is neither neck nor torso.
-        torso: bool, also beside the mesh, where the nearest point of it lies below the neck's line.
+        torso: bool, also beside the mesh: below the neck's line.
     """
 
     labels: Tensor
@@ -135,8 +134,8 @@ class Parser:
         labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
         labels[mesh.forehead & (hairy > _PRIOR)] = HAIR
         clothed = self._odds(self._cloth, colours)
-        beside_neck = free & person & ~above & _beside(mesh.neck, _NECK_REACH * sight.height, sideways=True)
-        neck = (mesh.neck | beside_neck) & ~mesh.torso
+        beside_neck = _beside(mesh.neck, _NECK_REACH * sight.height, sideways=True) & person & ~high
+        neck = (mesh.neck | (beside_neck & (labels == CLOTH))) & ~mesh.torso
         shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
         labels[mesh.torso] = CLOTH
         labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
@@ -160,10 +159,19 @@ class Parser:
         height, forehead, neck, codes = values.split([1, 1, 1, len(self._codes)], -1)
         free = sight.free
         labels = torch.where(free, BACKGROUND, self._codes[codes.argmax(-1)])
-        nearest = distance_transform_edt(free.numpy(), return_distances=False, return_indices=True)
-        torso = height[..., 0][tuple(torch.from_numpy(nearest).long())] < self._lowest
         necked = (neck[..., 0] > 0.5) & ~free
+        torso = torch.where(free, _extended(height[..., 0], necked), height[..., 0]) < self._lowest
         return OnMesh(labels, (forehead[..., 0] > 0.5) & ~free, necked, torso, ~free & ~necked & ~torso)
+
+
+def _extended(values: Tensor, known: Tensor) -> Tensor:
+    """[H, W] the plane that best fits the `known` ones of values [H, W]; infinite where there are too few."""
+    rows, columns = torch.meshgrid(*(torch.arange(size, dtype=torch.float64) for size in values.shape), indexing="ij")
+    basis = torch.stack([torch.ones_like(rows), rows, columns], -1)
+    if int(known.sum()) < _LEAST_SAMPLES:
+        return torch.full_like(values, torch.inf)
+    plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None]).solution
+    return (basis @ plane)[..., 0].to(values)
 
 
 def _beside(mask: Tensor, reach: float, sideways: bool = False) -> Tensor:

@@ -9,7 +9,7 @@ from ..data import DatasetWriter
 from ..images import read_png
 from ..progress import Progress
 from .detector import FaceDetector
-from .matte import refine, steady
+from .matte import foreground, refine, steady
 from .quality import face_overlap
 from .semantics import CLOTH, Parser, Sight
 from .video import Video
@@ -50,8 +50,7 @@ class FrameWriter:
                 labels = read_png(writer.folder / "semantic" / f"{frame_id}.png", 1, dtype=torch.uint8)[..., 0]
             else:
                 labels, matte = self._parser.parse(_sight(picture, mask, view))
-                shown = (matte > 0) | (labels == CLOTH)
-                image = torch.cat([picture * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
+                image = _image(picture, matte, labels)
             overlaps.append(face_overlap(view, matte, labels))
             clip = self._views.clip
             writer.add_frame(
@@ -78,6 +77,13 @@ class FrameWriter:
 def frame_name(number: int) -> str:
     """The id of a frame: its number in the video."""
     return f"{number:05d}"
+
+
+def _image(picture: Tensor, matte: Tensor, labels: Tensor) -> Tensor:
+    """uint8 [H, W, 4] the head on nothing; cloth keeps its colours under a matte of 0."""
+    colours = torch.where((labels == CLOTH)[..., None], picture, foreground(picture, matte))
+    shown = (matte > 0) | (labels == CLOTH)
+    return torch.cat([colours * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
 
 
 def _sight(picture: Tensor, mask: Tensor, view: MeshView) -> Sight:

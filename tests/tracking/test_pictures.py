@@ -9,7 +9,7 @@ from rgb_core.heads import axis_angle_to_matrix, builtin_head
 from rgb_core.tracking import quality, semantics
 from rgb_core.tracking.clip import TrackedClip
 from rgb_core.tracking.crop import crop_around
-from rgb_core.tracking.matte import refine, steady
+from rgb_core.tracking.matte import foreground, refine, steady
 from rgb_core.tracking.views import Views
 
 from .clips import FOCAL, SIZE, spread_correspondence, talking
@@ -26,6 +26,17 @@ def test_a_soft_mask_snaps_to_the_edge_in_the_picture() -> None:
     assert float(matte[255] - matte[256]) > 0.3  # the mask falls by an eighth per pixel
     assert float(matte[:250].min()) > 0.95
     assert float(matte[264:].max()) < 0.05
+
+
+def test_the_background_leaves_no_rim() -> None:
+    """A dark head whose edge pixels are mixed with a white background by the matte: its own colour is found again."""
+    columns = torch.arange(64)
+    matte = ((40.5 - columns) / 4).clamp(0, 1).expand(32, 64)
+    mixed = (DARK * matte + 255 * (1 - matte))[..., None].expand(-1, -1, 3).round().byte()
+    found = foreground(mixed, matte)
+    assert int((found[matte > 0].int() - DARK).abs().max()) <= 1
+    assert int(mixed[0, 40, 0]) > 200
+    assert torch.equal(found[:, :30], mixed[:, :30])
 
 
 def test_flicker_is_averaged_where_nothing_moves() -> None:
