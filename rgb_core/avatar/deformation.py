@@ -72,6 +72,20 @@ def _rigid_part(vertices: torch.Tensor, anchor: torch.Tensor, motion: torch.Tens
     return torch.einsum("eij,vj->evi", rotation, vertices - centre) + shift - (vertices - centre)
 
 
+def largest_growth(head: HeadModel) -> torch.Tensor:
+    """How many times larger than on the neutral head the expressions make every face [F], from 1 to _MAX_STRETCH."""
+    neutral = _areas(head.vertices[head.faces])
+    largest = neutral
+    for offsets in head.expression_basis.float():
+        largest = torch.maximum(largest, _areas((head.vertices + offsets)[head.faces]))
+    return (largest / neutral.clamp_min(1e-12)).clamp(1, _MAX_STRETCH)
+
+
+def _areas(triangle: torch.Tensor) -> torch.Tensor:
+    """Areas [F] of triangles [F, 3, 3]."""
+    return 0.5 * torch.linalg.cross(triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]).norm(dim=1)
+
+
 @dataclass
 class SparseExpressions:
     """Pairs (Gaussian, expression) where the surface moves, grouped by Gaussian."""

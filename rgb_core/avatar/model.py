@@ -7,6 +7,7 @@ import torch
 from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
 
 from ..heads import HeadModel, axis_angle_to_matrix
+from . import quaternions
 from .attachment import Attachment
 from .deformation import ExpressionField, SparseExpressions, sparse_expressions
 from .materials import MIN_ROUGHNESS
@@ -14,6 +15,9 @@ from .portrait import Portrait
 
 # Raw parameters of a Gaussian and their widths, in the order in which deltas are packed.
 CHANNELS = {"position": 3, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo": 3, "roughness": 1, "specular": 1}
+# All that a Gaussian has on the neutral head: those, and what expressions leave alone. Its normal's offset from the
+# mesh's lies in its own axes.
+NEUTRAL = {**CHANNELS, "normal_offset": 3}
 DELTA_WIDTH = sum(CHANNELS.values())
 _LOG_SCALE = slice(7, 10)  # its columns in a row of deltas
 EYEBALL_REGION, MOUTH_REGIONS = 4, (6, 7)
@@ -30,13 +34,14 @@ class PosedGaussians:
     albedo: torch.Tensor  # [P, 3] linear
     roughness: torch.Tensor  # [P, 1]
     specular_albedo: torch.Tensor  # [P, 3]
+    normal_offset: torch.Tensor  # [P, 3] world space, added to the unit normal of the mesh
 
 
 @dataclass
 class Avatar:
     """Gaussians attached to a personalised head mesh.
 
-    `neutral` holds raw tensors by the names of CHANNELS; `deltas` [N, DELTA_WIDTH] are the learned changes of the
+    `neutral` holds raw tensors by the names of NEUTRAL; `deltas` [N, DELTA_WIDTH] are the learned changes of the
     pairs of `expressions` in units of `delta_scale`, so that one learning rate fits all channels.
     """
 
@@ -102,7 +107,10 @@ class Avatar:
         learned = learned + torch.nn.functional.pad(stretch, (_LOG_SCALE.start, DELTA_WIDTH - _LOG_SCALE.stop))
         posed = skin_gaussians(self.neutral, learned, self.delta_scale, carrier, MIN_ROUGHNESS)
         fields = posed._asdict()
-        return PosedGaussians(specular_albedo=fields.pop("specular").expand(-1, 3), **fields)
+        specular = fields.pop("specular").expand(-1, 3)
+        axes = quaternions.to_matrix(posed.rotations.detach())  # normals are no reason for a Gaussian to turn
+        offset = (axes @ self.neutral["normal_offset"][:, :, None])[:, :, 0]
+        return PosedGaussians(specular_albedo=specular, normal_offset=offset, **fields)
 
     def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | None:
         """Offsets [P, 3] of the head model's pose correctives at the attached points; None where it has none."""

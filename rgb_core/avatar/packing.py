@@ -28,6 +28,7 @@ def pack_avatar(avatar: Avatar) -> tuple[HeadTable, GaussianTable]:
         skin_weights=attachment.interpolate(head.skin_weights, faces),
         corners=faces[attachment.face_id],
         barycentric=attachment.barycentric,
+        normal_offset=avatar.neutral["normal_offset"],
         least_roughness=MIN_ROUGHNESS,
     )
     return _pack_head(head), table

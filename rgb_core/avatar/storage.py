@@ -15,10 +15,10 @@ from ..heads import load_head, save_head
 from ..images import write_hdr
 from .attachment import Attachment
 from .deformation import SparseExpressions
-from .model import CHANNELS, DELTA_WIDTH, Avatar
+from .model import DELTA_WIDTH, NEUTRAL, Avatar
 from .portrait import Portrait
 
-FORMAT, VERSION = "rgb-avatar", 2
+FORMAT, VERSION = "rgb-avatar", 3
 _INDICES = ("attachment.face_id", "expressions.offsets", "expressions.expression")
 TENSORS, DESCRIPTION, HEAD, LIGHT = "avatar.safetensors", "avatar.yaml", "head.npz", "light.hdr"
 
@@ -44,7 +44,7 @@ def avatar_from_tensors(tensors: dict[str, torch.Tensor], **fields: Any) -> Avat
 
     return Avatar(
         attachment=Attachment(**group("attachment.")),
-        neutral={name: tensors[f"neutral.{name}"] for name in CHANNELS},
+        neutral={name: tensors[f"neutral.{name}"] for name in NEUTRAL},
         expressions=SparseExpressions(**group("expressions.")),
         deltas=tensors["deltas"],
         delta_scale=tensors["delta_scale"],
@@ -133,7 +133,7 @@ def _check(avatar: Avatar, path: Path) -> None:
     position, portrait = avatar.neutral["position"], avatar.portrait
     count, pairs = len(position) if position.ndim else 0, avatar.expressions.expression.numel()
     shapes: dict[str, tuple[torch.Tensor, tuple[int, ...]]] = {
-        f"neutral.{name}": (value, (count, CHANNELS[name])) for name, value in avatar.neutral.items()
+        f"neutral.{name}": (value, (count, NEUTRAL[name])) for name, value in avatar.neutral.items()
     }
     shapes |= {
         "attachment.face_id": (avatar.attachment.face_id, (count,)),

@@ -154,7 +154,7 @@ class RealTimeRenderer:
     def _shade(self) -> None:
         gaussians = self._gaussians
         occlusion = None if self._occlusion is None else self._occlusion[:, 0]
-        attached = attach(self._table, self._mesh, occlusion, gaussians.means, self.inputs["world_to_camera"])
+        attached = attach(self._table, self._mesh, occlusion, gaussians, self.inputs["world_to_camera"])
         seen = None
         if self._words is not None:
             seen = PointVisibility(self._words, self._faces, self._face_id, self._table.barycentric)

@@ -30,12 +30,13 @@ def light_gaussians(
     light_to_world: torch.Tensor | None = None,
     one_bounce: bool = True,
 ) -> Lit:
-    """Shade every Gaussian with the normal and visibility of the surface point it is attached to.
+    """Shade every Gaussian with its normal and the visibility of the surface point it is attached to.
 
     With `one_bounce`, light that the head blocks is replaced by what the blocking skin sends on, taken to be as
     bright and as coloured as the point itself: the diffuse part is multiplied by 1 / (1 - albedo * occlusion).
     """
     normals = torch.nn.functional.normalize(attachment.interpolate(surface.normals, faces), dim=1)
+    normals = torch.nn.functional.normalize(normals + gaussians.normal_offset, dim=1)
     view = torch.nn.functional.normalize(eye - gaussians.means, dim=1)
     bits = None
     if surface.visibility is not None:

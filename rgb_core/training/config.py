@@ -18,6 +18,8 @@ class LearningRates(_Settings):
     roughness: float = Field(0.01, gt=0, description="logit")
     specular: float = Field(0.01, gt=0, description="logit")
     deltas: float = Field(1.0e-3, gt=0, description="in units of the per-channel delta scale")
+    normal_offset: float = Field(5.0e-3, gt=0, description="in units of the mesh's unit normal")
+    tracking: float = Field(0.02, gt=0, description="hundredths of a radian and millimetres")
     light: float = Field(0.02, gt=0, description="softplus argument, relative to the initial radiance")
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
 
@@ -27,6 +29,7 @@ class LossWeights(_Settings):
 
     l1: float = Field(0.8, ge=0, description="absolute sRGB difference on black")
     dssim: float = Field(0.2, ge=0, description="1 - SSIM")
+    multiscale: float = Field(0.6, ge=0, description="1 - SSIM at half and a quarter of the size, mean")
     alpha: float = Field(0.5, ge=0, description="absolute difference of alpha and matte")
     surface: float = Field(20.0, ge=0, description="squared mm of a Gaussian beyond the reach of its surface, mean")
     size: float = Field(0.05, ge=0, description="squared mm of axes beyond `max_scale_mm`, mean")
@@ -36,6 +39,8 @@ class LossWeights(_Settings):
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
     skin_tone: float = Field(0.1, ge=0, description="squared log ratio of the skin's mean albedo to `skin_luminance`")
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
+    normal_offset: float = Field(0.1, ge=0, description="mean square of the normals' offsets from the mesh's")
+    tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
     pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
     opacity_entropy: float = Field(0.002, ge=0, description="binary entropy of opacity, in the last third")
 
@@ -69,6 +74,10 @@ class GaussianConfig(_Settings):
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
+    normal_offsets: float = Field(
+        0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
+    )
+    refine_tracking: bool = Field(True, description="move and turn the head of every training frame a little")
     max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")
     visibility_cache_mb: int = Field(4096, ge=0, description="memory for visibility bits of training frames")
     checkpoint_every: int = Field(500, gt=0, description="steps between checkpoints")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..avatar import CHANNELS, Avatar, save_avatar
+from ..avatar import NEUTRAL, Avatar, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
@@ -29,9 +29,10 @@ from .log import StepLog
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 from .steps import StepRunner
+from .tracking import TrackingCorrections
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "light_frame", "focal_scale"}
-_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light"})
+_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
 _SPARE_CAPACITY = 1.5  # room for pairs of Gaussians and tiles in units of what one frame needed
 
 
@@ -120,6 +121,7 @@ class GaussianFit:
         self.frames = TrainingFrames(
             dataset, refined, head, tracer, visibility, config.image_size, config.visibility_cache_mb, albedo
         )
+        self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
 
     def start(self) -> int:
@@ -134,6 +136,7 @@ class GaussianFit:
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
         self.avatar = avatar_from_tensors(tensors, **kept).to(self.device)
         self.light = LightParameters(tensors["light_raw"].to(self.device), meta["level"])
+        self.tracking.raw = tensors["tracking_raw"].to(self.device)
         self._begin()
         self.optimiser.load_state_tensors(tensors)
         self.statistics.total = tensors["density.total"].to(self.device)
@@ -146,7 +149,15 @@ class GaussianFit:
         self._reset_lookups()
 
     def _leaves(self) -> dict[str, torch.Tensor]:
-        return {**self.avatar.neutral, "deltas": self.avatar.deltas, "light": self.light.raw}
+        shared = {"light": self.light.raw, "tracking": self.tracking.raw}
+        return {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
+
+    def _frozen(self, done: float) -> frozenset[str]:
+        """The parameters that stay as they are after the share `done` of the steps."""
+        frozen = _FROZEN_IN_WARMUP if done < self.config.warmup else frozenset()
+        if done < self.config.normal_offsets:
+            frozen |= {"normal_offset"}
+        return frozen if self.config.refine_tracking else frozen | {"tracking"}
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
@@ -164,12 +175,12 @@ class GaussianFit:
         """One frame forward, backward and update."""
         index = self._frame_of(step)
         done = step / self.config.steps
-        late, warm = done >= ENTROPY_START, done < self.config.warmup
+        late, frozen = done >= ENTROPY_START, self._frozen(done)
         lens = self.frames.camera(index).lens
         self.optimiser.schedule(step)
         self.guidance.fill_(1 - done)
         values = self.runner.run(
-            (lens, late, warm), lambda inputs: self._optimise(inputs, lens, late, warm), self.frames.inputs(index)
+            (lens, late, frozen), lambda inputs: self._optimise(inputs, lens, late, frozen), self.frames.inputs(index)
         )
         self.log.add(step, self.frames.frames[index].id, values, self.avatar.count)
         event = self._is_event(step)
@@ -181,10 +192,11 @@ class GaussianFit:
             # Gaussians have grown: pictures that lack some of them teach nothing.
             self._measure_capacity(int(self.most_instances))
 
-    def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, warm: bool) -> torch.Tensor:
+    def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, frozen: frozenset[str]) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
         config = self.config
         gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
+        gaussians = self.tracking.apply(gaussians, inputs)
         envmap = self.light.envmap()
         lit = light_gaussians(
             gaussians,
@@ -206,12 +218,13 @@ class GaussianFit:
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
         terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.priors, config, late)
+        terms["tracking"] = self.tracking.penalty()
         weights = config.losses.model_dump()
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         loss.backward()
         assert screen.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
-        self.optimiser.step(_FROZEN_IN_WARMUP if warm else frozenset())
+        self.optimiser.step(frozen)
         torch.maximum(self.most_instances, splatted.instances, out=self.most_instances)
         if self.capacity is None:
             self.capacity = int(_SPARE_CAPACITY * max(int(splatted.instances), self.needed)) + 1
@@ -234,7 +247,7 @@ class GaussianFit:
         settings, done = self.config.density, (step + 1) / self.config.steps
         event = rearrange(self.avatar, self.field, self.statistics, settings, multiply=done <= settings.stop)
         self.avatar = event.avatar
-        for name in CHANNELS:
+        for name in NEUTRAL:
             self.avatar.neutral[name] = self.optimiser.replace(name, self.avatar.neutral[name], event.gaussians)
         self.avatar.deltas = self.optimiser.replace("deltas", self.avatar.deltas, event.pairs)
         self._reset_lookups()
@@ -247,6 +260,7 @@ class GaussianFit:
             **self.optimiser.state_tensors(),
             **statistics,
             "light_raw": self.light.raw,
+            "tracking_raw": self.tracking.raw,
         }
 
     def result(self) -> Avatar:

@@ -22,6 +22,7 @@ class FrameInputs:
     rgba: Tensor  # [H, W, 4] uint8, sRGB, straight alpha
     weight: Tensor  # [H, W] 0 where the avatar is not responsible (cloth)
     albedo: Tensor | None  # [H, W, 4] uint8 pseudo-albedo, sRGB, straight alpha
+    index: Tensor  # [1] int64, its place among the training frames
     expression: Tensor  # [E]
     joints: Tensor  # [J, 3]
     transforms: Tensor  # [J, 4, 4]
@@ -130,6 +131,7 @@ class TrainingFrames:
             "rgba": rgba,
             "weight": weight,
             "albedo": None if self._albedo is None else self._albedo.load(frame, self.size),
+            "index": torch.tensor([index]),
             "expression": frame.expression,
             "joints": frame.joints,
             "transforms": self._posed(index).transforms[0],

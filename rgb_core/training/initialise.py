@@ -5,7 +5,7 @@ from simple_knn._C import distCUDA2
 
 from ..avatar import CHANNELS, DELTA_WIDTH, Avatar, materials
 from ..avatar.attachment import Attachment
-from ..avatar.deformation import ExpressionField
+from ..avatar.deformation import ExpressionField, largest_growth
 from ..avatar.model import bind_expressions
 from ..avatar.portrait import Portrait
 from ..avatar.quaternions import from_matrix
@@ -40,7 +40,9 @@ def initial_avatar(
 ) -> Avatar:
     """An avatar of about `config.gaussians` uncoloured Gaussians on the neutral mesh of `head`."""
     visible = (head.region[head.faces] != HIDDEN_REGION).all(1)
-    face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, visible.float())
+    # A lid that unfolds must cover the eye: as many Gaussians as its largest area needs.
+    density = visible * largest_growth(head)
+    face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, density)
     attachment = Attachment(face_id, barycentric)
     position = attachment.interpolate(head.vertices, head.faces)
     spacing = distCUDA2(position).clamp_min(1e-10).sqrt()
@@ -61,6 +63,7 @@ def initial_avatar(
             "albedo": materials.raw_from_unit(config.skin_luminance).expand(count, 3).clone(),
             "roughness": materials.raw_from_roughness(_ROUGHNESS).expand(count, 1).clone(),
             "specular": materials.raw_from_unit(_SPECULAR).expand(count, 1).clone(),
+            "normal_offset": torch.zeros(count, 3),
         },
         expressions=pairs,
         deltas=torch.zeros(len(pairs.expression), DELTA_WIDTH),

@@ -15,6 +15,7 @@ from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_en
 
 _MM = 1e3
 _OPAQUE = 255
+_HALVINGS = 2
 # Share of the steps from which opacities are driven to 0 or 1.
 ENTROPY_START = 2 / 3
 
@@ -42,8 +43,22 @@ def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs)
     return {
         "l1": (predicted - wanted).abs().mean(),
         "dssim": 1 - ssim_map(predicted, wanted).mean(),
+        "multiscale": _coarse_dssim(predicted, wanted),
         "alpha": ((alpha - target.alpha) * target.weight).abs().mean(),
     }
+
+
+def _coarse_dssim(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean of 1 - SSIM over the halvings of two pictures [H, W, 3]: their structure beyond the reach of a window."""
+    total = predicted.new_zeros(())
+    for _ in range(_HALVINGS):
+        predicted, wanted = _halved(predicted), _halved(wanted)
+        total = total + (1 - ssim_map(predicted, wanted).mean()) / _HALVINGS
+    return total
+
+
+def _halved(image: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.avg_pool2d(image.permute(2, 0, 1), 2).permute(1, 2, 0).contiguous()
 
 
 def albedo_term(albedo: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
@@ -73,6 +88,7 @@ def prior_terms(
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
         "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
+        "normal_offset": avatar.neutral["normal_offset"].square().mean(),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
     if late:

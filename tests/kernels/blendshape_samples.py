@@ -62,5 +62,6 @@ def random_gaussians(head: HeadTable, points: int, device: str = "cpu") -> Gauss
         (skin / skin.sum(1, keepdim=True)).to(device),
         head.rings.faces.to(device)[face.to(device)],
         (barycentric / barycentric.sum(1, keepdim=True)).to(device),
+        (0.3 * torch.randn(points, 3, generator=generator)).to(device),
         0.1,
     )

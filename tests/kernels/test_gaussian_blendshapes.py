@@ -90,7 +90,7 @@ def test_views_point_at_the_camera():
     turn = torch.tensor([[angle.cos(), 0, angle.sin()], [0, 1, 0], [-angle.sin(), 0, angle.cos()]])
     eye = torch.tensor([0.2, -0.1, 2.0])
     camera = torch.cat([turn, -(turn @ eye)[:, None]], dim=1)
-    attached = attach(table, mesh, torch.full((len(head.rest),), 0.25), gaussians.means, camera)
+    attached = attach(table, mesh, torch.full((len(head.rest),), 0.25), gaussians, camera)
     towards = torch.nn.functional.normalize(eye - gaussians.means, dim=1)
     torch.testing.assert_close(attached.views, towards, rtol=0, atol=1e-5)
     torch.testing.assert_close(attached.occlusion, torch.full((30, 1), 0.25))

@@ -79,7 +79,7 @@ def test_a_pose_can_be_captured_on_a_side_stream_and_repeats_bit_for_bit():
     def work():
         mesh = pose_head(head, *pose)
         gaussians = pose_gaussians(table, mesh.weights, mesh.transforms)
-        return [*mesh, *gaussians, *attach(table, mesh, occlusion, gaussians.means, camera)]
+        return [*mesh, *gaussians, *attach(table, mesh, occlusion, gaussians, camera)]
 
     expected = [tensor.clone() for tensor in work()]
     stream = torch.cuda.Stream()

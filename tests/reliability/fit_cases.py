@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from rgb_core.avatar import load_avatar
 from rgb_core.avatar.attachment import Attachment
 from rgb_core.avatar.deformation import SparseExpressions
-from rgb_core.avatar.model import CHANNELS, DELTA_WIDTH, Avatar
+from rgb_core.avatar.model import DELTA_WIDTH, NEUTRAL, Avatar
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.storage import DESCRIPTION, TENSORS, save_avatar
 from rgb_core.checkpoint import FILE, load_checkpoint, save_checkpoint
@@ -41,7 +41,7 @@ def write_avatar(folder: Path) -> Path:
         name="tiny",
         head=tiny_head(),
         attachment=Attachment(torch.zeros(_COUNT, dtype=torch.int64), torch.full((_COUNT, 3), 1 / 3)),
-        neutral={name: torch.zeros(_COUNT, width) for name, width in CHANNELS.items()},
+        neutral={name: torch.zeros(_COUNT, width) for name, width in NEUTRAL.items()},
         expressions=none,
         deltas=torch.zeros(0, DELTA_WIDTH),
         delta_scale=torch.ones(DELTA_WIDTH),
@@ -187,7 +187,7 @@ AVATAR_CASES = [
     ),
     _avatar(
         "description without a camera",
-        make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 2\nname: a"),
+        make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 3\nname: a"),
         says="lacks 'portrait'",
     ),
     _avatar("description of 100,000 brackets", make=_with(write_avatar, DESCRIPTION, DEEP), says="is not valid YAML"),

@@ -27,6 +27,7 @@ def diffuse(attachment: Attachment, head: HeadModel, albedo: float) -> PosedGaus
         albedo=torch.full((count, 3), albedo),
         roughness=torch.full((count, 1), 0.5),
         specular_albedo=torch.zeros(count, 3),
+        normal_offset=torch.zeros(count, 3),
     )
 
 

@@ -129,13 +129,15 @@ def attach(
     vertex_normals: torch.Tensor,
     occlusion: torch.Tensor | None,
     means: torch.Tensor,
+    rotations: torch.Tensor,
     world_to_camera: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The fields of `gaussians.Attached`."""
     points = len(means)
     outputs = means.new_empty(points, 3), means.new_empty(points, 3), means.new_empty(points, 1)
     _ATTACH.launch(_blocks(points), _THREADS, (
-        vertex_normals, occlusion, table.corners, table.barycentric, means, world_to_camera, points, *outputs,
+        vertex_normals, occlusion, table.corners, table.barycentric, table.normal_offset, means, rotations,
+        world_to_camera, points, *outputs,
     ))  # fmt: skip
     return outputs
 

@@ -72,11 +72,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) pose_gaussians(
   specular[p] = sigmoid(raw[SPECULAR]);
 }
 
-// Of every Gaussian: the unit normal and the occlusion (null: none) of the point of the mesh it is attached to, and the
-// unit direction to the camera world_to_camera [3, 4].
+// Of every Gaussian: its unit normal, which leans from that of the point of the mesh it is attached to by normal_offset
+// [points, 3] in the axes that its quaternion (w, x, y, z) turns; the occlusion (null: none) of that point; and the unit
+// direction to the camera world_to_camera [3, 4].
 extern "C" __global__ void attach(
     const float* vertex_normals, const float* vertex_occlusion, const int* corners, const float* barycentric,
-    const float* means, const float* world_to_camera, int points, float* normals, float* views, float* occlusion) {
+    const float* normal_offset, const float* means, const float4* rotations, const float* world_to_camera, int points,
+    float* normals, float* views, float* occlusion) {
   int p = blockIdx.x * blockDim.x + threadIdx.x;
   if (p >= points) return;
   float3 normal = make_float3(0, 0, 0);
@@ -87,7 +89,10 @@ extern "C" __global__ void attach(
     normal = normal + weight * load3(vertex_normals, vertex);
     if (vertex_occlusion != nullptr) hidden += weight * vertex_occlusion[vertex];
   }
-  store3(normals, p, unit(normal));
+  float4 q = rotations[p];
+  float3 axis = make_float3(q.y, q.z, q.w), lean = load3(normal_offset, p);
+  lean = lean + 2.f * cross(axis, cross(axis, lean) + q.x * lean);
+  store3(normals, p, unit(unit(normal) + lean));
   const float* m = world_to_camera;
   float3 eye = make_float3(
       -(m[0] * m[3] + m[4] * m[7] + m[8] * m[11]), -(m[1] * m[3] + m[5] * m[7] + m[9] * m[11]),

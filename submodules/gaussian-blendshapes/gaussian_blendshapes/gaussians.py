@@ -50,6 +50,7 @@ class GaussianTable:
     skin_weights: torch.Tensor  # [P, J]
     corners: torch.Tensor  # [P, 3] int32 vertices of the triangle each is attached to
     barycentric: torch.Tensor  # [P, 3]
+    normal_offset: torch.Tensor  # [P, 3] added to the mesh's unit normal, in the axes of the Gaussian
     least_roughness: float  # roughness = least + (1 - least) * sigmoid(raw)
 
 
@@ -62,6 +63,7 @@ def pack_gaussians(
     skin_weights: torch.Tensor,
     corners: torch.Tensor,
     barycentric: torch.Tensor,
+    normal_offset: torch.Tensor,
     least_roughness: float,
 ) -> GaussianTable:
     """The table on the device of the tensors; pairs that change nothing in half precision are left out.
@@ -71,7 +73,7 @@ def pack_gaussians(
         offsets: [P + 1]; expression: [N].
         deltas: changes [N, width] per unit coefficient by the names of CHANNELS.
         corrective: [K, P, 3] moves by the pose correctives of `HeadTable`.
-        skin_weights: [P, J]; corners: [P, 3]; barycentric: [P, 3].
+        skin_weights: [P, J]; corners, barycentric, normal_offset: [P, 3].
 
     Raises:
         ArgumentError: for a wrong shape, more expressions than the index holds, or deltas beyond half precision.
@@ -96,6 +98,7 @@ def pack_gaussians(
         skin_weights=check_tensor("skin_weights", skin_weights, (points, None)),
         corners=corners.to(torch.int32).contiguous(),
         barycentric=check_tensor("barycentric", barycentric, (points, 3)),
+        normal_offset=check_tensor("normal_offset", normal_offset, (points, 3)),
         least_roughness=least_roughness,
     )
 
@@ -119,11 +122,12 @@ def attach(
     table: GaussianTable,
     mesh: PosedMesh,
     occlusion: torch.Tensor | None,  # [V]
-    means: torch.Tensor,  # [P, 3]
+    gaussians: PosedGaussians,
     world_to_camera: torch.Tensor,  # [3, 4]
 ) -> Attached:
-    """Normal and occlusion of the mesh point that every Gaussian is attached to, and its direction to the camera."""
+    """Normal of every Gaussian, occlusion of the mesh point that it is attached to, and its direction to the camera."""
+    means, rotations = gaussians.means, gaussians.rotations
     kind = device_of("attach", mesh.normals, occlusion, means, world_to_camera)
     world_to_camera = check_tensor("world_to_camera", world_to_camera, (3, 4))
     backend = reference if kind == "cpu" else cuda
-    return Attached(*backend.attach(table, mesh.normals, occlusion, means, world_to_camera))
+    return Attached(*backend.attach(table, mesh.normals, occlusion, means, rotations, world_to_camera))

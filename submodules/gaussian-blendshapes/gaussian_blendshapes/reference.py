@@ -93,16 +93,28 @@ def skin(
 
 
 def attach(
-    table: "GaussianTable", vertex_normals: Tensor, occlusion: Tensor | None, means: Tensor, world_to_camera: Tensor
+    table: "GaussianTable",
+    vertex_normals: Tensor,
+    occlusion: Tensor | None,
+    means: Tensor,
+    rotations: Tensor,
+    world_to_camera: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The fields of `gaussians.Attached`."""
     corners, barycentric = table.corners.long(), table.barycentric.to(means)[..., None]
     normals = normalize((vertex_normals[corners] * barycentric).sum(1), dim=1)
+    normals = normalize(normals + _turned(rotations, table.normal_offset.to(means)), dim=1)
     eye = -world_to_camera[:, :3].T @ world_to_camera[:, 3]
     hidden = torch.zeros_like(means[:, :1])
     if occlusion is not None:
         hidden = (occlusion[corners][..., None] * barycentric).sum(1)
     return normals, normalize(eye - means, dim=1), hidden
+
+
+def _turned(quaternions: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors [P, 3] rotated by unit quaternions [P, 4] (w, x, y, z)."""
+    w, axis = quaternions.split([1, 3], dim=1)
+    return vectors + 2 * torch.linalg.cross(axis, torch.linalg.cross(axis, vectors) + w * vectors)
 
 
 def _rotations(axis_angles: Tensor) -> Tensor:
