@@ -93,8 +93,7 @@ class SparseExpressions:
     offsets: torch.Tensor  # [P + 1] int64
     expression: torch.Tensor  # [N] int64
     consistency: torch.Tensor  # [N] factor of the learned delta
-    initial: torch.Tensor  # [N, 7] position and quaternion change per unit coefficient
-    stretch: torch.Tensor  # [N, 3] change of the log scales per unit coefficient
+    initial: torch.Tensor  # [N, 10] change of position, quaternion and log scales per unit coefficient
 
     @property
     def gaussian(self) -> torch.Tensor:
@@ -126,7 +125,7 @@ def sparse_expressions(
     moved = triangle + head.expression_basis.float()[expression[:, None], corners[gaussian]]
     initial = _affine_delta(triangle, moved, position[gaussian])
     stretch = _log_stretch(triangle, moved, quaternions.to_matrix(rotation)[gaussian])
-    return SparseExpressions(offsets, expression, consistency, initial, stretch)
+    return SparseExpressions(offsets, expression, consistency, torch.cat([initial, stretch], dim=1))
 
 
 def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tensor) -> torch.Tensor:

@@ -96,20 +96,21 @@ class Avatar:
         """
         pairs = self.expressions
         weights = expression[pairs.expression]
+        moved, stretch = weighted_segment_sum(pairs.initial, weights, pairs.offsets).split([7, 3], dim=1)
         carrier = Carrier(
-            moved=weighted_segment_sum(pairs.initial, weights, pairs.offsets),
+            moved=moved.contiguous(),
             corrective=self._pose_corrective(joints),
             skin_weights=self.attachment.interpolate(self.head.skin_weights, self.head.faces),
             transforms=transforms[:, :3].flatten(1),
         )
         learned = weighted_segment_sum(self.deltas, weights * pairs.consistency, pairs.offsets)
-        stretch = weighted_segment_sum(pairs.stretch, weights, pairs.offsets) / self.delta_scale[_LOG_SCALE]
+        stretch = stretch / self.delta_scale[_LOG_SCALE]
         learned = learned + torch.nn.functional.pad(stretch, (_LOG_SCALE.start, DELTA_WIDTH - _LOG_SCALE.stop))
         posed = skin_gaussians(self.neutral, learned, self.delta_scale, carrier, MIN_ROUGHNESS)
         fields = posed._asdict()
         specular = fields.pop("specular").expand(-1, 3)
-        axes = quaternions.to_matrix(posed.rotations.detach())  # normals are no reason for a Gaussian to turn
-        offset = (axes @ self.neutral["normal_offset"][:, :, None])[:, :, 0]
+        # Normals are no reason for a Gaussian to turn.
+        offset = quaternions.rotate(posed.rotations.detach(), self.neutral["normal_offset"])
         return PosedGaussians(specular_albedo=specular, normal_offset=offset, **fields)
 
     def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | None:
@@ -129,7 +130,7 @@ class Avatar:
         start = (pairs.offsets[:-1][index] - offsets[:-1]).repeat_interleave(counts)
         rows = start + torch.arange(len(start), device=start.device)
         expressions = SparseExpressions(
-            offsets, *(values[rows] for values in (pairs.expression, pairs.consistency, pairs.initial, pairs.stretch))
+            offsets, *(values[rows] for values in (pairs.expression, pairs.consistency, pairs.initial))
         )
         return replace(
             self,

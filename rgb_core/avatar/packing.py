@@ -15,8 +15,8 @@ def pack_avatar(avatar: Avatar) -> tuple[HeadTable, GaussianTable]:
     learned = avatar.deltas * avatar.delta_scale * pairs.consistency[:, None]
     deltas = dict(zip(CHANNELS, learned.split(list(CHANNELS.values()), dim=1), strict=True))
     deltas["position"] = deltas["position"] + pairs.initial[:, :3]
-    deltas["turn"] = pairs.initial[:, 3:]
-    deltas["log_scale"] = deltas["log_scale"] + pairs.stretch
+    deltas["turn"] = pairs.initial[:, 3:7]
+    deltas["log_scale"] = deltas["log_scale"] + pairs.initial[:, 7:]
     faces, attachment = head.faces, avatar.attachment
     correctives = [attachment.interpolate(basis.float(), faces) for basis in head.pose_basis]
     table = pack_gaussians(

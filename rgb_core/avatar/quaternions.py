@@ -14,6 +14,12 @@ def to_matrix(quaternion: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
+def rotate(quaternion: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Vectors [..., 3] turned by unit quaternions [..., 4]."""
+    w, axis = quaternion.split([1, 3], dim=-1)
+    return vector + 2 * torch.linalg.cross(axis, torch.linalg.cross(axis, vector) + w * vector)
+
+
 def from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     """Quaternion [..., 4] with w >= 0 of rotation matrices [..., 3, 3].
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import mesh_rasterizer
 import torch
 from mesh_rasterizer import Fragments
+from scipy.ndimage import label
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
@@ -145,7 +146,8 @@ class Parser:
         labels[(labels == CLOTH) & ~cloth] = NECK_SKIN
         labels[cloth] = CLOTH
         labels[~person] = BACKGROUND
-        return labels.byte(), sight.matte * (1 - _voted(cloth.float())) * ~cloth
+        matte = sight.matte * (1 - _voted(cloth.float())) * ~cloth
+        return labels.byte(), matte * _largest_piece(matte > 0)
 
     def _odds(self, colour: Colour | None, colours: Tensor) -> Tensor:
         """[H, W] log odds of a colour against skin; 0 where either is unknown."""
@@ -172,6 +174,14 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
         return torch.full_like(values, torch.inf)
     plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None]).solution
     return (basis @ plane)[..., 0].to(values)
+
+
+def _largest_piece(mask: Tensor) -> Tensor:
+    """[H, W] bool: the largest connected part of a mask [H, W]; skin that shows through a collar is no part of a head."""
+    pieces = torch.from_numpy(label(mask.numpy())[0])
+    sizes = pieces.flatten().bincount()
+    sizes[0] = 0
+    return (pieces == sizes.argmax()) & mask
 
 
 def _beside(mask: Tensor, reach: float, sideways: bool = False) -> Tensor:

@@ -58,8 +58,9 @@ class Views:
         middle = head.vertices.mean(0)
         places = []
         for rows in torch.arange(len(self.clip.joints)).split(_CHUNK):
-            pose = (self.clip.expression[rows], self.clip.joints[rows], self.clip.translation[rows])
-            carried = head.pose(*(values.float() for values in pose), self._shape).transforms[:, joint]
+            clip = self.clip
+            pose = (clip.expression[rows].float(), clip.joints[rows].float(), clip.translation[rows].float())
+            carried = head.pose(*pose, self._shape).transforms[:, joint]
             places.append(carried[:, :3, :3] @ middle + carried[:, :3, 3])
         return skull_rotation(self.clip.joints, names), torch.cat(places).double()
 

@@ -28,19 +28,25 @@ class TrackingCorrections:
         turn, shift = _RADIANS * own[:3], _METRES * own[3:]
         root = inputs.transforms[0]
         axes = root[:3, :3]
-        local = (gaussians.means - root[:3, 3]) @ axes - self._centre
-        moved = torch.linalg.cross(turn.expand_as(local), local) + shift
-        means = gaussians.means + moved @ axes.T
-        return replace(gaussians, means=means, rotations=_turned(gaussians.rotations, axes @ turn))
+        pivot = root[:3, 3] + axes @ self._centre
+        spin, slide = axes @ turn, axes @ shift
+        means = gaussians.means + torch.addmm(slide - torch.linalg.cross(spin, pivot), gaussians.means, _cross(spin).T)
+        return replace(gaussians, means=means, rotations=gaussians.rotations @ _left_product(spin).T)
 
     def penalty(self) -> Tensor:
         """Mean square, []."""
         return self.raw.square().mean()
 
 
-def _turned(quaternions: Tensor, turn: Tensor) -> Tensor:
-    """Unit quaternions [P, 4] turned by a small rotation vector [3]."""
-    w, axis = quaternions.split([1, 3], dim=1)
-    half = 0.5 * turn.expand_as(axis)
-    turned = torch.cat([w - (axis * half).sum(1, keepdim=True), axis + w * half + torch.linalg.cross(half, axis)], 1)
-    return torch.nn.functional.normalize(turned, dim=1)
+def _cross(vector: Tensor) -> Tensor:
+    """The matrix [3, 3] whose product with any w is `vector` [3] x w."""
+    return torch.linalg.cross(vector.expand(3, 3), torch.eye(3, device=vector.device)).T
+
+
+def _left_product(spin: Tensor) -> Tensor:
+    """The matrix [4, 4] that turns quaternions (w, x, y, z) by a small rotation vector [3] and keeps their length."""
+    half = 0.5 * spin
+    first = torch.nn.functional.pad(-half, (1, 0))[None]
+    rest = torch.cat([half[:, None], _cross(half)], dim=1)
+    matrix = torch.eye(4, device=spin.device) + torch.cat([first, rest])
+    return matrix / (1 + half.square().sum()).sqrt()

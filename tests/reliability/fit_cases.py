@@ -34,8 +34,7 @@ def write_avatar(folder: Path) -> Path:
         offsets=torch.zeros(_COUNT + 1, dtype=torch.int64),
         expression=torch.zeros(0, dtype=torch.int64),
         consistency=torch.zeros(0),
-        initial=torch.zeros(0, 7),
-        stretch=torch.zeros(0, 3),
+        initial=torch.zeros(0, 10),
     )
     avatar = Avatar(
         name="tiny",

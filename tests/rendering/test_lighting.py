@@ -104,3 +104,15 @@ def test_a_white_tooth_behind_shut_lips_has_a_finite_radiance_and_gradient():
     radiance.sum().backward()
     assert torch.equal(radiance, torch.zeros(1, 3))
     assert torch.isfinite(albedo.grad).all()
+
+
+def test_a_normal_may_lean_from_that_of_the_mesh(patch: HeadModel):
+    """An offset along x of tan 30 degrees turns the normals of a flat patch by 30 degrees, in the Gaussian's own axes."""
+    attachment = everywhere(patch)
+    surface = SurfaceTracer(patch.faces, torch.ones(patch.vertex_count, dtype=torch.bool), SIZE).trace(patch.vertices)
+    gaussians = dataclasses.replace(
+        diffuse(attachment, patch, 0.5), normal_offset=torch.tensor([[3**-0.5, 0.0, 0.0]]).repeat(len(patch.faces), 1)
+    )
+    eye, envmap = torch.tensor([0.0, 0.0, 1.0]), torch.ones(3, *SIZE)
+    normals = light_gaussians(gaussians, attachment, patch.faces, surface, eye, envmap).normals
+    torch.testing.assert_close(normals, torch.tensor([[0.5, 0.0, 0.75**0.5]]).expand_as(normals), atol=1e-5, rtol=0)
