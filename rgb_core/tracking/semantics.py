@@ -177,7 +177,7 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
 
 
 def _largest_piece(mask: Tensor) -> Tensor:
-    """[H, W] bool: the largest connected part of a mask [H, W]; skin that shows through a collar is no part of a head."""
+    """[H, W] bool: the largest connected part of a mask [H, W]; skin beyond a collar is no part of a head."""
     pieces = torch.from_numpy(label(mask.numpy())[0])
     sizes = pieces.flatten().bincount()
     sizes[0] = 0

@@ -8,6 +8,7 @@ from diff_envshade import texel_directions
 
 from rgb_core.avatar.attachment import Attachment
 from rgb_core.avatar.model import PosedGaussians
+from rgb_core.avatar.quaternions import rotate
 from rgb_core.heads import HeadModel
 from rgb_core.shading import Surface, SurfaceTracer, light_gaussians, one_bounce_gain
 
@@ -106,13 +107,16 @@ def test_a_white_tooth_behind_shut_lips_has_a_finite_radiance_and_gradient():
     assert torch.isfinite(albedo.grad).all()
 
 
-def test_a_normal_may_lean_from_that_of_the_mesh(patch: HeadModel):
-    """An offset along x of tan 30 degrees turns the normals of a flat patch by 30 degrees, in the Gaussian's own axes."""
+def test_a_normal_leans_in_the_axes_of_its_gaussian(patch: HeadModel):
+    """An offset along a Gaussian's x axis, which a quarter turn about z makes the world's y."""
     attachment = everywhere(patch)
     surface = SurfaceTracer(patch.faces, torch.ones(patch.vertex_count, dtype=torch.bool), SIZE).trace(patch.vertices)
-    gaussians = dataclasses.replace(
-        diffuse(attachment, patch, 0.5), normal_offset=torch.tensor([[3**-0.5, 0.0, 0.0]]).repeat(len(patch.faces), 1)
-    )
+    straight = torch.nn.functional.normalize(attachment.interpolate(surface.normals, patch.faces), dim=1)
+    quarter = torch.tensor([0.5**0.5, 0.0, 0.0, 0.5**0.5])
+    offset = rotate(quarter, torch.tensor([0.4, 0.0, 0.0])).repeat(len(patch.faces), 1)
+    torch.testing.assert_close(offset[0], torch.tensor([0.0, 0.4, 0.0]), atol=1e-6, rtol=0)
+    gaussians = dataclasses.replace(diffuse(attachment, patch, 0.5), normal_offset=offset)
     eye, envmap = torch.tensor([0.0, 0.0, 1.0]), torch.ones(3, *SIZE)
     normals = light_gaussians(gaussians, attachment, patch.faces, surface, eye, envmap).normals
-    torch.testing.assert_close(normals, torch.tensor([[0.5, 0.0, 0.75**0.5]]).expand_as(normals), atol=1e-5, rtol=0)
+    torch.testing.assert_close(normals, torch.nn.functional.normalize(straight + offset, dim=1), atol=1e-6, rtol=0)
+    assert float((normals * straight).sum(1).mean()) == pytest.approx((1 + 0.4**2) ** -0.5, abs=0.02)
