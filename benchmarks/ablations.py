@@ -34,6 +34,7 @@ VARIANTS = {
     "no albedo smoothness": ["gaussians.losses.albedo_smoothness=0"],
     "no light smoothness": ["gaussians.losses.light_smoothness=0"],
     "no delta penalty": ["gaussians.losses.deltas=0"],
+    "no opacity floor": ["gaussians.losses.opacity_floor=0"],
     "no opacity entropy": ["gaussians.losses.opacity_entropy=0"],
     "no size": ["gaussians.losses.size=0"],
     "no skin tone": ["gaussians.losses.skin_tone=0"],

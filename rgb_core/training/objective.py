@@ -89,6 +89,7 @@ def prior_terms(
         "light_smoothness": light_smoothness(envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
+        "opacity_floor": priors.parts.opacity_floor(gaussians),
         "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
         "normal_offset": avatar.neutral["normal_offset"].square().mean(),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),

@@ -1,6 +1,7 @@
 """What is known about heads before the first picture: how shiny their parts are, and that skin is mostly even."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from gaussian_blendshapes import weighted_segment_sum
@@ -8,17 +9,32 @@ from scipy.spatial import cKDTree
 
 from ..avatar import Avatar, PosedGaussians
 
-# Part -> head region codes (formats), roughness range, specular-albedo range, reach above the surface in mm. Skin
-# ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
+
+class Part(NamedTuple):
+    """What is known about one part of a head.
+
+    Attributes:
+        regions: head region codes (formats). roughness, specular: ranges, the latter of the specular albedo.
+        reach: mm above the surface. floor: least opacity; nothing shines through skin, but hair has gaps.
+    """
+
+    regions: tuple[int, ...]
+    roughness: tuple[float, float]
+    specular: tuple[float, float]
+    reach: float
+    floor: float
+
+
+# Skin ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
 _PARTS = {
-    "skin": ((0, 2, 3), (0.3, 0.7), (0.05, 0.7), 3.0),
-    "scalp": ((1,), (0.3, 0.8), (0.05, 0.6), 12.0),
-    "eyes": ((4,), (0.1, 0.4), (0.3, 0.9), 0.2),
-    "sockets": ((5,), (0.3, 0.7), (0.05, 0.7), 2.0),
-    "mouth": ((6,), (0.2, 0.6), (0.2, 0.8), 3.0),
-    "teeth": ((7,), (0.1, 0.5), (0.2, 0.8), 1.5),
-    "lips": ((8,), (0.2, 0.6), (0.2, 0.8), 2.0),
-    "other": ((9,), (0.3, 0.7), (0.05, 0.7), 3.0),
+    "skin": Part((0, 2, 3), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
+    "scalp": Part((1,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
+    "eyes": Part((4,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
+    "sockets": Part((5,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
+    "mouth": Part((6,), (0.2, 0.6), (0.2, 0.8), 3.0, 0.6),
+    "teeth": Part((7,), (0.1, 0.5), (0.2, 0.8), 1.5, 0.0),
+    "lips": Part((8,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
+    "other": Part((9,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
 }
 SKIN_REGION = 0
 _NEIGHBOURS = 4
@@ -32,24 +48,30 @@ class PartPriors:
     roughness: torch.Tensor  # [P, 2]
     specular: torch.Tensor  # [P, 2]
     reach: torch.Tensor  # [P] metres above the surface
+    floor: torch.Tensor  # [P] least opacity
     skin: torch.Tensor  # [S] the Gaussians on skin, or all of them where a head has no skin
 
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
         """The ranges of the avatar's Gaussians."""
         region = avatar.region()
-        table = torch.zeros(256, 5)
-        for regions, roughness, specular, reach_mm in _PARTS.values():
-            table[list(regions)] = torch.tensor([*roughness, *specular, 1e-3 * reach_mm])
+        table = torch.zeros(256, 6)
+        for part in _PARTS.values():
+            values = torch.tensor([*part.roughness, *part.specular, 1e-3 * part.reach, part.floor])
+            table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
         skin = (region == SKIN_REGION).nonzero()[:, 0]
         everywhere = torch.arange(avatar.count, device=region.device)
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], skin if len(skin) else everywhere)
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5], skin if len(skin) else everywhere)
 
     def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared excess of roughness and specular albedo over their ranges."""
         specular = gaussians.specular_albedo[:, 0]
         return _hinge(gaussians.roughness[:, 0], self.roughness) + _hinge(specular, self.specular)
+
+    def opacity_floor(self, gaussians: PosedGaussians) -> torch.Tensor:
+        """Mean squared lack of opacity below the parts' floors."""
+        return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
 
     def skin_tone(self, gaussians: PosedGaussians, luminance: float) -> torch.Tensor:
         """Squared log ratio of the skin's mean albedo to `luminance`: what fixes the scale that pictures leave open."""

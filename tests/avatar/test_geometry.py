@@ -1,11 +1,13 @@
 """Sampling, attachment and deformation of Gaussians on a mesh."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from rgb_core.avatar import quaternions
 from rgb_core.avatar.attachment import Attachment, edge_neighbours, walk
-from rgb_core.avatar.deformation import _log_stretch, expression_field, sparse_expressions
+from rgb_core.avatar.deformation import _log_stretch, expression_field, largest_growth, sparse_expressions
 from rgb_core.avatar.sampling import sample_surface
 from rgb_core.heads import HeadModel, axis_angle_to_matrix
 
@@ -137,3 +139,20 @@ def test_consistency_is_zero_where_nothing_moves_and_one_where_most_does(patch: 
     assert float(factor.min()) == 0.0
     assert float(factor.max()) == 1.0
     assert bool((factor[1][patch.vertices[:, 0] <= 0] == 0).all())
+
+
+def test_faces_grow_by_the_expression_that_stretches_them_most(patch: HeadModel):
+    """Twice as wide is twice the area, half as wide leaves the largest at 1, and four is the most."""
+    flat = patch.vertices * torch.tensor([1.0, 1.0, 0.0])
+    along = torch.zeros_like(flat)
+    along[:, 0] = flat[:, 0]
+
+    def growth(*factors: float) -> torch.Tensor:
+        basis = torch.stack([(factor - 1) * along for factor in factors])
+        names = tuple(f"e{index}" for index in range(len(factors)))
+        return largest_growth(replace(patch, vertices=flat, expression_basis=basis, expression_names=names))
+
+    count = len(patch.faces)
+    torch.testing.assert_close(growth(2.0, 0.5), torch.full((count,), 2.0))
+    torch.testing.assert_close(growth(0.5), torch.ones(count))
+    torch.testing.assert_close(growth(9.0), torch.full((count,), 4.0))
