@@ -9,7 +9,7 @@ from ..avatar.attachment import Attachment
 from ..avatar.model import PosedGaussians
 from .surface import Surface
 
-MOST_BOUNCES = 20.0
+MOST_BOUNCES = 20.0  # times that blocked light makes a point brighter
 
 
 class Lit(NamedTuple):
