@@ -1,4 +1,4 @@
-"""What the tracking of the training frames gets wrong: a small motion of the whole head per frame, found with the avatar."""
+"""What the tracking of training frames gets wrong: a small motion of the head per frame, found with the avatar."""
 
 from dataclasses import replace
 
