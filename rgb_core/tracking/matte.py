@@ -66,6 +66,15 @@ def foreground(picture: Tensor, matte: Tensor) -> Tensor:
     sure = max_pool2d((matte <= _SURE).float()[None, None], 3, 1, 1)[0, 0] == 0
     if not bool(sure.any()):
         return picture
+    rows, columns = ((matte > 0).any(axis).nonzero()[:, 0] for axis in (1, 0))
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    result = picture.clone()
+    result[box] = _filled(picture[box], sure[box])
+    return result
+
+
+def _filled(picture: Tensor, sure: Tensor) -> Tensor:
+    """uint8 [H, W, 3] with the pixels that are not `sure` [H, W] like the surroundings of the nearest that are."""
     nearest = distance_transform_edt(~sure.numpy(), return_distances=False, return_indices=True)
     rows, columns = torch.from_numpy(nearest).long()
     share = _blurred(sure.float(), 1)
