@@ -43,7 +43,7 @@ class LossWeights(_Settings):
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
     pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
     opacity_floor: float = Field(
-        2.0, ge=0, description="squared lack of opacity of skin, lips and the inside of the head below 0.6, mean"
+        2.0, ge=0, description="squared lack of opacity of face, ears, lips and the inside of the head below 0.6, mean"
     )
     opacity_entropy: float = Field(0.002, ge=0, description="binary entropy of opacity, in the last third")
 

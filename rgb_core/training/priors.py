@@ -27,7 +27,8 @@ class Part(NamedTuple):
 
 # Skin ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
 _PARTS = {
-    "skin": Part((0, 2, 3), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
+    "skin": Part((0, 3), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
+    "neck": Part((2,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),  # shoulders are often cut out of the matte, and must vanish
     "scalp": Part((1,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
     "eyes": Part((4,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
     "sockets": Part((5,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
