@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..heads import HeadModel
+from ..heads import HeadModel, nearest_rotation
 from . import quaternions
 from .attachment import Attachment
 
@@ -65,10 +65,7 @@ def _rigid_part(vertices: torch.Tensor, anchor: torch.Tensor, motion: torch.Tens
     source = anchor - centre
     target = source + motion
     shift = target.mean(1, keepdim=True)
-    u, _, vt = torch.linalg.svd(torch.einsum("eai,aj->eij", target - shift, source))
-    flip = torch.ones_like(target[:, 0])
-    flip[:, 2] = torch.linalg.det(u @ vt)
-    rotation = u @ torch.diag_embed(flip) @ vt
+    rotation = nearest_rotation(torch.einsum("eai,aj->eij", target - shift, source))
     return torch.einsum("eij,vj->evi", rotation, vertices - centre) + shift - (vertices - centre)
 
 

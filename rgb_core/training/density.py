@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..avatar import Avatar
+from ..avatar import Avatar, quaternions
 from ..avatar.attachment import edge_neighbours, walk
 from ..avatar.deformation import ExpressionField
 from ..avatar.model import bind_expressions
@@ -93,9 +93,9 @@ def _halve(neutral: dict[str, torch.Tensor], first: int) -> None:
     direction = torch.ones_like(log_scale[:, :1])
     direction[len(log_scale) // 2 :] = -1
     local = _SPLIT_SHIFT * direction * axis * log_scale.exp()
-    w, xyz = torch.nn.functional.normalize(neutral["rotation"][first:], dim=1).split([1, 3], dim=1)
-    offset = local + 2 * torch.linalg.cross(xyz, torch.linalg.cross(xyz, local) + w * local)
-    neutral["position"][first:] += offset
+    neutral["position"][first:] += quaternions.rotate(
+        torch.nn.functional.normalize(neutral["rotation"][first:], dim=1), local
+    )
     neutral["log_scale"][first:] -= axis * math.log(_SPLIT_SHRINK)
 
 
