@@ -12,8 +12,9 @@ import torch
 from rgb_core.avatar import Avatar, load_avatar
 from rgb_core.devices import resolve_device
 from rgb_core.exporting import Tile, contact_sheet
-from rgb_core.images import environment, write_png
+from rgb_core.images import write_png
 from rgb_core.rendering import AvatarRenderer, Shot, Staging, at_size, render_pictures, turntable
+from rgb_core.scene import light as environment
 
 FRAMES, COLUMNS, SIZE = 24, 8, 256
 SHOWN = (

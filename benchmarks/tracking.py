@@ -20,11 +20,13 @@ from torch import Tensor
 
 from rgb_core.data import Dataset, load_dataset
 from rgb_core.exporting import write_video
-from rgb_core.heads import axis_angle_to_matrix, builtin_head, load_head, skull_rotation
+from rgb_core.heads import builtin_head, load_head
 from rgb_core.heads.arkit import arkit_parts
+from rgb_core.heads.pose import skull_rotation
 from rgb_core.progress import Silent
+from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.tracking import Tracked, track
-from rgb_core.tracking.detector import start_detector
+from rgb_core.tracking.detect.detector import start_detector
 
 GREY = 150
 

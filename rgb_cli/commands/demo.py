@@ -26,10 +26,10 @@ def demo(
     """
     from rgb_core.devices import resolve_device
     from rgb_core.evaluation import evaluate
-    from rgb_core.images import environment
     from rgb_core.pipeline import synthesize_and_fit
     from rgb_core.presets import load_preset
     from rgb_core.rendering import AvatarRenderer, Staging, turntable
+    from rgb_core.scene import light as environment
 
     where = resolve_device(device)
     settings = load_preset(preset, overrides)

@@ -33,8 +33,8 @@ def export(
     from rgb_core.errors import InputError
     from rgb_core.exporting import EXPORTERS
     from rgb_core.exporting.avatar_scene import export_scene
-    from rgb_core.images import environment
     from rgb_core.rendering import AvatarRenderer, clip_shots, turntable
+    from rgb_core.scene import light as environment
 
     chosen = kind or out.suffix.removeprefix(".")
     if chosen not in EXPORTERS:

@@ -35,10 +35,10 @@ def fit(
     from rgb_core.evaluation import evaluate
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
     from rgb_core.heads import builtin_head, load_head
-    from rgb_core.images import environment
     from rgb_core.pipeline import track_and_fit
     from rgb_core.presets import load_preset
     from rgb_core.rendering import AvatarRenderer, Staging, turntable
+    from rgb_core.scene import light as environment
     from rgb_core.tracking import TrackingOptions
 
     where = resolve_device(device)

@@ -13,20 +13,6 @@ from ..options import Json, Quiet
 if TYPE_CHECKING:
     from rgb_core.heads import HeadModel
 
-REGION_NAMES = (
-    "skin",
-    "scalp",
-    "neck",
-    "ear",
-    "eyeball",
-    "eye socket",
-    "mouth interior",
-    "teeth",
-    "lips",
-    "other",
-)
-"""By region code of docs/formats.md."""
-
 head = typer.Typer(
     help="Convert head models of other programs, or say what one holds.\n\nExample: rgb head info head.npz",
     no_args_is_help=True,
@@ -93,6 +79,8 @@ def info(
 
 def _summary(model: "HeadModel") -> dict[str, Any]:
     size = (model.vertices.max(0).values - model.vertices.min(0).values).tolist()
+    from rgb_core.heads.regions import Region
+
     counts = Counter(model.region.tolist())
     return {
         "name": model.name,
@@ -105,6 +93,6 @@ def _summary(model: "HeadModel") -> dict[str, Any]:
         "landmarks": "none" if model.landmarks68 is None else str(len(model.landmarks68)),
         "texture coordinates": "none" if model.uv is None else str(len(model.uv)),
         "size": " x ".join(f"{1000 * length:.0f}" for length in size) + " mm",
-        "vertices by region": {REGION_NAMES[code]: count for code, count in sorted(counts.items())},
+        "vertices by region": {Region(code).title: count for code, count in sorted(counts.items())},
         "about": model.meta,
     }

@@ -43,8 +43,8 @@ def relight(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
-    from rgb_core.images import environment
     from rgb_core.rendering import AvatarRenderer, Staging, at_size, clip_shots, turntable
+    from rgb_core.scene import light as environment
 
     where = resolve_device(device)
     model = load_avatar(avatar)

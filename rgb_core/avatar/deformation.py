@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..heads import HeadModel, nearest_rotation
-from . import quaternions
+from ..heads import HeadModel
+from ..heads.regions import Region
+from ..rotations import matrix_to_quaternion, nearest_rotation, polar_rotation, quaternion_to_matrix
 from .attachment import Attachment
 
-SCALP_REGION = 1
 # A displacement below this does not show at any resolution: half the tracking noise of a good capture is ten times
 # more.
 STILL_MM = 0.02
@@ -46,9 +46,9 @@ def expression_field(head: HeadModel) -> ExpressionField:
     all displacements that are not still.
     """
     basis = head.expression_basis.float()
-    skull = head.vertices[head.region == SCALP_REGION]
+    skull = head.vertices[head.region == Region.SCALP]
     if len(skull) >= 3:
-        basis = basis - _rigid_part(head.vertices, skull, basis[:, head.region == SCALP_REGION])
+        basis = basis - _rigid_part(head.vertices, skull, basis[:, head.region == Region.SCALP])
     displacement = basis.norm(dim=2)
     moving = displacement[displacement > 1e-3 * STILL_MM]
     if len(moving) == 0:
@@ -121,7 +121,7 @@ def sparse_expressions(
     triangle = head.vertices[corners[gaussian]]
     moved = triangle + head.expression_basis.float()[expression[:, None], corners[gaussian]]
     initial = _affine_delta(triangle, moved, position[gaussian])
-    stretch = _log_stretch(triangle, moved, quaternions.to_matrix(rotation)[gaussian])
+    stretch = _log_stretch(triangle, moved, quaternion_to_matrix(rotation)[gaussian])
     return SparseExpressions(offsets, expression, consistency, torch.cat([initial, stretch], dim=1))
 
 
@@ -135,7 +135,7 @@ def _affine_delta(rest: torch.Tensor, moved: torch.Tensor, position: torch.Tenso
     identity = torch.eye(3, device=gradient.device).expand_as(gradient)
     gradient = torch.where(valid[:, None, None], gradient, identity)
     shift = moved[:, 0] + torch.einsum("nij,nj->ni", gradient, position - rest[:, 0]) - position
-    rotation = quaternions.from_matrix(quaternions.nearest_rotation(gradient))
+    rotation = matrix_to_quaternion(polar_rotation(gradient))
     rotation[:, 0] -= 1.0
     return torch.cat([shift, rotation], dim=1)
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
 
-from ..heads import HeadModel, axis_angle_to_matrix
-from . import quaternions
+from ..heads import HeadModel
+from ..heads.regions import UNCHANGING, in_regions
+from ..rotations import axis_angle_to_matrix, quaternion_rotate
 from .attachment import Attachment
 from .deformation import ExpressionField, SparseExpressions, sparse_expressions
 from .materials import MIN_ROUGHNESS
@@ -20,7 +21,6 @@ CHANNELS = {"position": 3, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo"
 NEUTRAL = {**CHANNELS, "normal_offset": 3}
 DELTA_WIDTH = sum(CHANNELS.values())
 _LOG_SCALE = slice(7, 10)  # its columns in a row of deltas
-EYEBALL_REGION, MOUTH_REGIONS = 4, (6, 7)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Avatar:
         fields = posed._asdict()
         specular = fields.pop("specular").expand(-1, 3)
         # Normals are no reason for a Gaussian to turn.
-        offset = quaternions.rotate(posed.rotations.detach(), self.neutral["normal_offset"])
+        offset = quaternion_rotate(posed.rotations.detach(), self.neutral["normal_offset"])
         return PosedGaussians(specular_albedo=specular, normal_offset=offset, **fields)
 
     def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | None:
@@ -144,8 +144,7 @@ class Avatar:
 def learns_expressions(head: HeadModel, attachment: Attachment) -> torch.Tensor:
     """[P] bool: False on rigid parts (eyeballs, teeth, mouth interior), whose appearance no expression may change."""
     region = head.region[head.faces[attachment.face_id, 0]]
-    rigid = torch.tensor([EYEBALL_REGION, *MOUTH_REGIONS], device=region.device)
-    return ~torch.isin(region.long(), rigid)
+    return ~in_regions(region, UNCHANGING)
 
 
 def bind_expressions(

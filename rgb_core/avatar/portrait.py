@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from ..data import Camera, Frame
-from ..heads import skull_rotation
+from ..data import Frame
+from ..heads.pose import skull_rotation
+from ..scene import Camera
 
 
 @dataclass(frozen=True)

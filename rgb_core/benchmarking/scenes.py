@@ -9,9 +9,8 @@ from torch.nn.functional import normalize
 from ..avatar import Avatar
 from ..avatar.deformation import expression_field
 from ..avatar.portrait import Portrait
-from ..data import Camera
-from ..data.camera import Lens
 from ..heads import builtin_head, subdivide
+from ..scene import Camera, Lens
 from ..training import GaussianConfig
 from ..training.initialise import initial_avatar
 

@@ -1,6 +1,5 @@
-"""Datasets: cameras, frames, the native format and its ground truth."""
+"""Datasets: frames, the native format and its ground truth."""
 
-from .camera import Camera
 from .dataset import Dataset, load_dataset
 from .frame import Frame
 from .frame_maps import FrameMaps
@@ -9,7 +8,6 @@ from .ply import read_ply, write_ply
 from .writer import DatasetWriter
 
 __all__ = [
-    "Camera",
     "Coefficients",
     "Dataset",
     "DatasetWriter",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..heads import HeadModel, load_head
-from .camera import Camera
+from ..scene import Camera
 from .frame import Frame, FrameContext, parse_frame
 from .ground_truth import GroundTruth
 from .pixels import check_reduction, load_labels, load_linear, load_rgba

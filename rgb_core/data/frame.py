@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..heads import HeadModel
 from ..images import check_png
-from .camera import Camera
+from ..scene import Camera
 from .records import Defects, Record
 
 _KEYS = frozenset({"id", "image", "semantic", "K", "w2c", "expression", "joints", "translation"})

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..images import downsample, environment, read_png
+from ..images import downsample, read_png
+from ..scene import light as environment
 from .pixels import load_rgba
 from .ply import read_ply
 from .records import Record, read_json

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from ..images import environment
 from ..progress import Progress
+from ..scene import light as environment
 from .dataset import Dataset, examine_dataset
 from .ground_truth import GroundTruth
 from .inspection_frames import FrameFacts, measure_frame

@@ -9,7 +9,7 @@ from mesh_rasterizer import Fragments
 from torch import Tensor
 
 from ..images import srgb_bytes_to_linear
-from .camera import Camera
+from ..scene import Camera
 from .dataset import Dataset
 from .frame import Frame
 

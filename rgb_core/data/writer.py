@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..files import write_text
 from ..heads import HeadModel, save_head
 from ..images import write_hdr, write_png
-from .camera import Camera
+from ..scene import Camera
 from .dataset import FILE_NAME, FORMAT, VERSION, Dataset, load_dataset
 from .frame import check_id
 from .ply import write_ply

@@ -7,8 +7,9 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from ..data import Camera, Dataset, Frame
+from ..data import Dataset, Frame
 from ..images.compositing import prediction_on_black, truth_on_black
+from ..scene import Camera
 from .alignment import AlignedSet
 from .lpips import Lpips
 from .metrics import ImageScores, mean_scores, quantize, score_image

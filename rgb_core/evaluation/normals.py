@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .labels import HAIR, SKIN, has_label
+from ..scene.labels import BARE_SKIN, Label, has_label
 
 
 class NormalAngles:
@@ -26,8 +26,8 @@ class NormalAngles:
         angle = torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
         self._angles["mean_angle_deg"].append(angle[inside])
         if labels is not None:
-            self._angles["skin_deg"].append(angle[inside & has_label(labels, SKIN)])
-            self._angles["hair_deg"].append(angle[inside & has_label(labels, HAIR)])
+            self._angles["skin_deg"].append(angle[inside & has_label(labels, BARE_SKIN)])
+            self._angles["hair_deg"].append(angle[inside & has_label(labels, (Label.HAIR,))])
         return torch.where(inside, angle, 0.0).float()
 
     def scores(self) -> dict[str, float | None]:

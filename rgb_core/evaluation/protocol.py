@@ -4,7 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..data import Camera, Frame
+from ..data import Frame
+from ..scene import Camera
 
 
 class Channels(Protocol):

@@ -7,10 +7,11 @@ import torch
 
 from ..data import Dataset
 from ..exporting.contact_sheet import Tile, contact_sheet
-from ..images import environment, to_bytes, write_png
+from ..images import to_bytes, write_png
 from ..images.compositing import truth_on_black
 from ..progress import Progress
 from ..rendering import AvatarRenderer, Staging, clip_shots, render_pictures
+from ..scene import light as environment
 
 _FRAMES = 4
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..images import environment, to_bytes
+from ..images import to_bytes
+from ..scene import light as environment
 from .alignment import AlignedSet
 from .measure import Measurements
 from .metrics import psnr

@@ -7,7 +7,7 @@ from diff_envshade import texel_directions, texel_solid_angles
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from ..data import Camera
+from ..scene import Camera
 
 _LAMP_RADIUS = math.radians(10.0)  # around the brightest texel
 _LEAST_SHARE = 0.3  # of all light that a lamp must send to count as the main one

@@ -12,11 +12,13 @@ from ..data import Dataset, Frame
 from ..data.ground_truth import Coefficients
 from ..files import write_text
 from ..geometry import Geometry
-from ..heads import HeadModel, axis_angle_to_matrix, vertex_normals
+from ..heads import HeadModel, vertex_normals
+from ..heads.regions import Region
 from ..progress import Progress
-from .labels import NECK
+from ..rotations import axis_angle_to_matrix
+from ..scene.labels import Label
 from .normals import NormalAngles
-from .surfaces import SKIN_REGION, MeshDistances, Surface
+from .surfaces import MeshDistances, Surface
 from .truth import find_truth
 
 SCORES_FILE = "scores.json"
@@ -68,7 +70,7 @@ def measure_geometry(
             angles.add(drawn[0], truth.files.normal(frame.id, size), labels)
         progress.advance()
     if truth.mesh:
-        scores |= {**distances.scores(), "neck_mean_mm": distances.part_mean_mm(NECK)}
+        scores |= {**distances.scores(), "neck_mean_mm": distances.part_mean_mm((Label.NECK,))}
     if truth.normal:
         scores |= {f"normal_{key}": value for key, value in angles.scores().items()}
     if truth.files.has_coefficients:
@@ -88,7 +90,7 @@ def tracking_error(dataset: Dataset, geometry: Geometry, exact: Coefficients) ->
     angle = torch.acos(((trace - 1) / 2).clamp(-1, 1))
     moved = torch.stack([frame.translation - exact.translation[frame.id] for frame in refined])
     wrong = torch.stack([frame.expression - exact.expression[frame.id] for frame in refined])
-    face = dataset.head.expression_basis[:, dataset.head.region == SKIN_REGION]
+    face = dataset.head.expression_basis[:, dataset.head.region == Region.SKIN]
     displacement = (wrong @ face.flatten(1)).view(len(frames), -1, 3)
     return {
         "rotation_deg": math.degrees(_rms(angle)),

@@ -8,11 +8,11 @@ from mesh_rasterizer import rasterize
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from ..data import Camera
-from .labels import HAIR, SKIN, has_label
+from ..heads.regions import Region
+from ..scene import Camera
+from ..scene.labels import BARE_SKIN, Label, has_label
 from .metrics import MATTE_THRESHOLD
 
-SKIN_REGION = 0
 _MILLIMETRES = 1000.0  # per metre
 _SURFACE_CLEARANCE = 1e-4  # metres that a ray must leave a vertex before a hit hides it: its own triangles do not
 
@@ -51,7 +51,7 @@ class MeshDistances:
         self._to_fit.append(distance)
         if labels is not None:
             self._labelled.append((distance, visible_labels(true.vertices, true_bvh, camera, labels)))
-        self._face_to_truth.append(surface_distance(fitted.vertices[region == SKIN_REGION], true_bvh))
+        self._face_to_truth.append(surface_distance(fitted.vertices[region == Region.SKIN], true_bvh))
         self._overlap.append(silhouette_iou(fitted, camera, matte))
 
     def scores(self) -> dict[str, float | None]:
@@ -60,13 +60,13 @@ class MeshDistances:
         return {
             "mean_mm": _mean_mm(self._to_fit),
             "p95_mm": float(np.percentile(to_fit, 95)) * _MILLIMETRES if len(to_fit) else None,
-            "skin_mean_mm": self.part_mean_mm(SKIN),
-            "hair_mean_mm": self.part_mean_mm(HAIR),
+            "skin_mean_mm": self.part_mean_mm(BARE_SKIN),
+            "hair_mean_mm": self.part_mean_mm((Label.HAIR,)),
             "face_to_truth_mm": _mean_mm(self._face_to_truth),
             "silhouette_iou": sum(self._overlap) / len(self._overlap) if self._overlap else None,
         }
 
-    def part_mean_mm(self, wanted: tuple[int, ...]) -> float | None:
+    def part_mean_mm(self, wanted: tuple[Label, ...]) -> float | None:
         """Mean distance in mm of the true vertices seen on pixels with one of the labels `wanted`; None if none was."""
         return _mean_mm([distance[has_label(seen, wanted)] for distance, seen in self._labelled])
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..data import Dataset, Frame, GroundTruth
 from ..errors import InputError
-from ..images import environment
+from ..scene import light as environment
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,8 @@ from ..data import Dataset, Frame, FrameMaps
 from ..devices import CPU
 from ..errors import InputError
 from ..progress import Progress
+from ..scene.labels import BARE_SKIN, FOREIGN, Label
 
-HAIR = 17
-_OUTER_LABELS = (1, 2, 3, 7, 8, 10, 12, 13, 14)  # skin, brows, ears, nose, lips, neck
-_FOREIGN_LABELS = (6, 9, 15, 16, 18)  # glasses, earring, necklace, cloth, hat: no part of the mesh
 _UNLABELLED = 255  # every pixel of a frame without labels
 
 _HAIR_COLOUR_WEIGHT = 0.3  # strands shine and shift; their colour says less than skin's
@@ -94,9 +92,9 @@ class Evidence:
         cameras = [frame.camera.resized(*self.size) for frame in frames]
         self.intrinsics = torch.tensor([camera.intrinsics for camera in cameras]).to(device)
         self.world_to_camera = torch.stack([camera.world_to_camera for camera in cameras]).to(device)
-        self._mask_weight = _by_label(dict.fromkeys(_FOREIGN_LABELS, 0.0), 1.0).to(device)
-        known = dict.fromkeys((*_OUTER_LABELS, _UNLABELLED), 1.0)
-        self._colour_weight = _by_label({**known, HAIR: _HAIR_COLOUR_WEIGHT}, 0.0).to(device)
+        self._mask_weight = _by_label(dict.fromkeys(FOREIGN, 0.0), 1.0).to(device)
+        known = dict.fromkeys((*BARE_SKIN, Label.LEFT_BROW, Label.RIGHT_BROW, _UNLABELLED), 1.0)
+        self._colour_weight = _by_label({**known, Label.HAIR: _HAIR_COLOUR_WEIGHT}, 0.0).to(device)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -141,7 +139,7 @@ class Evidence:
         labels = self._labels[rows]
         if bool((labels[:, 0, 0] == _UNLABELLED).any()):
             return None
-        return (labels == HAIR).float()
+        return (labels == Label.HAIR).float()
 
 
 def report_skipped(skipped: dict[str, str], progress: Progress) -> None:

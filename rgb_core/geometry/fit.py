@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset, FrameMaps
 from ..devices import CPU
+from ..fitting.checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..heads import subdivide
 from ..progress import Progress
 from . import losses
 from .config import GeometryConfig
+from .corrections import Tracking
 from .evidence import Evidence, report_skipped
 from .initialise import FILL_LENGTH, first_light, focal_factor, hair_membership, misplaced
 from .normal_maps import normal_maps
@@ -25,7 +26,6 @@ from .schedule import Schedule, Watch
 from .shading import LIGHT_TERMS
 from .smoothing import Smoother
 from .surface import Surface
-from .tracking import Tracking
 
 _SMOOTHING_LEVELS = 5
 _CORRECTIONS_FROM = 0.6  # share of the steps after which expressions may change: the neutral face explains what it can

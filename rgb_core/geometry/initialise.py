@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from ..heads import HeadModel
+from ..heads.regions import Region
 from ..images import srgb_to_linear
 from .evidence import Evidence
 from .losses import intersection_over_union
-from .parts import SCALP
 from .rendering import FRAMES_AT_ONCE, draw_frames
 from .result import Geometry
 from .shading import Samples, estimate, gather
@@ -82,7 +82,7 @@ def hair_membership(head: HeadModel, evidence: Evidence, focal: float) -> Tensor
         seen += votes[:, 0]
         hairy += votes[:, 1]
     voted = (hairy / seen.clamp_min(1e-6) > 0.5).float()
-    return torch.where(seen > 0, voted, (head.region == SCALP).float())
+    return torch.where(seen > 0, voted, (head.region == Region.SCALP).float())
 
 
 def first_light(geometry: Geometry, evidence: Evidence, smoother: Smoother, light_frame: str) -> tuple[Tensor, Tensor]:

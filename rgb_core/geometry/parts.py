@@ -8,16 +8,12 @@ from torch import Tensor
 
 from ..devices import CPU
 from ..heads import HeadModel
+from ..heads.regions import OUTER_SKIN, RIGID, Region, in_regions
 from .smoothing import SparseMap
 from .topology import components
 
-SKIN, SCALP, NECK, EAR, EYEBALL, EYE_SOCKET, MOUTH, TEETH, LIPS, OTHER = range(10)
-"""Region codes of docs/formats.md."""
-SURFACE_REGIONS = (SKIN, SCALP, NECK, EAR, LIPS)
-_RIGID_REGIONS = (EYEBALL, TEETH, OTHER)
-
 # How much an offset of each region costs relative to the face.
-_OFFSET_COST = {SKIN: 1.0, SCALP: 0.3, NECK: 0.2, EAR: 0.3, LIPS: 1.0}
+_OFFSET_COST = {Region.SKIN: 1.0, Region.SCALP: 0.3, Region.NECK: 0.2, Region.EAR: 0.3, Region.LIPS: 1.0}
 
 _FOLLOWED = 32  # skin vertices that an inner vertex follows
 _REACH = 0.006  # metres by which a followed vertex may be farther than the nearest before it loses influence
@@ -25,17 +21,17 @@ _REACH = 0.006  # metres by which a followed vertex may be farther than the near
 
 def is_surface(head: HeadModel) -> Tensor:
     """[V] bool: outer skin, as opposed to eyes, mouth interior and hidden parts."""
-    return torch.isin(head.region, torch.tensor(SURFACE_REGIONS, dtype=torch.uint8))
+    return in_regions(head.region, OUTER_SKIN)
 
 
 def is_rigid(head: HeadModel) -> Tensor:
     """[V] bool: parts that keep their shape whatever happens."""
-    return torch.isin(head.region, torch.tensor(_RIGID_REGIONS, dtype=torch.uint8))
+    return in_regions(head.region, RIGID)
 
 
 def offset_cost(head: HeadModel) -> Tensor:
     """[V] relative price of a neutral offset; 0 for inner vertices, which have none of their own."""
-    table = torch.zeros(10)
+    table = torch.zeros(len(Region))
     for region, cost in _OFFSET_COST.items():
         table[region] = cost
     return table[head.region.long()]

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from ..devices import CPU
 from ..heads import HeadModel, vertex_normals
+from ..heads.regions import Region
 from .config import GeometryConfig
 from .optimiser import Parameter
-from .parts import SCALP, extension, is_rigid, is_surface, offset_cost
+from .parts import extension, is_rigid, is_surface, offset_cost
 from .smoothing import Smoother, SparseMap
 from .topology import cotangent_laplacian, face_normals, neighbouring_faces
 
@@ -45,7 +46,7 @@ class Surface:
         self._faces, self._pairs = outer_faces.to(device), neighbouring_faces(outer_faces).to(device)
         self._base_angles = self._angles(self.base.vertices)
         self.hair_freedom = torch.zeros_like(self._outer)
-        self.set_hair((self.base.region == SCALP).float())
+        self.set_hair((self.base.region == Region.SCALP).float())
         rates = config.rates
         self.parameters = {
             "offset": Parameter(torch.zeros_like(self.base.vertices), rates.offset * _MM, uniform=True),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .rotations import axis_angle_to_matrix
+from ..rotations import axis_angle_to_matrix
 
 
 class PosedHead(NamedTuple):

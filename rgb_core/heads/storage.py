@@ -15,10 +15,10 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import atomic_path
 from .model import HeadModel
+from .regions import Region
 
 FORMAT = "rgb-head"
 VERSION = 1
-REGION_COUNT = 10
 LANDMARK_COUNT = 68
 WEIGHT_SUM_TOLERANCE = 1e-3
 """How far a row of skin weights may be from 1: float16 weights of a few joints stay well inside."""
@@ -168,7 +168,7 @@ class _Reader:
             joint_parents=self.parents(joint_count),
             joint_names=joint_names,
             skin_weights=self.skin_weights(vertex_count, joint_count),
-            region=self.indices("region", (vertex_count,), REGION_COUNT).to(torch.uint8),
+            region=self.indices("region", (vertex_count,), len(Region)).to(torch.uint8),
             joint_regressor=regressor,
             uv=uv,
             uv_faces=None if uv is None else self.indices("uv_faces", (len(faces), 3), len(uv)),

@@ -1,6 +1,5 @@
-"""Images as tensors: colour, files and environment maps. sRGB and straight alpha exist only at this border."""
+"""Images as tensors: colour and files. sRGB and straight alpha exist only at this border."""
 
-from . import environment
 from .alpha import linear_to_rgba, premultiply, rgba_to_linear, unpremultiply
 from .color import linear_to_srgb, srgb_bytes_to_linear, srgb_to_linear, to_bytes
 from .exr import read_exr, write_exr
@@ -13,7 +12,6 @@ __all__ = [
     "check_png",
     "downsample",
     "downsample_labels",
-    "environment",
     "linear_to_rgba",
     "linear_to_srgb",
     "premultiply",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..images import environment, linear_to_srgb, to_bytes
+from ..images import linear_to_srgb, to_bytes
+from ..scene import light as environment
 from .renderer import AvatarRenderer
 from .shots import Shot
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..avatar.packing import pack_avatar
-from ..data.camera import Lens
-from ..images import environment, linear_to_srgb
+from ..images import linear_to_srgb
+from ..scene import Lens
+from ..scene import light as environment
 from ..shading import SurfaceTracer, one_bounce_gain
 from .renderer import Pose, attached_vertices, composite_gaussians
 

@@ -7,10 +7,9 @@ import torch
 from diff_gaussian_rasterization import Rasterization, rasterize
 
 from ..avatar import Avatar, PosedGaussians
-from ..data import Camera
-from ..data.camera import Lens
 from ..heads import PosedHead
-from ..images import environment
+from ..scene import Camera, Lens
+from ..scene import light as environment
 from ..shading import Lit, Surface, SurfaceTracer, light_gaussians
 
 

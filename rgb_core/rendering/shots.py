@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from ..avatar import Avatar
-from ..data import Camera, Dataset, Frame
+from ..data import Dataset, Frame
 from ..errors import InputError
-from ..heads import axis_angle_to_matrix, expression_transfer, matrix_to_axis_angle
+from ..heads import expression_transfer
+from ..rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from ..scene import Camera
 
 TURN = math.radians(35.0)
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..heads.regions import Region
 from .noise import smoothstep
-from .subject import EYEBALL, Subject
+from .subject import Subject
 
 # Indices of the iBUG-68 landmarks; left and right are the head's own.
 _BROWS = {"right": range(17, 22), "left": range(22, 27)}
@@ -36,10 +37,10 @@ class Anatomy:
         head = subject.surface
         assert head.landmarks68 is not None, "the built-in head has landmarks"
         self.landmarks = subject.skin[head.landmarks68]
-        balls = subject.skin[head.region == EYEBALL]
+        balls = subject.skin[head.region == Region.EYEBALL]
         self.right_eye = _fit_eyeball(balls[balls[:, 0] < 0])
         self.left_eye = _fit_eyeball(balls[balls[:, 0] >= 0])
-        self._face = subject.skin[(head.region == 0) & (subject.skin[:, 2] > self.left_eye.centre[2])]
+        self._face = subject.skin[(head.region == Region.SKIN) & (subject.skin[:, 2] > self.left_eye.centre[2])]
         self.eye_span = float((self.left_eye.centre - self.right_eye.centre).norm())
         """Metres between the eyes; the unit in which the face is measured."""
 

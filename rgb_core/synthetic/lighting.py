@@ -8,7 +8,7 @@ import torch
 from diff_envshade import integrate, texel_directions, texel_solid_angles
 from torch import Tensor
 
-from ..images import environment
+from ..scene import light as environment
 
 SHADING_HEIGHT = 32
 """Rows of the map that shades; twice the avatar's, so that the avatar's 16x32 grid is not built into its target."""

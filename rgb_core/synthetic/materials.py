@@ -7,14 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..heads.regions import Region
+from ..scene.labels import Label
 from .anatomy import Anatomy
 from .noise import NoiseVolume, smoothstep
 from .render import Material
-from .subject import EAR, EYE_SOCKET, EYEBALL, MOUTH, NECK, TEETH, Subject
-
-SKIN, LEFT_BROW, RIGHT_BROW, LEFT_EYE, RIGHT_EYE = 1, 2, 3, 4, 5
-LEFT_EAR, RIGHT_EAR, NOSE, INNER_MOUTH, UPPER_LIP, LOWER_LIP, NECK_LABEL, HAIR = 7, 8, 10, 11, 12, 13, 14, 17
-"""Semantic labels of docs/formats.md."""
+from .subject import Subject
 
 # Linear albedo of skin from dark to light, of hair and of irises: the range that a random person is drawn from.
 _SKIN_TONES = ((0.20, 0.105, 0.062), (0.58, 0.385, 0.285))
@@ -77,7 +75,7 @@ class SubjectPainter:
         roughness = roughness * (0.85 + 0.3 * self._noise(points, 0.002)[:, 1])
         specular = _blend("skin", "lips", "hair", lips, coat, _SPECULAR)
 
-        eyes, inside, teeth = ((region == code) for code in (EYEBALL, MOUTH, TEETH))
+        eyes, inside, teeth = ((region == code) for code in (Region.EYEBALL, Region.MOUTH, Region.TEETH))
         gums = torch.tensor(_GUMS) * (0.75 + 0.5 * self._noise(points, 0.006)[:, :1])
         for part, name, colour in (
             (eyes, "eyes", self._eye_colour(points)),
@@ -137,16 +135,19 @@ class SubjectPainter:
     def _label(self, points: Tensor, region: Tensor, hair: Tensor, lips: Tensor, brow: Tensor) -> Tensor:
         """Semantic label [N] int64; what is painted later hides what is painted earlier."""
         left = points[:, 0] >= 0
-        label = torch.full((len(points),), SKIN)
+        label = torch.full((len(points),), Label.SKIN)
         for inside, code in (
-            (self._anatomy.nose(points) > 0.5, NOSE),
-            (region == NECK, NECK_LABEL),
-            (region == EAR, torch.where(left, LEFT_EAR, RIGHT_EAR)),
-            (brow > 0.25, torch.where(left, LEFT_BROW, RIGHT_BROW)),
-            (lips > 0.5, torch.where(self._anatomy.upper_lip(points), UPPER_LIP, LOWER_LIP)),
-            ((region == MOUTH) | (region == TEETH), INNER_MOUTH),
-            ((region == EYEBALL) | (region == EYE_SOCKET), torch.where(left, LEFT_EYE, RIGHT_EYE)),
-            (hair > 0.5, HAIR),
+            (self._anatomy.nose(points) > 0.5, Label.NOSE),
+            (region == Region.NECK, Label.NECK),
+            (region == Region.EAR, torch.where(left, Label.LEFT_EAR, Label.RIGHT_EAR)),
+            (brow > 0.25, torch.where(left, Label.LEFT_BROW, Label.RIGHT_BROW)),
+            (lips > 0.5, torch.where(self._anatomy.upper_lip(points), Label.UPPER_LIP, Label.LOWER_LIP)),
+            ((region == Region.MOUTH) | (region == Region.TEETH), Label.INNER_MOUTH),
+            (
+                (region == Region.EYEBALL) | (region == Region.EYE_SOCKET),
+                torch.where(left, Label.LEFT_EYE, Label.RIGHT_EYE),
+            ),
+            (hair > 0.5, Label.HAIR),
         ):
             label = torch.where(inside, code, label)
         return label

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..heads import axis_angle_to_matrix, matrix_to_axis_angle
+from ..rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 YAW_LIMIT, PITCH_LIMIT, ROLL_LIMIT = math.radians(45), math.radians(20), math.radians(12)
 TRANSLATION_LIMIT = 0.01  # metres, per axis

@@ -17,10 +17,10 @@ from diff_envshade.reference import specular_lobe
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from ..data import Camera
+from ..scene import Camera
+from ..scene.labels import Label
 from .lighting import Light
 
-_LABELS = 19  # of docs/formats.md, background included
 _CHUNK = 1 << 15  # surface samples whose shadow rays are traced together; bounds the memory
 _SURFACE_OFFSET = 5e-5  # metres by which shadow rays start above the surface
 
@@ -82,8 +82,8 @@ class SurfaceSamples:
     def labels(self) -> Tensor:
         """Most frequent label [H,W] uint8 of each pixel's rays; label 0 counts the rays that met nothing."""
         pixels = self.camera.width * self.camera.height
-        votes = np.bincount((self.pixel * _LABELS + self.material.label).numpy(), minlength=pixels * _LABELS)
-        votes = votes.reshape(pixels, _LABELS)
+        votes = np.bincount((self.pixel * len(Label) + self.material.label).numpy(), minlength=pixels * len(Label))
+        votes = votes.reshape(pixels, len(Label))
         votes[:, 0] = self.samples - votes[:, 1:].sum(1)
         return torch.from_numpy(votes.argmax(1).astype(np.uint8)).view(self.camera.height, self.camera.width)
 

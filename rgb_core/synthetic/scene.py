@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from ..data import Camera
 from ..heads import vertex_normals
+from ..scene import Camera
 from .config import SyntheticConfig
 from .materials import SubjectPainter
 from .motion import Motion, clip_motion

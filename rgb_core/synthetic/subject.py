@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..heads import HeadModel, builtin_head, subdivide, vertex_normals
+from ..heads.regions import Region
 from .noise import NoiseVolume, smoothstep
 
-SCALP, NECK, EAR, EYEBALL, EYE_SOCKET, MOUTH, TEETH, LIPS = 1, 2, 3, 4, 5, 6, 7, 8
 """Region codes of docs/formats.md."""
 
 HAIR_THICKNESS = 0.010  # metres
@@ -48,7 +48,7 @@ def make_subject(rng: np.random.Generator) -> Subject:
     known = torch.arange(modes) < round(_GIVEN_SHARE * modes)
     given = _with_identity(head, identity * known)
     bare = _refined(_with_identity(head, identity), _SUBDIVISIONS)
-    hair = _spread(bare, SCALP, _HAIRLINE_ROUNDS)
+    hair = _spread(bare, Region.SCALP, _HAIRLINE_ROUNDS)
     # Both versions turn about the same joints, so that coefficients mean the same motion for both.
     surface = dataclasses.replace(
         bare,
@@ -56,7 +56,7 @@ def make_subject(rng: np.random.Generator) -> Subject:
         joint_positions=given.joint_positions,
         joint_regressor=None,
     )
-    return Subject(identity, given, surface, bare.vertices, hair, _spread(bare, LIPS, _LIP_ROUNDS))
+    return Subject(identity, given, surface, bare.vertices, hair, _spread(bare, Region.LIPS, _LIP_ROUNDS))
 
 
 def _with_identity(head: HeadModel, identity: Tensor) -> HeadModel:
@@ -74,7 +74,7 @@ def _refined(head: HeadModel, times: int) -> HeadModel:
     """
     for _ in range(times):
         head = subdivide(head)
-        share = 0.75 * ((head.region != EYEBALL) & (head.region != TEETH)).float()[:, None]
+        share = 0.75 * ((head.region != Region.EYEBALL) & (head.region != Region.TEETH)).float()[:, None]
         vertices = torch.lerp(head.vertices, _neighbour_mean(head.vertices, head.faces), share)
         head = dataclasses.replace(head, vertices=vertices)
     return head

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ..data import Dataset, DatasetWriter
 from ..errors import InputError
-from ..images import environment, linear_to_rgba, linear_to_srgb, unpremultiply
+from ..images import linear_to_rgba, linear_to_srgb, unpremultiply
 from ..progress import Progress, Silent
+from ..scene import light as environment
 from .config import SyntheticConfig
 from .lighting import SHADING_HEIGHT, Light, exposed
 from .motion import tracked

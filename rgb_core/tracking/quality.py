@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..scene.labels import Label
 from . import landmarks
-from .problem import consecutive
-from .semantics import CLOTH, HAIR
-from .views import MeshView
+from .picture.views import MeshView
+from .solve.problem import consecutive
 
 _BIN = 15.0  # degrees of a cell of the coverage of poses
 _FACE_TOP = 1.05  # of the way from the chin to the brows: what counts as the face region
@@ -19,7 +19,7 @@ _FACE_TOP = 1.05  # of the way from the chin to the brows: what counts as the fa
 
 def face_overlap(view: MeshView, matte: Tensor, labels: Tensor) -> float:
     """Intersection over union of mesh and matte [H, W] between chin and brows, hair and torso left out by label."""
-    face = (view.below < 0) & (view.below > -_FACE_TOP * view.height) & (labels != HAIR) & (labels != CLOTH)
+    face = (view.below < 0) & (view.below > -_FACE_TOP * view.height) & (labels != Label.HAIR) & (labels != Label.CLOTH)
     mesh, shown = (view.face_id >= 0) & face, (matte > 0.5) & face
     union = float((mesh | shown).sum())
     return float((mesh & shown).sum()) / union if union else math.nan

@@ -20,19 +20,19 @@ from ..files import atomic_path, write_text
 from ..heads import HeadModel
 from ..progress import Progress
 from . import quality
-from .clip import TrackedClip
-from .correspondence import Correspondence, find_correspondence
-from .crop import crop_around
-from .detection import Detections, Span, detect
-from .detector import FaceDetector, start_detector
-from .faces import Person, follow_person
-from .fitting import fit_clip
-from .observations import Observations
-from .photometric import Windows
-from .preview import write_preview
-from .semantics import Parser
-from .video import Video, open_video
-from .views import Views, outline
+from .detect.correspondence import Correspondence, find_correspondence
+from .detect.detection import Detections, Span, detect
+from .detect.detector import FaceDetector, start_detector
+from .detect.faces import Person, follow_person
+from .detect.video import Video, open_video
+from .picture.crop import crop_around
+from .picture.labels import Parser
+from .picture.preview import write_preview
+from .picture.views import Views, outline
+from .solve.clip import TrackedClip
+from .solve.fitting import fit_clip
+from .solve.observations import Observations
+from .solve.photometric import Windows
 from .writing import FrameWriter
 
 QUALITY_FILE, PREVIEW_FILE = "quality.json", "preview.mp4"

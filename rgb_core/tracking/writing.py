@@ -8,12 +8,13 @@ from torch import Tensor
 from ..data import DatasetWriter
 from ..images import read_png
 from ..progress import Progress
-from .detector import FaceDetector
-from .matte import foreground, refine, steady
+from ..scene.labels import Label
+from .detect.detector import FaceDetector
+from .detect.video import Video
+from .picture.labels import Parser, Sight
+from .picture.matte import foreground, refine, steady
+from .picture.views import MeshView, Views
 from .quality import face_overlap
-from .semantics import CLOTH, Parser, Sight
-from .video import Video
-from .views import MeshView, Views
 
 _LEARNT_FROM = 8  # frames, spread over the clip, that colours are learnt from
 
@@ -81,8 +82,8 @@ def frame_name(number: int) -> str:
 
 def _image(picture: Tensor, matte: Tensor, labels: Tensor) -> Tensor:
     """uint8 [H, W, 4] the head on nothing; cloth keeps its colours under a matte of 0."""
-    colours = torch.where((labels == CLOTH)[..., None], picture, foreground(picture, matte))
-    shown = (matte > 0) | (labels == CLOTH)
+    colours = torch.where((labels == Label.CLOTH)[..., None], picture, foreground(picture, matte))
+    shown = (matte > 0) | (labels == Label.CLOTH)
     return torch.cat([colours * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
 
 

@@ -2,6 +2,6 @@
 
 from .config import GaussianConfig
 from .fit import fit_gaussians
-from .guidance import albedo_maps
+from .pseudo_albedo import albedo_maps
 
 __all__ = ["GaussianConfig", "albedo_maps", "fit_gaussians"]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
-from ..avatar import Avatar, quaternions
+from ..avatar import Avatar
 from ..avatar.attachment import edge_neighbours, walk
 from ..avatar.deformation import ExpressionField
 from ..avatar.model import bind_expressions
+from ..rotations import quaternion_rotate
 from .config import DensityControl
 
 _SPLIT_SHRINK, _SPLIT_SHIFT = 1.6, 0.75
@@ -93,7 +94,7 @@ def _halve(neutral: dict[str, torch.Tensor], first: int) -> None:
     direction = torch.ones_like(log_scale[:, :1])
     direction[len(log_scale) // 2 :] = -1
     local = _SPLIT_SHIFT * direction * axis * log_scale.exp()
-    neutral["position"][first:] += quaternions.rotate(
+    neutral["position"][first:] += quaternion_rotate(
         torch.nn.functional.normalize(neutral["rotation"][first:], dim=1), local
     )
     neutral["log_scale"][first:] -= axis * math.log(_SPLIT_SHRINK)

@@ -11,25 +11,26 @@ from ..avatar import NEUTRAL, Avatar, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
-from ..checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
 from ..data import Dataset, FrameMaps
-from ..data.camera import Lens
 from ..devices import CPU
 from ..errors import InputError
+from ..fitting.checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
+from ..fitting.log import StepLog
 from ..geometry import Geometry
+from ..heads.regions import Region
 from ..progress import Progress
 from ..rendering import composite_gaussians
+from ..rendering.graphs import StepRunner
+from ..scene import Lens
 from ..shading import SurfaceTracer, light_gaussians
 from .config import GaussianConfig
+from .corrections import TrackingCorrections
 from .density import DensityStatistics, rearrange
 from .frames import FrameInputs, TrainingFrames
-from .initialise import HIDDEN_REGION, colour_from_frames, initial_avatar
+from .initialise import colour_from_frames, initial_avatar
 from .light import LightParameters
-from .log import StepLog
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
-from .steps import StepRunner
-from .tracking import TrackingCorrections
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "light_frame", "focal_scale"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
@@ -116,7 +117,7 @@ class GaussianFit:
         )
         self.light = LightParameters(torch.zeros_like(self.avatar.light), 1.0)
         head = self.avatar.head
-        tracer = SurfaceTracer(head.faces, head.region != HIDDEN_REGION, (config.light_height, 2 * config.light_height))
+        tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, (config.light_height, 2 * config.light_height))
         refined = geometry.refined(dataset.frames("train"))
         self.frames = TrainingFrames(
             dataset, refined, head, tracer, visibility, config.image_size, config.visibility_cache_mb, albedo

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Camera, Dataset, Frame, FrameMaps
+from ..data import Dataset, Frame, FrameMaps
 from ..heads import HeadModel, PosedHead
 from ..images.compositing import truth_on_black
+from ..scene import Camera
+from ..scene.labels import Label, has_label
 from ..shading import Surface, SurfaceTracer
-from .surfaces import SurfaceCache
-
-CLOTH, NECKLACE = 16, 15
+from .surface_cache import SurfaceCache
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class TrainingFrames:
         semantic = self._dataset.semantic(frame, self.size)
         weight = torch.ones(rgba.shape[:2])
         if semantic is not None:
-            foreign = (semantic == CLOTH) | (semantic == NECKLACE)
+            foreign = has_label(semantic, (Label.CLOTH, Label.NECKLACE))
             weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
         fixed = {
             "rgba": rgba,

@@ -8,16 +8,15 @@ from ..avatar.attachment import Attachment
 from ..avatar.deformation import ExpressionField, largest_growth
 from ..avatar.model import bind_expressions
 from ..avatar.portrait import Portrait
-from ..avatar.quaternions import from_matrix
 from ..avatar.sampling import sample_surface
 from ..errors import InputError
 from ..heads import HeadModel, vertex_normals
+from ..heads.regions import Region
 from ..images import srgb_to_linear
+from ..rotations import matrix_to_quaternion
 from .config import GaussianConfig
 from .frames import TrainingFrames
-from .priors import SKIN_REGION
 
-HIDDEN_REGION = 9
 _OPACITY, _ROUGHNESS, _SPECULAR = 0.7, 0.5, 0.35
 _FLATNESS = 0.4
 _COLOUR_FRAMES = 16
@@ -39,7 +38,7 @@ def initial_avatar(
     name: str, head: HeadModel, field: ExpressionField, portrait: Portrait, config: GaussianConfig, seed: int
 ) -> Avatar:
     """An avatar of about `config.gaussians` uncoloured Gaussians on the neutral mesh of `head`."""
-    visible = (head.region[head.faces] != HIDDEN_REGION).all(1)
+    visible = (head.region[head.faces] != Region.OTHER).all(1)
     # A lid that unfolds must cover the eye: as many Gaussians as its largest area needs.
     density = visible * largest_growth(head)
     face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, density)
@@ -80,7 +79,7 @@ def _upright(normals: torch.Tensor) -> torch.Tensor:
     z = torch.nn.functional.normalize(normals, dim=1)
     helper = torch.where(z[:, :1].abs() > 0.9, torch.tensor([0.0, 1.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
     x = torch.nn.functional.normalize(torch.linalg.cross(helper, z), dim=1)
-    return from_matrix(torch.stack([x, torch.linalg.cross(z, x), z], dim=2))
+    return matrix_to_quaternion(torch.stack([x, torch.linalg.cross(z, x), z], dim=2))
 
 
 def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: float) -> float:
@@ -108,7 +107,7 @@ def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: f
     colour = total / count.clamp_min(1)
     shade = (openness / count.clamp_min(1)).clamp_min(0.2)
     region = avatar.region()
-    skin = known & (region == SKIN_REGION)
+    skin = known & (region == Region.SKIN)
     reference = skin if bool(skin.any()) else known
     level = float((colour / shade)[reference].mean() / skin_luminance)
     albedo = colour / shade / level

@@ -8,6 +8,7 @@ from gaussian_blendshapes import weighted_segment_sum
 from scipy.spatial import cKDTree
 
 from ..avatar import Avatar, PosedGaussians
+from ..heads.regions import Region
 
 
 class Part(NamedTuple):
@@ -18,7 +19,7 @@ class Part(NamedTuple):
         reach: mm above the surface. floor: least opacity; nothing shines through skin, but hair has gaps.
     """
 
-    regions: tuple[int, ...]
+    regions: tuple[Region, ...]
     roughness: tuple[float, float]
     specular: tuple[float, float]
     reach: float
@@ -27,17 +28,18 @@ class Part(NamedTuple):
 
 # Skin ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
 _PARTS = {
-    "skin": Part((0, 3), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
-    "neck": Part((2,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),  # shoulders are often cut out of the matte, and must vanish
-    "scalp": Part((1,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
-    "eyes": Part((4,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
-    "sockets": Part((5,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
-    "mouth": Part((6,), (0.2, 0.6), (0.2, 0.8), 3.0, 0.6),
-    "teeth": Part((7,), (0.1, 0.5), (0.2, 0.8), 1.5, 0.0),
-    "lips": Part((8,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
-    "other": Part((9,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
+    "skin": Part((Region.SKIN, Region.EAR), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
+    "neck": Part(
+        (Region.NECK,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0
+    ),  # shoulders are often cut out of the matte, and must vanish
+    "scalp": Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
+    "eyes": Part((Region.EYEBALL,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
+    "sockets": Part((Region.EYE_SOCKET,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
+    "mouth": Part((Region.MOUTH,), (0.2, 0.6), (0.2, 0.8), 3.0, 0.6),
+    "teeth": Part((Region.TEETH,), (0.1, 0.5), (0.2, 0.8), 1.5, 0.0),
+    "lips": Part((Region.LIPS,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
+    "other": Part((Region.OTHER,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
 }
-SKIN_REGION = 0
 _NEIGHBOURS = 4
 _ROBUST = 0.1
 
@@ -56,12 +58,12 @@ class PartPriors:
     def of(cls, avatar: Avatar) -> "PartPriors":
         """The ranges of the avatar's Gaussians."""
         region = avatar.region()
-        table = torch.zeros(256, 6)
+        table = torch.zeros(len(Region), 6)
         for part in _PARTS.values():
             values = torch.tensor([*part.roughness, *part.specular, 1e-3 * part.reach, part.floor])
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
-        skin = (region == SKIN_REGION).nonzero()[:, 0]
+        skin = (region == Region.SKIN).nonzero()[:, 0]
         everywhere = torch.arange(avatar.count, device=region.device)
         return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5], skin if len(skin) else everywhere)
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rgb_core.avatar import quaternions
+from rgb_core import rotations
 from rgb_core.avatar.attachment import Attachment, edge_neighbours, walk
 from rgb_core.avatar.deformation import _log_stretch, expression_field, largest_growth, sparse_expressions
 from rgb_core.avatar.sampling import sample_surface
-from rgb_core.heads import HeadModel, axis_angle_to_matrix
+from rgb_core.heads import HeadModel
+from rgb_core.rotations import axis_angle_to_matrix
 
 
 def random_rotations(count: int) -> torch.Tensor:
@@ -19,7 +20,7 @@ def random_rotations(count: int) -> torch.Tensor:
 
 def test_quaternion_of_a_matrix_turns_vectors_as_the_matrix_does():
     matrix = random_rotations(200)
-    quaternion = quaternions.from_matrix(matrix)
+    quaternion = rotations.matrix_to_quaternion(matrix)
     vector = torch.tensor([0.3, -0.7, 0.2], dtype=torch.float64)
     scalar, axis = quaternion.split([1, 3], dim=1)
     across = torch.linalg.cross(axis, vector.expand(200, 3))
@@ -30,7 +31,7 @@ def test_quaternion_of_a_matrix_turns_vectors_as_the_matrix_does():
 def test_nearest_rotation_removes_stretch():
     rotation = random_rotations(50)
     stretch = torch.diag(torch.tensor([1.3, 0.8, 1.1], dtype=torch.float64))
-    torch.testing.assert_close(quaternions.nearest_rotation(rotation @ stretch), rotation, atol=1e-6, rtol=0)
+    torch.testing.assert_close(rotations.polar_rotation(rotation @ stretch), rotation, atol=1e-6, rtol=0)
 
 
 def test_samples_keep_their_distance_and_their_number(patch: HeadModel):
@@ -119,7 +120,7 @@ def test_rotation_delta_of_a_rigid_expression_is_that_rotation(patch: HeadModel)
     position = attachment.interpolate(patch.vertices, patch.faces)
     field = expression_field(head.__class__(**{**vars(head), "region": torch.zeros(81, dtype=torch.uint8)}))
     pairs = sparse_expressions(head, field, attachment, position, *upright(len(position)))
-    wanted = quaternions.from_matrix(turn) - torch.tensor([1.0, 0.0, 0.0, 0.0])
+    wanted = rotations.matrix_to_quaternion(turn) - torch.tensor([1.0, 0.0, 0.0, 0.0])
     # Small components of a quaternion are square roots of float32 differences: sqrt(1e-7).
     torch.testing.assert_close(pairs.initial[:, 3:7], wanted.expand(len(pairs.initial), 4), atol=5e-4, rtol=0)
 

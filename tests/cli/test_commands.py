@@ -85,7 +85,7 @@ def test_killed_fit_continues_to_the_same_avatar(demo: tuple[Path, dict], tmp_pa
 
 
 def test_unfinished_fit_of_other_settings_is_not_continued(demo: tuple[Path, dict], tmp_path: Path):
-    from rgb_core.checkpoint import save_checkpoint
+    from rgb_core.fitting.checkpoint import save_checkpoint
 
     save_checkpoint(tmp_path, {}, {"fingerprint": "other", "step": 8, "level": 1.0})
     out, _ = demo

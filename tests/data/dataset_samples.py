@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
-from rgb_core.data import Camera, DatasetWriter
+from rgb_core.data import DatasetWriter
 from rgb_core.heads import HeadModel
+from rgb_core.scene import Camera
 
 SIZE = (16, 12)
 IDS = ("00000", "00001", "00002")

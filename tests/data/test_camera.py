@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from rgb_core.data import Camera
+from rgb_core.scene import Camera
 
 
 def turned_camera(width=80, height=60):

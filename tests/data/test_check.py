@@ -9,13 +9,14 @@ import torch
 from dataset_samples import IDS, write_dataset
 
 from rgb_cli.app import main
-from rgb_core.data import Camera, DatasetWriter, load_dataset
+from rgb_core.data import DatasetWriter, load_dataset
 from rgb_core.data.inspection import inspect_dataset
 from rgb_core.data.inspection_frames import draw_head
 from rgb_core.data.inspection_overlay import overlay
 from rgb_core.heads import builtin_head
 from rgb_core.images import read_png, write_png
 from rgb_core.progress import Silent
+from rgb_core.scene import Camera
 
 SIZE = (64, 48)
 FACING = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]])

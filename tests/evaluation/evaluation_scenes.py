@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rgb_core.data import Camera, Dataset
+from rgb_core.data import Dataset
 from rgb_core.heads import HeadModel
 from rgb_core.images import rgba_to_linear
+from rgb_core.scene import Camera
 
 SIZE = 48
 RADIUS = 0.1

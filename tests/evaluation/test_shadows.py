@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rgb_core.data import Camera
 from rgb_core.evaluation.shadows import cast_shadow, main_direction
+from rgb_core.scene import Camera
 
 # A camera 2 m above the floor looks straight down; x to the right, z down in the picture.
 LOOKING_DOWN = torch.tensor([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 2]])

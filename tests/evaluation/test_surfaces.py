@@ -9,7 +9,7 @@ from torchoptixext_visibility import MeshBvh
 
 from rgb_core.evaluation.normals import NormalAngles, erode
 from rgb_core.evaluation.surfaces import MeshDistances, Surface, silhouette_iou, surface_distance, visible_labels
-from rgb_core.heads import axis_angle_to_matrix
+from rgb_core.rotations import axis_angle_to_matrix
 
 
 def _truth():

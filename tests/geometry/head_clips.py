@@ -7,11 +7,12 @@ from pathlib import Path
 import mesh_rasterizer
 import torch
 
-from rgb_core.data import Camera, Dataset, DatasetWriter
+from rgb_core.data import Dataset, DatasetWriter
 from rgb_core.geometry import GeometryConfig
 from rgb_core.geometry.shading import light_basis
 from rgb_core.heads import HeadModel, builtin_head, vertex_normals
 from rgb_core.images import linear_to_srgb
+from rgb_core.scene import Camera
 
 SIZE = 96
 FRAMES = 12

@@ -5,13 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from rgb_core.data import Camera, DatasetWriter
+from rgb_core.data import DatasetWriter
 from rgb_core.errors import DivergenceError, InputError
 from rgb_core.geometry.evidence import Evidence
 from rgb_core.geometry.normal_maps import normal_maps
 from rgb_core.geometry.schedule import Schedule, Watch
 from rgb_core.images import write_png
 from rgb_core.progress import Silent
+from rgb_core.scene import Camera
 
 SIZE = 16
 CAMERA = Camera((20.0, 20.0, 8.0, 8.0), torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]]), SIZE, SIZE)

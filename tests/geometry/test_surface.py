@@ -9,11 +9,12 @@ import torch
 from scipy.sparse.linalg import splu
 
 from rgb_core.geometry.optimiser import Parameter
-from rgb_core.geometry.parts import EYEBALL, TEETH, extension, is_surface
+from rgb_core.geometry.parts import extension, is_surface
 from rgb_core.geometry.shading import Samples, estimate, light_basis
 from rgb_core.geometry.smoothing import Smoother, SparseMap, conjugate_gradients
 from rgb_core.geometry.topology import components, cotangent_laplacian, neighbouring_faces
 from rgb_core.heads import builtin_head
+from rgb_core.heads.regions import Region
 
 
 def grid(count: int, spacing: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,7 +79,7 @@ def test_inner_parts_follow_the_skin_and_rigid_ones_keep_their_shape():
     shift = torch.tensor([0.001, -0.002, 0.003]).expand(head.vertex_count, 3) * surface[:, None]
     assert torch.allclose(extend(shift), torch.tensor([0.001, -0.002, 0.003]).expand(head.vertex_count, 3), atol=1e-7)
     moved = extend(torch.sin(80 * head.vertices) * 0.005 * surface[:, None])
-    for region in (EYEBALL, TEETH):
+    for region in (Region.EYEBALL, Region.TEETH):
         chosen = head.region == region
         parts = components(head.faces, chosen)
         for part in parts[chosen].unique():

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
-from rgb_core.data import Camera, Frame
+from rgb_core.data import Frame
 from rgb_core.geometry import GeometryConfig
+from rgb_core.geometry.corrections import Tracking
 from rgb_core.geometry.jitter import jitter, smoothed
-from rgb_core.geometry.tracking import Tracking
+from rgb_core.scene import Camera
 
 FRAMES = 120
 TIMES = torch.arange(FRAMES)

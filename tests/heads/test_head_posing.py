@@ -9,7 +9,8 @@ from head_samples import random_head
 from scipy.spatial.transform import Rotation
 
 from rgb_core.errors import InputError
-from rgb_core.heads import axis_angle_to_matrix, vertex_normals
+from rgb_core.heads import vertex_normals
+from rgb_core.rotations import axis_angle_to_matrix
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from rgb_core.heads import axis_angle_to_matrix, matrix_to_axis_angle
+from rgb_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 ANGLES = [0.0, 1e-12, 1e-7, 1e-4, 0.0999, 0.1001, 1.0, 2.5, math.pi - 1e-3, math.pi - 1e-6]
 

@@ -8,10 +8,11 @@ from diff_envshade import texel_directions, texel_solid_angles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rgb_core.data import Camera
 from rgb_core.errors import InputError
-from rgb_core.images import environment, read_hdr, write_exr, write_hdr, write_png
-from rgb_core.images.lights import builtin_light
+from rgb_core.images import read_hdr, write_exr, write_hdr, write_png
+from rgb_core.scene import Camera
+from rgb_core.scene import light as environment
+from rgb_core.scene.builtin_lights import builtin_light
 
 
 def random_map(height=16, width=32, seed=0):

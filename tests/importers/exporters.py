@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rgb_core.heads import axis_angle_to_matrix, save_head
+from rgb_core.heads import save_head
 from rgb_core.images import write_png
+from rgb_core.rotations import axis_angle_to_matrix
 
 from .subjects import EXPRESSIONS, Clip, root_motion
 

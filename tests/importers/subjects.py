@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import mesh_rasterizer
 import torch
 
-from rgb_core.data import Camera
-from rgb_core.heads import HeadModel, axis_angle_to_matrix
+from rgb_core.heads import HeadModel
+from rgb_core.rotations import axis_angle_to_matrix
+from rgb_core.scene import Camera
 
 ROWS, COLUMNS = 14, 20
 SEMI_AXES = (0.08, 0.12, 0.10)  # metres

@@ -19,8 +19,9 @@ from rgb_core.data.importers.source import SourceFrame
 from rgb_core.data.importers.still_camera import camera_moves, hold_camera
 from rgb_core.data.records import Record
 from rgb_core.errors import InputError
-from rgb_core.heads import axis_angle_to_matrix, save_head
+from rgb_core.heads import save_head
 from rgb_core.progress import Silent
+from rgb_core.rotations import axis_angle_to_matrix
 
 from . import exporters
 from .subjects import flame_like_head, make_clip, posed

@@ -8,8 +8,9 @@ import torch
 
 from rgb_core.data.importers import import_dataset
 from rgb_core.errors import InputError
-from rgb_core.heads import axis_angle_to_matrix, matrix_to_axis_angle, save_head
+from rgb_core.heads import save_head
 from rgb_core.images import read_png, write_png
+from rgb_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 from . import exporters
 from .messages import Messages

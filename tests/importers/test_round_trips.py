@@ -10,7 +10,8 @@ import torch
 from rgb_core.data import load_dataset
 from rgb_core.data.importers import SourceFolder, detect, import_dataset
 from rgb_core.errors import InputError
-from rgb_core.heads import axis_angle_to_matrix, save_head
+from rgb_core.heads import save_head
+from rgb_core.rotations import axis_angle_to_matrix
 
 from . import exporters
 from .messages import Messages

@@ -17,7 +17,7 @@ from rgb_core.avatar.deformation import SparseExpressions
 from rgb_core.avatar.model import DELTA_WIDTH, NEUTRAL, Avatar
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.storage import DESCRIPTION, TENSORS, save_avatar
-from rgb_core.checkpoint import FILE, load_checkpoint, save_checkpoint
+from rgb_core.fitting.checkpoint import FILE, load_checkpoint, save_checkpoint
 from rgb_core.geometry import Geometry, load_geometry
 from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, TRACKING_FORMAT, Coefficients, save_geometry
 from rgb_core.presets import load_preset

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from rgb_core.data import read_ply
-from rgb_core.images import environment, read_png, write_exr
+from rgb_core.images import read_png, write_exr
+from rgb_core.scene import light as environment
 
 from .cases import Case, written
 

@@ -8,8 +8,8 @@ from diff_envshade import texel_directions
 
 from rgb_core.avatar.attachment import Attachment
 from rgb_core.avatar.model import PosedGaussians
-from rgb_core.avatar.quaternions import rotate
 from rgb_core.heads import HeadModel
+from rgb_core.rotations import quaternion_rotate
 from rgb_core.shading import Surface, SurfaceTracer, light_gaussians, one_bounce_gain
 
 SIZE = (16, 32)
@@ -113,7 +113,7 @@ def test_a_normal_leans_in_the_axes_of_its_gaussian(patch: HeadModel):
     surface = SurfaceTracer(patch.faces, torch.ones(patch.vertex_count, dtype=torch.bool), SIZE).trace(patch.vertices)
     straight = torch.nn.functional.normalize(attachment.interpolate(surface.normals, patch.faces), dim=1)
     quarter = torch.tensor([0.5**0.5, 0.0, 0.0, 0.5**0.5])
-    offset = rotate(quarter, torch.tensor([0.4, 0.0, 0.0])).repeat(len(patch.faces), 1)
+    offset = quaternion_rotate(quarter, torch.tensor([0.4, 0.0, 0.0])).repeat(len(patch.faces), 1)
     torch.testing.assert_close(offset[0], torch.tensor([0.0, 0.4, 0.0]), atol=1e-6, rtol=0)
     gaussians = dataclasses.replace(diffuse(attachment, patch, 0.5), normal_offset=offset)
     eye, envmap = torch.tensor([0.0, 0.0, 1.0]), torch.ones(3, *SIZE)

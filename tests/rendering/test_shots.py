@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from rgb_core.avatar.portrait import Portrait
-from rgb_core.data import Camera
 from rgb_core.errors import InputError
-from rgb_core.heads import HeadModel, axis_angle_to_matrix
+from rgb_core.heads import HeadModel
 from rgb_core.rendering.shots import TURN, clip_shots, retarget, turntable
+from rgb_core.rotations import axis_angle_to_matrix
+from rgb_core.scene import Camera
 
 
 def look_at(yaw: float) -> Camera:

@@ -8,8 +8,8 @@ from diff_envshade import texel_directions
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from rgb_core.data import Camera
 from rgb_core.heads import vertex_normals
+from rgb_core.scene import Camera
 from rgb_core.synthetic.render import Material, PosedMesh, sample_surface
 
 HEIGHT, WIDTH = 32, 64

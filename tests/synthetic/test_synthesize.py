@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from rgb_core.data import load_dataset
 from rgb_core.errors import InputError
-from rgb_core.images import environment, linear_to_rgba, read_png
+from rgb_core.images import linear_to_rgba, read_png
 from rgb_core.progress import Silent
+from rgb_core.scene import light as environment
 from rgb_core.synthetic import SyntheticConfig, synthesize
 from rgb_core.synthetic.lighting import Light
 from rgb_core.synthetic.render import light_picture, sample_surface

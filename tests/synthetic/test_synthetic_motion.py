@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rgb_core.heads import axis_angle_to_matrix, builtin_head
+from rgb_core.heads import builtin_head
+from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.synthetic.motion import (
     EXPRESSION_NOISE,
     PITCH_LIMIT,

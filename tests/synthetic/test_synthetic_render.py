@@ -9,7 +9,7 @@ from synthetic_scenes import HEIGHT, WIDTH, front_camera, joined, matte, one_tex
 
 from rgb_core.data import write_ply
 from rgb_core.heads import builtin_head
-from rgb_core.images import environment
+from rgb_core.scene import light as environment
 from rgb_core.synthetic.lighting import Light, exposed
 from rgb_core.synthetic.render import light_picture, sample_surface
 

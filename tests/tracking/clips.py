@@ -13,9 +13,9 @@ from torch import Tensor
 
 from rgb_core.exporting import write_video
 from rgb_core.heads import HeadModel, builtin_head
+from rgb_core.heads.regions import Region, in_regions
 from rgb_core.tracking import landmarks
-from rgb_core.tracking.correspondence import Correspondence
-from rgb_core.tracking.painted_head import LIPS, SKIN
+from rgb_core.tracking.detect.correspondence import Correspondence
 
 SIZE = (256, 256)
 FOCAL = 520.0
@@ -31,7 +31,7 @@ def ffmpeg(*arguments: str | Path) -> None:
 
 def spread_correspondence(head: HeadModel) -> Correspondence:
     """478 vertices of the face, the same ones every time; no landmark means anything here but its place."""
-    face = torch.isin(head.region, torch.tensor([SKIN, LIPS], dtype=torch.uint8)) & (head.vertices[:, 2] > 0.0)
+    face = in_regions(head.region, (Region.SKIN, Region.LIPS)) & (head.vertices[:, 2] > 0.0)
     vertices = face.nonzero()[:, 0]
     chosen = vertices[torch.randperm(len(vertices), generator=torch.Generator().manual_seed(1))[: landmarks.COUNT]]
     weights = torch.tensor([1.0, 0.0, 0.0]).expand(landmarks.COUNT, 3)

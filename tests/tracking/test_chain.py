@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rgb_core.tracking.chain import Chain
+from rgb_core.tracking.solve.chain import Chain
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])

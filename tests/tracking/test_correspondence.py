@@ -8,8 +8,9 @@ from torch import Tensor
 
 from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, builtin_head
-from rgb_core.tracking import correspondence, landmarks
-from rgb_core.tracking.painted_head import View, draw, eyeballs
+from rgb_core.tracking import landmarks
+from rgb_core.tracking.detect import correspondence
+from rgb_core.tracking.detect.painted_head import View, draw, eyeballs
 
 from .clips import spread_correspondence
 

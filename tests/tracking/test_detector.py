@@ -12,9 +12,9 @@ import torch
 from rgb_core.errors import InputError
 from rgb_core.heads import builtin_head
 from rgb_core.progress import Silent
-from rgb_core.tracking import environment
-from rgb_core.tracking.correspondence import find_correspondence
-from rgb_core.tracking.detector import DetectorProcess, start_detector
+from rgb_core.tracking.detect import detector_environment as environment
+from rgb_core.tracking.detect.correspondence import find_correspondence
+from rgb_core.tracking.detect.detector import DetectorProcess, start_detector
 from rgb_core.tracking.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 
 _ECHO = """

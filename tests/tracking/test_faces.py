@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from rgb_core.errors import InputError
-from rgb_core.tracking.faces import follow_person
+from rgb_core.tracking.detect.faces import follow_person
 from rgb_core.tracking.landmarks import COUNT
 
 SIZE = (400, 300)

@@ -5,16 +5,18 @@ import dataclasses
 import pytest
 import torch
 
-from rgb_core.heads import HeadModel, axis_angle_to_matrix, builtin_head, skull_rotation
+from rgb_core.heads import HeadModel, builtin_head
+from rgb_core.heads.pose import skull_rotation
 from rgb_core.progress import Silent
-from rgb_core.tracking.clip import TrackedClip
-from rgb_core.tracking.deviations import Deviations
-from rgb_core.tracking.evidence import LandmarkEvidence
-from rgb_core.tracking.fitting import first_guess, fit_clip
-from rgb_core.tracking.observations import Observations
-from rgb_core.tracking.problem import Problem
-from rgb_core.tracking.rig import Rig
-from rgb_core.tracking.state import State, project, project_with_derivatives
+from rgb_core.rotations import axis_angle_to_matrix
+from rgb_core.tracking.solve.clip import TrackedClip
+from rgb_core.tracking.solve.deviations import Deviations
+from rgb_core.tracking.solve.evidence import LandmarkEvidence
+from rgb_core.tracking.solve.fitting import first_guess, fit_clip
+from rgb_core.tracking.solve.observations import Observations
+from rgb_core.tracking.solve.problem import Problem
+from rgb_core.tracking.solve.rig import Rig
+from rgb_core.tracking.solve.state import State, project, project_with_derivatives
 
 from .clips import FOCAL, SIZE, Truth, spread_correspondence, talking
 

@@ -2,9 +2,10 @@
 
 import torch
 
-from rgb_core.heads import builtin_head, skull_rotation
-from rgb_core.tracking.clip import TrackedClip
-from rgb_core.tracking.neck import bend_neck
+from rgb_core.heads import builtin_head
+from rgb_core.heads.pose import skull_rotation
+from rgb_core.tracking.solve.clip import TrackedClip
+from rgb_core.tracking.solve.neck import bend_neck
 
 from .clips import FOCAL, spread_correspondence
 

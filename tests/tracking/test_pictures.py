@@ -5,12 +5,16 @@ import math
 import pytest
 import torch
 
-from rgb_core.heads import axis_angle_to_matrix, builtin_head
-from rgb_core.tracking import quality, semantics
-from rgb_core.tracking.clip import TrackedClip
-from rgb_core.tracking.crop import crop_around
-from rgb_core.tracking.matte import foreground, refine, steady
-from rgb_core.tracking.views import Views
+from rgb_core.heads import builtin_head
+from rgb_core.heads.regions import Region
+from rgb_core.rotations import axis_angle_to_matrix
+from rgb_core.scene.labels import Label
+from rgb_core.tracking import quality
+from rgb_core.tracking.picture import labels as semantics
+from rgb_core.tracking.picture.crop import crop_around
+from rgb_core.tracking.picture.matte import foreground, refine, steady
+from rgb_core.tracking.picture.views import Views
+from rgb_core.tracking.solve.clip import TrackedClip
 
 from .clips import FOCAL, SIZE, spread_correspondence, talking
 
@@ -105,9 +109,11 @@ def parsed() -> dict[str, torch.Tensor]:
     region = torch.where(covered, head.region[head.faces[view.face_id.clamp_min(0), 0]].long(), -1)
     below = rows - 196
     hair = (
-        (torch.nn.functional.max_pool2d((region == 1).float()[None], 17, 1, 8)[0] > 0) & (region != 0) & (region != 3)
+        (torch.nn.functional.max_pool2d((region == Region.SCALP).float()[None], 17, 1, 8)[0] > 0)
+        & (region != Region.SKIN)
+        & (region != Region.EAR)
     )
-    shirt = (rows > 206) & (region != 0)
+    shirt = (rows > 206) & (region != Region.SKIN)
     picture = torch.full((256, 256, 3), 230, dtype=torch.uint8)
     picture[covered] = torch.tensor([200, 140, 110], dtype=torch.uint8)
     picture[hair & ~((region >= 0) & (region != 1))] = torch.tensor([30, 22, 18], dtype=torch.uint8)
@@ -124,13 +130,13 @@ def parsed() -> dict[str, torch.Tensor]:
 
 def test_labels_follow_the_model_and_colours(parsed: dict[str, torch.Tensor]) -> None:
     labels, region = parsed["labels"], parsed["region"]
-    assert float((labels[parsed["hair"]] == semantics.HAIR).float().mean()) > 0.9
-    assert float((labels[(region == 1)] == semantics.HAIR).float().mean()) > 0.9
+    assert float((labels[parsed["hair"]] == Label.HAIR).float().mean()) > 0.9
+    assert float((labels[region == Region.SCALP] == Label.HAIR).float().mean()) > 0.9
     eyes = (region == 4).nonzero()[:, 1]
     picture_left = (region == 4) & (torch.arange(256)[None] < eyes.float().mean())
-    assert bool((labels[picture_left] == semantics.RIGHT_EYE).all())  # the head's right eye
+    assert bool((labels[picture_left] == Label.RIGHT_EYE).all())  # the head's right eye
     assert (
-        float((labels[region == 8] != semantics.FACE_SKIN).float().mean()) > 0.8
+        float((labels[region == Region.LIPS] != Label.SKIN).float().mean()) > 0.8
     )  # by the first corner here, by the majority there
 
 
@@ -138,7 +144,7 @@ def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) ->
     deep = parsed["shirt"].clone()
     deep[:220] = False
     assert float(parsed["matte"][deep].max()) == 0
-    assert bool((parsed["labels"][deep] == semantics.CLOTH).all())
+    assert bool((parsed["labels"][deep] == Label.CLOTH).all())
     face = parsed["region"] == 0
     face[190:] = False
     assert float(parsed["matte"][face].min()) == 1

@@ -8,12 +8,14 @@ import torch
 
 from rgb_core.data import load_dataset
 from rgb_core.errors import InputError
-from rgb_core.heads import builtin_head, skull_rotation
+from rgb_core.heads import builtin_head
+from rgb_core.heads.pose import skull_rotation
 from rgb_core.progress import Silent
-from rgb_core.tracking import Tracked, TrackingOptions, detection, track
+from rgb_core.tracking import Tracked, TrackingOptions, track
 from rgb_core.tracking import track as track_module_function
-from rgb_core.tracking.correspondence import Correspondence
-from rgb_core.tracking.detector import FaceDetector
+from rgb_core.tracking.detect import detection
+from rgb_core.tracking.detect.correspondence import Correspondence
+from rgb_core.tracking.detect.detector import FaceDetector
 
 from .clips import PerfectDetector, Truth, film, spread_correspondence, talking
 

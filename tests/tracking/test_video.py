@@ -7,7 +7,7 @@ import torch
 
 from rgb_core.errors import InputError
 from rgb_core.exporting import write_video
-from rgb_core.tracking.video import open_video
+from rgb_core.tracking.detect.video import open_video
 
 from .clips import ffmpeg
 

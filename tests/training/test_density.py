@@ -9,8 +9,8 @@ from rgb_core.avatar.deformation import expression_field
 from rgb_core.avatar.model import bind_expressions
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.sampling import sample_surface
-from rgb_core.data import Camera
 from rgb_core.heads import HeadModel
+from rgb_core.scene import Camera
 from rgb_core.training.config import DensityControl
 from rgb_core.training.density import DensityStatistics, rearrange
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rgb_core.avatar.storage import avatar_tensors
-from rgb_core.checkpoint import FILE
 from rgb_core.data import Dataset, load_dataset
+from rgb_core.fitting.checkpoint import FILE
 from rgb_core.geometry import unrefined
 from rgb_core.presets import load_preset
 from rgb_core.progress import Silent

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from rgb_core.avatar import PosedGaussians
-from rgb_core.avatar.quaternions import to_matrix
-from rgb_core.heads import axis_angle_to_matrix
-from rgb_core.training.tracking import TrackingCorrections
+from rgb_core.rotations import axis_angle_to_matrix, quaternion_to_matrix
+from rgb_core.training.corrections import TrackingCorrections
 
 CENTRE = torch.tensor([0.0, 0.02, 0.01])
 ROOT = torch.eye(4)
@@ -38,7 +37,9 @@ def test_a_correction_is_a_rigid_motion_about_the_head():
     wanted = ((local - CENTRE) @ turn.T + CENTRE + shift) @ ROOT[:3, :3].T + ROOT[:3, 3]
     torch.testing.assert_close(after.means, wanted, atol=5e-6, rtol=0)  # metres: the second order of 5 milliradians
     world_turn = ROOT[:3, :3] @ turn @ ROOT[:3, :3].T
-    torch.testing.assert_close(to_matrix(after.rotations), world_turn @ to_matrix(before.rotations), atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        quaternion_to_matrix(after.rotations), world_turn @ quaternion_to_matrix(before.rotations), atol=2e-5, rtol=0
+    )
     torch.testing.assert_close(after.rotations.norm(dim=1), torch.ones(20))
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...heads import HeadModel, load_any_head, matrix_to_axis_angle
+from ...heads import HeadModel, load_any_head
+from ...rotations import matrix_to_axis_angle
 from ..records import Record
 from .source import numbers
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...errors import InputError
 from ...heads import HeadModel
 from ...images import downsample
+from ...scene.labels import Label
 from .pictures import read_labels, read_rgba
 from .source import Source, SourceFrame
 
@@ -19,7 +20,6 @@ LEAST_OVERLAP = 0.6  # intersection over union; hair and a neck without a mesh l
 _LEAST_USABLE = 0.2  # below, the tracking is of other pictures
 _CLEARLY_BETTER = 0.15  # how much an alternative must gain before it counts as the true convention
 _LARGEST_SIDE = 128  # pixels: enough for an overlap, quick for thirty alternatives
-_CLOTH = 16  # label that no head mesh covers
 _AXES = ("x", "y", "z")
 
 
@@ -119,7 +119,7 @@ class _View:
         self.width, self.height = (max(1, round(side / shrink)) for side in source.size)
         alpha = read_rgba(frame.image, frame.mask, source.size)[..., 3:].float() / 255
         if frame.semantic is not None:
-            alpha = alpha * (read_labels(frame.semantic, source.size) != _CLOTH)[..., None]
+            alpha = alpha * (read_labels(frame.semantic, source.size) != Label.CLOTH)[..., None]
         self.matte = downsample(alpha, self.width, self.height)[..., 0] > 0.5
         self.camera = frame.camera.resized(self.width, self.height)
         self.translation = frame.translation

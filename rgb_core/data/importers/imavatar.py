@@ -11,7 +11,7 @@ import torch
 
 from ...errors import InputError
 from ...progress import Progress
-from ..camera import Camera
+from ...scene import Camera
 from ..records import Record, read_json
 from .flame import JOINTS, UPSTREAM_SCALE, Coefficients, axis_angles, load_flame
 from .folder import PICTURE_SUFFIXES, SourceFolder

@@ -13,15 +13,16 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...heads import HeadModel, matrix_to_axis_angle
+from ...heads import HeadModel
 from ...heads.foreign.obj import read_obj, read_obj_vertices
+from ...heads.regions import Region
 from ...progress import Progress
+from ...rotations import matrix_to_axis_angle
 
 _MAX_COMPONENTS = 60  # of FLAME's 100 expressions, jaw and eyes, a clip uses fewer independent directions
 _MAX_SAMPLES = 240  # meshes that the components are found from, evenly spaced in time: bounds memory
 _SMALLEST_COMPONENT = 1e-6  # relative to the largest: below are rounding errors of the text files
 _RIGID_ROUNDS = 3  # fits of the rigid motion, each to the half of the vertices that the last one explains best
-_SCALP = 1  # region code of docs/formats.md
 
 
 @dataclass(frozen=True)
@@ -136,5 +137,5 @@ def _head(template: np.ndarray, faces: np.ndarray, center: np.ndarray, basis: np
         joint_parents=torch.tensor([-1]),
         joint_names=("root",),
         skin_weights=torch.ones(count, 1),
-        region=torch.from_numpy(scalp.astype(np.uint8) * _SCALP),
+        region=torch.from_numpy(scalp.astype(np.uint8) * Region.SCALP),
     )

@@ -12,7 +12,7 @@ import torch
 from ...errors import InputError
 from ...heads import load_frame_file
 from ...progress import Progress
-from ..camera import Camera
+from ...scene import Camera
 from ..records import Record
 from .flame import Coefficients, load_flame, rotations_6d
 from .folder import SourceFolder

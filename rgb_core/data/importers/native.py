@@ -11,7 +11,7 @@ import torch
 from ...errors import InputError
 from ...heads import load_any_head
 from ...progress import Progress
-from ..camera import Camera
+from ...scene import Camera
 from ..dataset import FILE_NAME, FORMAT, LIGHT_FRAMES
 from ..records import Record, read_json
 from .folder import SourceFolder

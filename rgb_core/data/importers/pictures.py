@@ -12,8 +12,8 @@ from torch import Tensor
 from ...errors import InputError
 from ...files import atomic_path
 from ...images import PngHeader, read_png, read_png_header, write_png
+from ...scene.labels import Label
 
-LABEL_COUNT = 19  # docs/formats.md, semantic labels
 _OPAQUE = 255
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
 
@@ -63,8 +63,8 @@ def read_labels(path: Path, size: tuple[int, int]) -> Tensor:
     if not torch.equal(colours.amin(-1), colours.amax(-1)):
         raise InputError(f"{path} is a coloured picture; a label map holds one number per pixel")
     labels = colours[..., 0]
-    if int(labels.max()) >= LABEL_COUNT:
-        raise InputError(f"{path} holds the label {int(labels.max())}; labels are 0 to {LABEL_COUNT - 1}")
+    if int(labels.max()) >= len(Label):
+        raise InputError(f"{path} holds the label {int(labels.max())}; labels are 0 to {len(Label) - 1}")
     rows, columns = labels.shape
     across = (torch.arange(size[0]) * 2 + 1) * columns // (2 * size[0])
     down = (torch.arange(size[1]) * 2 + 1) * rows // (2 * size[1])

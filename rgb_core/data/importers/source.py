@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...heads import HeadModel
 from ...progress import Progress
-from ..camera import Camera
+from ...scene import Camera
 from ..records import Record
 from .folder import SourceFolder
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...heads import HeadModel, axis_angle_to_matrix, matrix_to_axis_angle
+from ...heads import HeadModel
+from ...rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from .source import SourceFrame
 
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))  # looks along -z of the world, y up

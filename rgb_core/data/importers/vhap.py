@@ -12,7 +12,7 @@ import torch
 from ...errors import InputError
 from ...heads.storage import UNREADABLE
 from ...progress import Progress
-from ..camera import Camera
+from ...scene import Camera
 from ..records import Record
 from .flame import Coefficients, axis_angles, load_flame, personalised
 from .folder import PICTURE_SUFFIXES, SourceFolder

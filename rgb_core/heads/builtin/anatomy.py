@@ -3,10 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..regions import Region
 from .makehuman import Floats, Indices, Wheel
-
-SKIN, SCALP, NECK, EAR, EYEBALL, SOCKET, MOUTH, TEETH, LIPS = range(9)
-"""Region codes of docs/formats.md."""
 
 LANDMARKS68 = (
     *(5402, 5235, 5246, 5242, 5240, 3698, 916, 5292, 5296, 11898, 7618, 10366, 11849, 11851, 11854, 11844, 12001),
@@ -19,15 +17,21 @@ LANDMARKS68 = (
 """Base vertex of each iBUG-68 landmark: jaw, brows, nose, eyes, outer lips, inner lips."""
 
 HELPER_REGIONS = {
-    "helper-l-eye": EYEBALL,
-    "helper-r-eye": EYEBALL,
-    "helper-upper-teeth": TEETH,
-    "helper-lower-teeth": TEETH,
-    "helper-tongue": MOUTH,
+    "helper-l-eye": Region.EYEBALL,
+    "helper-r-eye": Region.EYEBALL,
+    "helper-upper-teeth": Region.TEETH,
+    "helper-lower-teeth": Region.TEETH,
+    "helper-tongue": Region.MOUTH,
 }
 """The parts of the base mesh, apart from its body, that the head keeps."""
 
-ISLAND_SEEDS = ((NECK, 1524), (MOUTH, 659), (SOCKET, 1235), (SOCKET, 7927), (SKIN, 991))
+ISLAND_SEEDS = (
+    (Region.NECK, 1524),
+    (Region.MOUTH, 659),
+    (Region.EYE_SOCKET, 1235),
+    (Region.EYE_SOCKET, 7927),
+    (Region.SKIN, 991),
+)
 """A base vertex inside each texture island of the head's body; a vertex on a seam belongs to the later one."""
 LIP_RINGS = 5
 """Quads from the mouth's texture seam to the border of the red of the lips."""
@@ -47,21 +51,21 @@ LIP_SEAL = 0.5e-3
 
 def regions(wheel: Wheel, vertices: Floats, quads: Indices, island: Indices) -> Indices:
     """Region code [N] of every base vertex, given the centred `vertices` [N, 3] and the head's `quads` [Q, 4]."""
-    code = np.full(len(vertices), SKIN)
+    code = np.full(len(vertices), Region.SKIN)
     inside = {}
     for region, seed in ISLAND_SEEDS:
         members = np.unique(quads[island == island[(quads == seed).any(1).argmax()]])
         code[members] = region
         inside[region] = members
-    skin = quads[np.isin(quads, inside[SKIN]).all(1)]
-    seam = np.isin(np.arange(len(code)), np.intersect1d(inside[SKIN], inside[MOUTH]))
+    skin = quads[np.isin(quads, inside[Region.SKIN]).all(1)]
+    seam = np.isin(np.arange(len(code)), np.intersect1d(inside[Region.SKIN], inside[Region.MOUTH]))
     lips = _rings(skin, seam) <= LIP_RINGS
-    code[(code == SKIN) & (vertices[:, 1] > np.interp(vertices[:, 2], *np.transpose(HAIRLINE)))] = SCALP
-    code[(code == SKIN) & (vertices[:, 2] < NAPE_DEPTH)] = NECK
-    code[lips] = LIPS
+    code[(code == Region.SKIN) & (vertices[:, 1] > np.interp(vertices[:, 2], *np.transpose(HAIRLINE)))] = Region.SCALP
+    code[(code == Region.SKIN) & (vertices[:, 2] < NAPE_DEPTH)] = Region.NECK
+    code[lips] = Region.LIPS
     for side in "lr":
         shift = np.linalg.norm(wheel.target(f"ears/{side}-ear-trans-up"), axis=1)
-        code[(shift >= EAR_SHARE * shift.max()) & np.isin(code, [SKIN, SCALP])] = EAR
+        code[(shift >= EAR_SHARE * shift.max()) & np.isin(code, [Region.SKIN, Region.SCALP])] = Region.EAR
     for part, region in HELPER_REGIONS.items():
         code[wheel.mesh.part_vertices(part)] = region
     return code
@@ -70,8 +74,8 @@ def regions(wheel: Wheel, vertices: Floats, quads: Indices, island: Indices) -> 
 def seal_lips(vertices: Floats, quads: Indices, island: Indices) -> Floats:
     """Base vertices [N, 3] with the lips swollen upwards and downwards, where they face, until the mouth is shut."""
     by_seed = {region: quads[island == island[(quads == seed).any(1).argmax()]] for region, seed in ISLAND_SEEDS}
-    seam = np.isin(np.arange(len(vertices)), np.intersect1d(by_seed[SKIN], by_seed[MOUTH]))
-    ring = _rings(np.concatenate([by_seed[SKIN], by_seed[MOUTH]]), seam)
+    seam = np.isin(np.arange(len(vertices)), np.intersect1d(by_seed[Region.SKIN], by_seed[Region.MOUTH]))
+    ring = _rings(np.concatenate([by_seed[Region.SKIN], by_seed[Region.MOUTH]]), seam)
     fade = np.clip((LIP_RINGS - ring) / (LIP_RINGS - LIP_CONTACT_RINGS), 0, 1)
     diagonals = vertices[quads[:, 2:]] - vertices[quads[:, :2]]
     area = np.cross(diagonals[:, 0], diagonals[:, 1])

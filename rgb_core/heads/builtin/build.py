@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..arkit import ARKIT_NAMES
 from ..model import HeadModel
+from ..regions import Region
 from ..storage import save_head
 from . import anatomy, identity, rig, topology
 from .makehuman import Floats, Indices, Wheel
@@ -141,7 +142,7 @@ def _shapes(
 ) -> Floats:
     """[S, V, 3]: principal modes without the motion of the whole head, with round eyeballs."""
     sliders = identity.identity_sliders(wheel)[:, cut.used]
-    head = np.isin(region, [anatomy.SKIN, anatomy.SCALP, anatomy.EAR, anatomy.LIPS])
+    head = np.isin(region, [Region.SKIN, Region.SCALP, Region.EAR, Region.LIPS])
     sliders = sliders - sliders[:, head].mean(1, keepdims=True)
     for side, eye in eyes.items():
         sliders[:, eye] = rig.similarity_offsets(vertices[eye], sliders[:, eye], centers[side])
@@ -172,7 +173,7 @@ def _rig(
     jaw_share[np.concatenate([upper_teeth, *eyes.values()])] = 0
     local_quads = cut.local(cut.quads)
     edges = np.unique(np.sort(np.concatenate([local_quads[:, [i, (i + 1) % 4]] for i in range(4)]), axis=1), axis=0)
-    rigid = np.isin(region, [anatomy.TEETH, anatomy.EYEBALL])
+    rigid = np.isin(region, [Region.TEETH, Region.EYEBALL])
     rigid[tongue] = True
     jaw_share = rig.smooth(jaw_share, edges, rigid)
     neck_share = rig.smooth(rig.neck_weights(wheel)[cut.used], edges, rigid)

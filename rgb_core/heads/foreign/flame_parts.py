@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ..builtin.anatomy import EAR, EYEBALL, HAIRLINE, LIPS, NAPE_DEPTH, NECK, SCALP, SKIN, TEETH
+from ..builtin.anatomy import HAIRLINE, NAPE_DEPTH
+from ..regions import Region
 from .pickles import load_restricted_pickle
 from .torch_files import load_npy
 
@@ -24,14 +25,14 @@ LIP_DEPTH = 0.02
 EAR_SHARE = 0.9
 """A vertex belongs to an ear when it lies at least this share of the head's half width to the side."""
 MASK_REGIONS = {
-    "scalp": SCALP,
-    "neck": NECK,
-    "boundary": NECK,
-    "left_ear": EAR,
-    "right_ear": EAR,
-    "left_eyeball": EYEBALL,
-    "right_eyeball": EYEBALL,
-    "lips": LIPS,
+    "scalp": Region.SCALP,
+    "neck": Region.NECK,
+    "boundary": Region.NECK,
+    "left_ear": Region.EAR,
+    "right_ear": Region.EAR,
+    "left_eyeball": Region.EYEBALL,
+    "right_eyeball": Region.EYEBALL,
+    "lips": Region.LIPS,
 }
 """Parts of FLAME_masks.pkl that are not plain skin; where two overlap, the later one counts."""
 
@@ -60,7 +61,7 @@ def mask_regions(path: Path | str, vertex_count: int) -> Codes:
         InputError: when the file lacks a part or names vertices that are not there.
     """
     masks = load_restricted_pickle(path)
-    codes = np.full(vertex_count, SKIN, dtype=np.uint8)
+    codes = np.full(vertex_count, Region.SKIN, dtype=np.uint8)
     for part, region in MASK_REGIONS.items():
         members = masks.get(part) if isinstance(masks, dict) else None
         if not isinstance(members, np.ndarray) or members.dtype.kind not in "iu":
@@ -70,7 +71,7 @@ def mask_regions(path: Path | str, vertex_count: int) -> Codes:
         if members.size and not (members.min() >= 0 and members.max() < FLAME_VERTICES):
             raise InputError(f"{path}: part '{part}' names a vertex that FLAME does not have")
         codes[members] = region
-    codes[FLAME_VERTICES:] = TEETH
+    codes[FLAME_VERTICES:] = Region.TEETH
     return codes
 
 
@@ -80,7 +81,7 @@ def derived_regions(template: Floats, weights: Floats, landmarks: NDArray[np.int
     Eyeballs follow the eye joints and the neck's base the root. Scalp, nape and ears are cut by the same lines as on
     the built-in head, measured from the middle of the head above the chin.
     """
-    codes = np.full(len(template), SKIN, dtype=np.uint8)
+    codes = np.full(len(template), Region.SKIN, dtype=np.uint8)
     chin = template[weights[:, JAW] > 0.5, 1].min(initial=template[:, 1].max())
     head = template[(template[:, 1] >= chin) & (weights[:, ROOT] < 0.5)]
     if not len(head):
@@ -88,14 +89,14 @@ def derived_regions(template: Floats, weights: Floats, landmarks: NDArray[np.int
     middle = (head.min(0) + head.max(0)) / 2
     x, y, z = (template - middle).T
     hairy = y > np.interp(z, *np.transpose(HAIRLINE))
-    codes[hairy] = SCALP
-    codes[~hairy & (z < NAPE_DEPTH)] = NECK
-    codes[(np.abs(x) > EAR_SHARE * np.abs(x[template[:, 1] >= chin]).max()) & (template[:, 1] >= chin)] = EAR
-    codes[weights[:, ROOT] > 0.5] = NECK
+    codes[hairy] = Region.SCALP
+    codes[~hairy & (z < NAPE_DEPTH)] = Region.NECK
+    codes[(np.abs(x) > EAR_SHARE * np.abs(x[template[:, 1] >= chin]).max()) & (template[:, 1] >= chin)] = Region.EAR
+    codes[weights[:, ROOT] > 0.5] = Region.NECK
     if landmarks is not None:
-        codes[_inside_lips(template, template[landmarks[OUTER_LIPS]])] = LIPS
-    codes[weights[:, EYES].max(1) > 0.5] = EYEBALL
-    codes[FLAME_VERTICES:] = TEETH
+        codes[_inside_lips(template, template[landmarks[OUTER_LIPS]])] = Region.LIPS
+    codes[weights[:, EYES].max(1) > 0.5] = Region.EYEBALL
+    codes[FLAME_VERTICES:] = Region.TEETH
     return codes
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ..regions import Region
 
 VERSIONS = ("flame2020", "flame2023")
 PEAKS_2020 = {0: 5.703532602638e-3, 49: 0.237277025008e-3}
@@ -15,7 +16,6 @@ the 3D Gaussian Blendshapes program was published with."""
 PEAK_TOLERANCE = 0.1
 """The skull vertices that head motion is measured on are not exactly those of that program."""
 YEAR = re.compile(r"flame[ _-]?(\d{4})", re.IGNORECASE)
-SCALP, NECK = 1, 2
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def recognise_version(
 
 def _peak(template: Floats, faces: NDArray[np.int64], offsets: Floats, region: NDArray[np.uint8]) -> float:
     """Largest mean motion (metres) of a triangle's corners, neck apart, without the skull's own small rotation."""
-    skull = region == SCALP
+    skull = region == Region.SCALP
     if skull.sum() < 3:
         return float(np.linalg.norm(offsets[faces].mean(1), axis=1).max())
     center = template[skull].mean(0)
@@ -65,5 +65,5 @@ def _peak(template: Floats, faces: NDArray[np.int64], offsets: Floats, region: N
     inertia = (arms[skull] ** 2).sum() * np.eye(3) - arms[skull].T @ arms[skull]
     spin = np.linalg.lstsq(inertia, np.cross(arms[skull], offsets[skull] - shift).sum(0), rcond=None)[0]
     own = offsets - shift - np.cross(spin, arms)
-    own[region == NECK] = 0
+    own[region == Region.NECK] = 0
     return float(np.linalg.norm(own[faces].mean(1), axis=1).max())

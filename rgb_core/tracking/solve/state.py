@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..heads import axis_angle_to_matrix
+from ...rotations import axis_angle_to_matrix
 from .rig import Rig
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ...errors import InputError
 
 _HIGHEST_RATE = 240.0  # frames per second; a container that claims more has no meaningful rate
 _USUAL_RATE = 25.0

@@ -5,22 +5,19 @@ Row 0 is the zenith (+y), the seam lies on +x, columns turn from +x towards +z; 
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from diff_envshade import sample_envmap
 from torch import Tensor
 
 from ..errors import InputError
-from .color import srgb_to_linear
-from .exr import read_exr
-from .hdr import read_hdr
-from .lights import BUILTIN_LIGHTS, builtin_light
-from .png import read_png
-from .resize import overlap_weights, uniform_edges
-
-if TYPE_CHECKING:
-    from ..data import Camera
+from ..images.color import srgb_to_linear
+from ..images.exr import read_exr
+from ..images.hdr import read_hdr
+from ..images.png import read_png
+from ..images.resize import overlap_weights, uniform_edges
+from .builtin_lights import BUILTIN_LIGHTS, builtin_light
+from .camera import Camera
 
 _SUFFIXES = (".hdr", ".exr", ".png")
 
@@ -96,6 +93,6 @@ def sample(envmap: Tensor, directions: Tensor) -> Tensor:
     return sample_envmap(envmap, directions.reshape(-1, 3)).reshape(directions.shape)
 
 
-def background(envmap: Tensor, camera: "Camera") -> Tensor:
+def background(envmap: Tensor, camera: Camera) -> Tensor:
     """The environment [height, width, 3] that `camera` sees where nothing stands before it."""
     return sample(envmap, camera.ray_directions().to(envmap))

@@ -4,17 +4,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 
-from ..heads import HeadModel
-from ..progress import Progress
-from . import landmarks
-from .correspondence import Correspondence
+from ...heads import HeadModel
+from ...heads.regions import Region, in_regions
+from ...progress import Progress
+from .. import landmarks
+from ..detect.correspondence import Correspondence
+from ..detect.video import Video
 from .deviations import Deviations
 from .evidence import Linearised, robust
 from .observations import Observations, facing
-from .painted_head import LIPS, SKIN
 from .rig import Rig
 from .state import State, project, project_with_derivatives
-from .video import Video
 
 _SIDE = 144  # pixels of a window
 _REACH = 1.7  # of the face's size: side of a window
@@ -131,7 +131,7 @@ class PhotometricEvidence:
 def _surface_points(head: HeadModel) -> Correspondence:
     """Vertices of the skin and lips above the chin, a fixed random choice."""
     chin = head.vertices[head.landmarks68, 1].amin() if head.landmarks68 is not None else head.vertices[:, 1].median()
-    allowed = torch.isin(head.region, torch.tensor([SKIN, LIPS], dtype=torch.uint8)) & (head.vertices[:, 1] > chin)
+    allowed = in_regions(head.region, (Region.SKIN, Region.LIPS)) & (head.vertices[:, 1] > chin)
     vertices = allowed.nonzero()[:, 0]
     order = torch.randperm(len(vertices), generator=torch.Generator().manual_seed(0))[:_POINTS]
     corners = vertices[order.sort().values, None].expand(-1, 3)

@@ -7,7 +7,7 @@ import torch
 from diff_envshade import texel_directions, texel_solid_angles
 from torch import Tensor
 
-from .resize import downsample
+from ..images.resize import downsample
 
 HEIGHT, WIDTH = 64, 128
 _SUPERSAMPLING = 4  # texels a side that one texel averages, so that a small sun keeps its energy

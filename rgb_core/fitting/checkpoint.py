@@ -10,10 +10,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .data import Frame
-from .errors import InputError
-from .files import atomic_path
-from .heads import HeadModel
+from ..data import Frame
+from ..errors import InputError
+from ..files import atomic_path
+from ..heads import HeadModel
 
 FILE = "checkpoint.safetensors"
 

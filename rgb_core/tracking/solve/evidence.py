@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from . import landmarks
+from .. import landmarks
 from .deviations import Deviations
 from .rig import Rig
 from .state import State, project, project_with_derivatives

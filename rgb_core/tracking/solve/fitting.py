@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
-from ..heads import HeadModel, matrix_to_axis_angle, nearest_rotation
-from ..progress import Progress
-from . import landmarks
+from ...heads import HeadModel
+from ...progress import Progress
+from ...rotations import matrix_to_axis_angle, nearest_rotation
+from .. import landmarks
+from ..detect.correspondence import Correspondence, habit_features
 from .clip import TrackedClip
-from .correspondence import Correspondence, habit_features
 from .deviations import Deviations
 from .evidence import LandmarkEvidence
 from .neck import bend_neck

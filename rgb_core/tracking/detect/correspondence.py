@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from ..errors import InputError
-from ..heads import HeadModel
-from . import landmarks
+from ...errors import InputError
+from ...heads import HeadModel
+from ...heads.regions import Region, in_regions
+from .. import landmarks
 from .detector import FaceDetector
-from .painted_head import EAR, IRIS_RADIUS, LIPS, SCALP, SKIN, draw, eyeballs
+from .painted_head import IRIS_RADIUS, draw, eyeballs
 
 _YAWS, _PITCHES = (-50.0, -35.0, -18.0, 0.0, 18.0, 35.0, 50.0), (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees
 _FRONTAL = 35.0  # degrees from the camera up to which a view says where a landmark lies; all say how it strays
@@ -143,7 +144,7 @@ def _habits(sightings: list[Sighting], points: Tensor) -> Tensor:
 
 def _on_surface(head: HeadModel, vertices: Tensor, points: Tensor) -> Correspondence:
     """The nearest points of the outer face."""
-    outer = torch.isin(head.region, torch.tensor([SKIN, SCALP, EAR, LIPS], dtype=torch.uint8))
+    outer = in_regions(head.region, (Region.SKIN, Region.SCALP, Region.EAR, Region.LIPS))
     return _nearest(vertices, head.faces[outer[head.faces].all(1)], points)
 
 

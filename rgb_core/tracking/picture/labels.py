@@ -10,14 +10,12 @@ from scipy.ndimage import label
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from ..heads import HeadModel
-from . import landmarks
-from .correspondence import Correspondence
-from .painted_head import EAR, EYE_SOCKET, EYEBALL, LIPS, MOUTH, NECK, SCALP, SKIN, TEETH
+from ...heads import HeadModel
+from ...heads.regions import Region
+from ...scene.labels import Label
+from .. import landmarks
+from ..detect.correspondence import Correspondence
 
-BACKGROUND, FACE_SKIN, LEFT_BROW, RIGHT_BROW, LEFT_EYE, RIGHT_EYE = range(6)
-LEFT_EAR, RIGHT_EAR, NOSE, INNER_MOUTH, UPPER_LIP, LOWER_LIP, NECK_SKIN, CLOTH, HAIR = 7, 8, 10, 11, 12, 13, 14, 16, 17
-"""Semantic labels of docs/formats.md."""
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
 _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of skin on its forehead
@@ -60,7 +58,7 @@ class OnMesh(NamedTuple):
     """What the mesh says of every pixel, [H, W] each.
 
     Attributes:
-        labels: int64, BACKGROUND beside the mesh. forehead, neck: bool. upper: bool, what is neither neck nor torso.
+        labels: int64, background beside the mesh. forehead, neck: bool. upper: bool, what is neither neck nor torso.
         torso: bool, also beside the mesh: below the neck's line.
     """
 
@@ -96,10 +94,10 @@ class Parser:
         self._codes = labels.unique()
         marks = correspondence.points(head.vertices)
         brows = marks[list(landmarks.LEFT_BROW + landmarks.RIGHT_BROW), 1].amax()
-        forehead = (head.region == SKIN) & (head.vertices[:, 1] > brows + _FOREHEAD)
-        eyes, mouth = (head.vertices[head.region == code, 1].mean() for code in (EYEBALL, LIPS))
+        forehead = (head.region == Region.SKIN) & (head.vertices[:, 1] > brows + _FOREHEAD)
+        eyes, mouth = (head.vertices[head.region == code, 1].mean() for code in (Region.EYEBALL, Region.LIPS))
         self._lowest = float(mouth - _NECK_LINE * (eyes - mouth))
-        neck = head.region == NECK
+        neck = head.region == Region.NECK
         columns = [head.vertices[:, 1], forehead, neck, *(labels == code for code in self._codes)]
         self._attributes = torch.stack([column.float() for column in columns], 1)
         self._faces = head.faces
@@ -113,10 +111,10 @@ class Parser:
         for sight in sights:
             mesh, colours = self._on_mesh(sight), _colours(sight.picture)
             sure, free = sight.matte > 0.95, sight.free
-            plain = _among(mesh.labels, (FACE_SKIN, NOSE)) & ~mesh.forehead
+            plain = _among(mesh.labels, (Label.SKIN, Label.NOSE)) & ~mesh.forehead
             above = free & (sight.below < -sight.height) & _beside(mesh.upper, _HAIR_REACH * sight.height)
             skin.append(colours[sure & plain])
-            hair.append(colours[sure & (above | (mesh.labels == HAIR))])
+            hair.append(colours[sure & (above | (mesh.labels == Label.HAIR))])
             cloth.append(colours[sure & free & (sight.below > _TORSO * sight.height)])
         self._skin, self._hair, self._cloth = (_distribution(torch.cat(found)) for found in (skin, hair, cloth))
 
@@ -126,26 +124,26 @@ class Parser:
         mesh, colours = self._on_mesh(sight), _colours(sight.picture)
         labels = mesh.labels.clone()
         above = sight.below < 0
-        labels[free] = CLOTH
+        labels[free] = Label.CLOTH
         high = sight.below < -_JAW * sight.height
         near, far = (_beside(mesh.upper, reach * sight.height) for reach in (_CHEEK_REACH, _HAIR_REACH))
         beside = near | (high & far)
-        labels[free & above & beside] = HAIR
+        labels[free & above & beside] = Label.HAIR
         hairy = self._odds(self._hair, colours)
-        labels[(labels == HAIR) & (hairy < -_PRIOR)] = FACE_SKIN
-        labels[mesh.forehead & (hairy > _PRIOR)] = HAIR
+        labels[(labels == Label.HAIR) & (hairy < -_PRIOR)] = Label.SKIN
+        labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
         clothed = self._odds(self._cloth, colours)
         beside_neck = _beside(mesh.neck, _NECK_REACH * sight.height, sideways=True) & person & ~high
-        neck = (mesh.neck | (beside_neck & (labels == CLOTH))) & ~mesh.torso
+        neck = (mesh.neck | (beside_neck & (labels == Label.CLOTH))) & ~mesh.torso
         shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
-        labels[mesh.torso] = CLOTH
-        labels[neck] = torch.where((clothed > shadow)[neck], CLOTH, NECK_SKIN)
-        slivers = neck & free & (labels == NECK_SKIN)
-        labels[slivers & (_voted(slivers.float(), _SLIVER) < 0.5)] = CLOTH
-        cloth = _voted((labels == CLOTH).float()) > 0.5
-        labels[(labels == CLOTH) & ~cloth] = NECK_SKIN
-        labels[cloth] = CLOTH
-        labels[~person] = BACKGROUND
+        labels[mesh.torso] = Label.CLOTH
+        labels[neck] = torch.where((clothed > shadow)[neck], Label.CLOTH, Label.NECK)
+        slivers = neck & free & (labels == Label.NECK)
+        labels[slivers & (_voted(slivers.float(), _SLIVER) < 0.5)] = Label.CLOTH
+        cloth = _voted((labels == Label.CLOTH).float()) > 0.5
+        labels[(labels == Label.CLOTH) & ~cloth] = Label.NECK
+        labels[cloth] = Label.CLOTH
+        labels[~person] = Label.BACKGROUND
         matte = sight.matte * (1 - _voted(cloth.float())) * ~cloth
         return labels.byte(), matte * _largest_piece(matte > 0)
 
@@ -160,7 +158,7 @@ class Parser:
         values = mesh_rasterizer.interpolate(sight.fragments, self._faces, self._attributes)[0]
         height, forehead, neck, codes = values.split([1, 1, 1, len(self._codes)], -1)
         free = sight.free
-        labels = torch.where(free, BACKGROUND, self._codes[codes.argmax(-1)])
+        labels = torch.where(free, Label.BACKGROUND, self._codes[codes.argmax(-1)])
         necked = (neck[..., 0] > 0.5) & ~free
         torso = torch.where(free, _extended(height[..., 0], necked), height[..., 0]) < self._lowest
         return OnMesh(labels, (forehead[..., 0] > 0.5) & ~free, necked, torso, ~free & ~necked & ~torso)
@@ -203,21 +201,21 @@ def _vertex_labels(head: HeadModel, correspondence: Correspondence) -> Tensor:
     region = head.region
     lips = torch.tensor(landmarks.LIPS)
     to_lips = lips[torch.cdist(head.vertices, marks[lips]).argmin(1)]
-    label = torch.full((head.vertex_count,), FACE_SKIN)
+    label = torch.full((head.vertex_count,), Label.SKIN)
     brow = distance < _BROW_REACH
     for inside, code in (
-        (_among(nearest, landmarks.NOSE) & (region == SKIN), NOSE),
-        (_among(nearest, landmarks.LEFT_BROW) & brow & (region == SKIN), LEFT_BROW),
-        (_among(nearest, landmarks.RIGHT_BROW) & brow & (region == SKIN), RIGHT_BROW),
-        (region == SCALP, HAIR),
-        (region == NECK, NECK_SKIN),
-        ((region == EAR) & left, LEFT_EAR),
-        ((region == EAR) & ~left, RIGHT_EAR),
-        (((region == EYEBALL) | (region == EYE_SOCKET)) & left, LEFT_EYE),
-        (((region == EYEBALL) | (region == EYE_SOCKET)) & ~left, RIGHT_EYE),
-        ((region == MOUTH) | (region == TEETH), INNER_MOUTH),
-        ((region == LIPS) & _among(to_lips, landmarks.UPPER_LIP), UPPER_LIP),
-        ((region == LIPS) & ~_among(to_lips, landmarks.UPPER_LIP), LOWER_LIP),
+        (_among(nearest, landmarks.NOSE) & (region == Region.SKIN), Label.NOSE),
+        (_among(nearest, landmarks.LEFT_BROW) & brow & (region == Region.SKIN), Label.LEFT_BROW),
+        (_among(nearest, landmarks.RIGHT_BROW) & brow & (region == Region.SKIN), Label.RIGHT_BROW),
+        (region == Region.SCALP, Label.HAIR),
+        (region == Region.NECK, Label.NECK),
+        ((region == Region.EAR) & left, Label.LEFT_EAR),
+        ((region == Region.EAR) & ~left, Label.RIGHT_EAR),
+        (((region == Region.EYEBALL) | (region == Region.EYE_SOCKET)) & left, Label.LEFT_EYE),
+        (((region == Region.EYEBALL) | (region == Region.EYE_SOCKET)) & ~left, Label.RIGHT_EYE),
+        ((region == Region.MOUTH) | (region == Region.TEETH), Label.INNER_MOUTH),
+        ((region == Region.LIPS) & _among(to_lips, landmarks.UPPER_LIP), Label.UPPER_LIP),
+        ((region == Region.LIPS) & ~_among(to_lips, landmarks.UPPER_LIP), Label.LOWER_LIP),
     ):
         label[inside] = code
     return label

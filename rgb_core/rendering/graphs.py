@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from .frames import FrameInputs
+from ..training.frames import FrameInputs
 
 Step = Callable[[FrameInputs], Tensor]
 """Does a step on a frame, without waiting for a device; returns the values to be logged."""

@@ -7,19 +7,18 @@ import mesh_rasterizer
 import torch
 from torch import Tensor
 
-from ..heads import HeadModel, axis_angle_to_matrix, vertex_normals
-
-SKIN, SCALP, NECK, EAR, EYEBALL, EYE_SOCKET, MOUTH, TEETH, LIPS, OTHER = range(10)
-"""Region codes of docs/formats.md."""
+from ...heads import HeadModel, vertex_normals
+from ...heads.regions import Region
+from ...rotations import axis_angle_to_matrix
 
 _COLOURS = {
-    SKIN: (0.75, 0.55, 0.45),
-    SCALP: (0.18, 0.12, 0.08),
-    EYEBALL: (0.90, 0.88, 0.86),
-    EYE_SOCKET: (0.60, 0.40, 0.35),
-    MOUTH: (0.25, 0.08, 0.08),
-    TEETH: (0.80, 0.78, 0.70),
-    LIPS: (0.62, 0.32, 0.30),
+    Region.SKIN: (0.75, 0.55, 0.45),
+    Region.SCALP: (0.18, 0.12, 0.08),
+    Region.EYEBALL: (0.90, 0.88, 0.86),
+    Region.EYE_SOCKET: (0.60, 0.40, 0.35),
+    Region.MOUTH: (0.25, 0.08, 0.08),
+    Region.TEETH: (0.80, 0.78, 0.70),
+    Region.LIPS: (0.62, 0.32, 0.30),
 }
 """sRGB; other regions look like skin."""
 _IRIS, _PUPIL, _BROW, _BACKGROUND = (0.25, 0.16, 0.10), (0.02, 0.02, 0.02), (0.25, 0.17, 0.12), (0.60, 0.65, 0.70)
@@ -62,7 +61,7 @@ def eyeballs(head: HeadModel) -> list[Eye]:
     """The left and the right eyeball, by a least-squares sphere; none where the model has no eyeballs."""
     eyes = []
     for side in (1.0, -1.0):
-        members = (head.region == EYEBALL) & (head.vertices[:, 0] * side > 0)
+        members = (head.region == Region.EYEBALL) & (head.vertices[:, 0] * side > 0)
         points = head.vertices[members].double()
         if len(points) < 4:
             return []
@@ -76,7 +75,7 @@ def face_center(head: HeadModel) -> Tensor:
     """[3] a point in the middle of the face."""
     if head.landmarks68 is not None:
         return head.vertices[head.landmarks68].mean(0)
-    return head.vertices[head.region == LIPS].mean(0)
+    return head.vertices[head.region == Region.LIPS].mean(0)
 
 
 def draw(head: HeadModel, vertices: Tensor, yaw: float, pitch: float) -> View:
@@ -99,7 +98,7 @@ def draw(head: HeadModel, vertices: Tensor, yaw: float, pitch: float) -> View:
 
 def _paint(head: HeadModel) -> Tensor:
     """[V, 3] sRGB."""
-    table = torch.tensor([_COLOURS.get(code, _COLOURS[SKIN]) for code in range(10)])
+    table = torch.tensor([_COLOURS.get(code, _COLOURS[Region.SKIN]) for code in Region])
     colour = table[head.region.long()]
     for eye in eyeballs(head):
         angle = torch.nn.functional.normalize(head.vertices - eye.center, dim=1)[:, 2].clamp(-1, 1).acos()
@@ -111,5 +110,5 @@ def _paint(head: HeadModel) -> Tensor:
             share = torch.linspace(0, 1, _BROW_STEPS)[:, None, None]
             line = torch.lerp(brow[:-1], brow[1:], share).flatten(0, 1)
             near = torch.cdist(head.vertices, line).amin(1) < _BROW_RADIUS
-            colour[near & (head.region == SKIN)] = torch.tensor(_BROW)
+            colour[near & (head.region == Region.SKIN)] = torch.tensor(_BROW)
     return colour

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from kernel_runtime.cubins import cache_folder
 
-from ..errors import InputError
-from ..progress import Progress
+from ...errors import InputError
+from ...progress import Progress
 
 MEDIAPIPE = "0.10.21"
 """The last release whose wheel carries its models."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..heads import HeadModel, vertex_normals
-from ..heads.arkit import arkit_parts
-from .correspondence import Correspondence
+from ...heads import HeadModel, vertex_normals
+from ...heads.arkit import arkit_parts
+from ..detect.correspondence import Correspondence
 
 _STEP = 1e-4  # radians of the central differences over joint angles
 _JOINT_EXPRESSIONS = {"jaw": "jawOpen", "left_eye": "eyeLookInLeft", "right_eye": "eyeLookInRight"}

@@ -8,10 +8,11 @@ import torch
 from mesh_rasterizer import Fragments
 from torch import Tensor
 
-from ..data import Camera
-from ..heads import NECK, HeadModel, skull_rotation
-from . import landmarks
-from .clip import TrackedClip
+from ...heads import HeadModel
+from ...heads.pose import NECK, skull_rotation
+from ...scene import Camera
+from .. import landmarks
+from ..solve.clip import TrackedClip
 from .crop import Crop
 
 CHIN = 152

@@ -1,12 +1,11 @@
-"""Rotations as axis-angle vectors and matrices, differentiable at every angle that has a derivative."""
+"""Rotations as axis-angle vectors, matrices and unit quaternions (w, x, y, z), batched and differentiable.
 
-from collections.abc import Sequence
+Axis-angle vectors are in radians: their direction is the axis, their length the angle.
+"""
 
 import torch
 from torch import Tensor
 
-NECK = "neck"
-"""Name of the joint between torso and skull."""
 SMALL_ANGLE_SQUARED = 1e-2
 """Below it (0.1 rad) the series is used; its first dropped term is under 3e-14."""
 
@@ -70,9 +69,48 @@ def nearest_rotation(matrix: Tensor) -> Tensor:
     return left @ torch.diag_embed(sign) @ right
 
 
-def skull_rotation(joints: Tensor, joint_names: Sequence[str]) -> Tensor:
-    """Rotation [..., 3, 3] of the skull by joint angles [..., J, 3]: the root's, and the neck's where there is one."""
-    root = axis_angle_to_matrix(joints[..., 0, :])
-    if NECK not in joint_names:
-        return root
-    return root @ axis_angle_to_matrix(joints[..., joint_names.index(NECK), :])
+def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
+    """Rotation matrix [..., 3, 3] of quaternions [..., 4] of any length but 0."""
+    w, x, y, z = torch.nn.functional.normalize(quaternion, dim=-1).unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
+def quaternion_rotate(quaternion: Tensor, vector: Tensor) -> Tensor:
+    """Vectors [..., 3] turned by unit quaternions [..., 4]."""
+    w, axis = quaternion.split([1, 3], dim=-1)
+    return vector + 2 * torch.linalg.cross(axis, torch.linalg.cross(axis, vector) + w * vector)
+
+
+def matrix_to_quaternion(matrix: Tensor) -> Tensor:
+    """Quaternion [..., 4] with w >= 0 of rotation matrices [..., 3, 3].
+
+    Each component's magnitude comes from the diagonal, its sign from the skew part: exact up to half turns, where
+    the sign of a vanishing w is free.
+    """
+    m = matrix
+    x2, y2, z2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    squares = torch.stack([1 + x2 + y2 + z2, 1 + x2 - y2 - z2, 1 - x2 + y2 - z2, 1 - x2 - y2 + z2], dim=-1)
+    magnitude = 0.5 * squares.clamp_min(0).sqrt()
+    skew = torch.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], dim=-1)
+    vector = torch.where(skew < 0, -magnitude[..., 1:], magnitude[..., 1:])
+    return torch.cat([magnitude[..., :1], vector], dim=-1)
+
+
+def polar_rotation(matrix: Tensor, steps: int = 4) -> Tensor:
+    """The rotations nearest to matrices [..., 3, 3] of positive determinant, by Newton's iteration (M + M^-T) / 2.
+
+    Much faster than the singular values of `nearest_rotation` for millions of matrices, and as good where no matrix is
+    close to singular (Higham 1986, "Computing the polar decomposition").
+    """
+    for _ in range(steps):
+        cofactor = torch.stack(
+            [torch.linalg.cross(matrix[..., (i + 1) % 3, :], matrix[..., (i + 2) % 3, :]) for i in range(3)], dim=-2
+        )
+        determinant = (matrix[..., 0, :] * cofactor[..., 0, :]).sum(-1)[..., None, None]
+        matrix = 0.5 * (matrix + cofactor / determinant)
+    return matrix

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from . import landmarks
+from ...errors import InputError
+from .. import landmarks
 
 _SAME_PERSON = 0.75  # of the face's size: how far a face moves at most between frames that it is seen in
 _FORGET = 25  # frames after which a face elsewhere may be the same person again

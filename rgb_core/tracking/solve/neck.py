@@ -10,9 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from ..heads import NECK, HeadModel, axis_angle_to_matrix, matrix_to_axis_angle, nearest_rotation
+from ...heads import HeadModel
+from ...heads.pose import NECK
+from ...rotations import axis_angle_to_matrix, matrix_to_axis_angle, nearest_rotation
+from ..detect.correspondence import Correspondence
 from .clip import TrackedClip
-from .correspondence import Correspondence
 
 _FARTHEST = math.radians(50)  # that a neck turns without the shoulders
 _ROUNDS = 2  # skinning gives the root a few hundredths of the face: the second round finds what the first left

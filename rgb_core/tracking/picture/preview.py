@@ -7,11 +7,11 @@ import mesh_rasterizer
 import torch
 from torch import Tensor
 
-from ..data import Dataset
-from ..exporting import write_video
-from ..heads import vertex_normals
-from ..progress import Progress
-from .video import Video
+from ...data import Dataset
+from ...exporting import write_video
+from ...heads import vertex_normals
+from ...progress import Progress
+from ..detect.video import Video
 from .views import Views
 
 _OBSERVED, _FITTED = (60, 230, 90), (255, 70, 50)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..data import Camera
-from ..images import downsample
+from ...images import downsample
+from ...scene import Camera
 
 _MARGIN = 0.22  # of the head's extent: hair, and motion between the frames looked at
 _EVEN = 2  # pixels; videos made from the pictures need even sides

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from ..progress import Progress
+from ...errors import InputError
+from ...progress import Progress
+from ..landmarks import COUNT
 from . import detector_script
-from .environment import MEDIAPIPE, detector_python, remake_environment
-from .landmarks import COUNT
+from .detector_environment import MEDIAPIPE, detector_python, remake_environment
 
 _PATIENCE = 10.0  # seconds for a process whose pipes are closed to end
 

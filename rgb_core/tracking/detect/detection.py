@@ -9,10 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import InputError
-from ..files import atomic_path
-from ..progress import Progress
-from . import landmarks
+from ...errors import InputError
+from ...files import atomic_path
+from ...progress import Progress
+from .. import landmarks
 from .detector import FaceDetector
 from .video import Video
 
