@@ -20,8 +20,8 @@ from rgb_core.images import to_bytes, write_png
 from rgb_core.images.compositing import prediction_on_black
 from rgb_core.presets import load_preset
 from rgb_core.progress import Silent
-from rgb_core.rendering import AvatarRenderer
-from rgb_core.scene import light as environment
+from rgb_core.rendering import Renderer
+from rgb_core.scene import Light
 from rgb_core.training import fit_gaussians
 
 VARIANTS = {
@@ -49,19 +49,19 @@ VARIANTS = {
 COLUMNS = ("psnr", "head", "ssim", "relit", "sun", "shadow", "albedo", "normals", "seconds", "gaussians")
 
 
-def fit(name: str, dataset: Dataset, geometry: Path, out: Path, preset: str, device: torch.device) -> AvatarRenderer:
+def fit(name: str, dataset: Dataset, geometry: Path, out: Path, preset: str, device: torch.device) -> Renderer:
     """The avatar of a variant."""
     config = load_preset(preset, VARIANTS[name]).gaussians
     mesh = unrefined(dataset) if name == "head model only" else load_geometry(geometry)
     visibility = name != "no visibility"
     avatar = fit_gaussians(dataset, mesh, config, out / "avatar", Silent(), 0, visibility, {"variant": name}, device)
-    return AvatarRenderer(avatar.to(device))
+    return Renderer(avatar.to(device))
 
 
-def tiles(name: str, dataset: Dataset, renderer: AvatarRenderer) -> list[Tile]:
+def tiles(name: str, dataset: Dataset, renderer: Renderer) -> list[Tile]:
     """A test frame under its own light and under the hard sun, and its albedo."""
     frame = dataset.frames("test")[0]
-    light = environment.load(dataset.envmaps["sun"]) if "sun" in dataset.envmaps else None
+    light = Light.load(dataset.envmaps["sun"]) if "sun" in dataset.envmaps else None
     own, sun = (renderer.render(frame, frame.camera, envmap) for envmap in (None, light))
     pictures = {"": own.color, "sun": sun.color, "albedo": own.albedo}
     return [

@@ -13,8 +13,8 @@ from rgb_core.avatar import Avatar, load_avatar
 from rgb_core.devices import resolve_device
 from rgb_core.exporting import Tile, contact_sheet
 from rgb_core.images import write_png
-from rgb_core.rendering import AvatarRenderer, Shot, Staging, at_size, render_pictures, turntable
-from rgb_core.scene import light as environment
+from rgb_core.rendering import Renderer, Shot, Staging, at_size, render_pictures, turntable
+from rgb_core.scene import Light
 
 FRAMES, COLUMNS, SIZE = 24, 8, 256
 SHOWN = (
@@ -36,7 +36,7 @@ def expression_shots(avatar: Avatar) -> list[tuple[str, Shot]]:
     return shots
 
 
-def write_strip(renderer: AvatarRenderer, labelled: list[tuple[str, Shot]], staging: Staging, path: Path) -> None:
+def write_strip(renderer: Renderer, labelled: list[tuple[str, Shot]], staging: Staging, path: Path) -> None:
     """One picture of all shots, a tile each."""
     pictures = render_pictures(renderer, at_size([shot for _, shot in labelled], SIZE), staging)
     tiles = [Tile(picture, label) for picture, (label, _) in zip(pictures, labelled, strict=True)]
@@ -50,9 +50,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     avatar = load_avatar(arguments.avatar)
-    renderer = AvatarRenderer(avatar.to(resolve_device("auto")))
+    renderer = Renderer(avatar.to(resolve_device("auto")))
     turning = [(str(index), shot) for index, shot in enumerate(turntable(avatar, FRAMES))]
-    sun = Staging(environment.load("sun"), turns=1.0, background=False)
+    sun = Staging(Light.load("sun"), turns=1.0, background=False)
     write_strip(renderer, turning, sun, arguments.out / "turn.png")
     write_strip(renderer, expression_shots(avatar), Staging(background=False), arguments.out / "expressions.png")
 

@@ -13,8 +13,8 @@ from rgb_core.data import load_dataset
 from rgb_core.exporting import Tile, contact_sheet
 from rgb_core.images import linear_to_srgb, to_bytes, write_png
 from rgb_core.images.compositing import prediction_on_black, truth_on_black
-from rgb_core.rendering import AvatarRenderer
-from rgb_core.scene import light as environment
+from rgb_core.rendering import Renderer
+from rgb_core.scene import Light
 
 LIGHTS = ("studio", "window", "sunset", "ring", "sun")
 TILE = 256
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--frame", help="frame id; default the first test frame")
     arguments = parser.parse_args()
     dataset = load_dataset(arguments.dataset)
-    renderer = AvatarRenderer(load_avatar(arguments.avatar))
+    renderer = Renderer(load_avatar(arguments.avatar))
     frame = dataset.frame(arguments.frame) if arguments.frame else dataset.frames("test")[0]
     width = min(TILE, dataset.width)
     size = (width, width * dataset.height // dataset.width)
@@ -46,9 +46,9 @@ def main() -> None:
     write_png(arguments.out / "overview.png", contact_sheet([layers]))
     rows = [[], []]
     for name in LIGHTS:
-        light = environment.load(name)
+        light = Light.load(name)
         for row, shadows in zip(rows, (True, False), strict=True):
-            lit = AvatarRenderer(renderer.avatar, shadows).render(frame, camera, light)
+            lit = Renderer(renderer.avatar, shadows).render(frame, camera, light)
             label = name if shadows else f"{name}, --no-visibility"
             row.append(Tile(to_bytes(prediction_on_black(lit.color, lit.alpha)), label))
     write_png(arguments.out / "lights.png", contact_sheet(rows))

@@ -18,7 +18,7 @@ from rgb_core.geometry import Geometry, load_geometry
 from rgb_core.images.compositing import prediction_on_black, truth_on_black
 from rgb_core.presets import load_preset
 from rgb_core.progress import Silent
-from rgb_core.rendering import AvatarRenderer
+from rgb_core.rendering import Renderer
 from rgb_core.training import fit_gaussians
 from rgb_core.training.fit import GaussianFit
 
@@ -47,7 +47,7 @@ def measure_speed(dataset: Dataset, geometry: Geometry, preset: str, device: tor
 
 def test_scores(dataset: Dataset, avatar: Avatar, device: torch.device) -> dict[str, float]:
     """Scores of the test frames under the avatar's own light."""
-    renderer = AvatarRenderer(avatar.to(device))
+    renderer = Renderer(avatar.to(device))
     scores = []
     for frame in dataset.frames("test"):
         drawn = renderer.render(frame, frame.camera)

@@ -9,7 +9,7 @@ from .console import Reporter
 if TYPE_CHECKING:
     import torch
 
-    from rgb_core.rendering import AvatarRenderer, Shot, Staging
+    from rgb_core.rendering import Renderer, Shot, Staging
 
 
 def parse_range(text: str | None, count: int) -> range:
@@ -31,7 +31,7 @@ def parse_range(text: str | None, count: int) -> range:
 
 
 def write_sequence(
-    renderer: "AvatarRenderer", shots: "list[Shot]", staging: "Staging", out: Path, fps: float, reporter: Reporter
+    renderer: "Renderer", shots: "list[Shot]", staging: "Staging", out: Path, fps: float, reporter: Reporter
 ) -> dict[str, str | int]:
     """Render, write out/frames/00000.png and out/video.mp4, and return what was written."""
     from rgb_core.exporting import write_video

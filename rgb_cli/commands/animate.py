@@ -34,17 +34,15 @@ def animate(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
-    from rgb_core.rendering import AvatarRenderer, Staging, at_size, retarget
-    from rgb_core.scene import light as environment
+    from rgb_core.rendering import Renderer, Staging, at_size, retarget
+    from rgb_core.scene import Light
 
     where = resolve_device(device)
     model = load_avatar(avatar)
     clip = load_dataset(drive)
-    light = environment.load(envmap) if envmap else None
+    light = Light.load(envmap) if envmap else None
     chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
     shots = at_size(retarget(model, clip, chosen), size)
     staging = Staging(light, yaw=math.radians(yaw), background=envmap is not None)
     reporter = Reporter(quiet, as_json)
-    reporter.result(
-        "animated", write_sequence(AvatarRenderer(model.to(where)), shots, staging, out, clip.fps, reporter)
-    )
+    reporter.result("animated", write_sequence(Renderer(model.to(where)), shots, staging, out, clip.fps, reporter))

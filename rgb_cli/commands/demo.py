@@ -28,17 +28,17 @@ def demo(
     from rgb_core.evaluation import evaluate
     from rgb_core.pipeline import synthesize_and_fit
     from rgb_core.presets import load_preset
-    from rgb_core.rendering import AvatarRenderer, Staging, turntable
-    from rgb_core.scene import light as environment
+    from rgb_core.rendering import Renderer, Staging, turntable
+    from rgb_core.scene import Light
 
     where = resolve_device(device)
     settings = load_preset(preset, overrides)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         fitted = synthesize_and_fit(out, settings, reporter, seed, where)
-        renderer = AvatarRenderer(fitted.avatar.to(where))
+        renderer = Renderer(fitted.avatar.to(where))
         metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
-    staging = Staging(environment.load(_LIGHT), turns=1.0)
+    staging = Staging(Light.load(_LIGHT), turns=1.0)
     video = write_sequence(renderer, turntable(fitted.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
     reporter.result(
         "demo",

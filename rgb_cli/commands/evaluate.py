@@ -32,14 +32,12 @@ def evaluate(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
-    from rgb_core.rendering import AvatarRenderer
+    from rgb_core.rendering import Renderer
 
     model = load_avatar(avatar).to(resolve_device(device))
     clip = load_dataset(dataset)
     options = evaluation.EvaluationOptions(size=size, lpips_weights=lpips_weights)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        metrics = evaluation.evaluate(
-            clip, AvatarRenderer(model, False if no_visibility else None), out, reporter, options
-        )
+        metrics = evaluation.evaluate(clip, Renderer(model, False if no_visibility else None), out, reporter, options)
     reporter.result("scores", metrics)

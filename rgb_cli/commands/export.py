@@ -33,8 +33,8 @@ def export(
     from rgb_core.errors import InputError
     from rgb_core.exporting import EXPORTERS
     from rgb_core.exporting.avatar_scene import export_scene
-    from rgb_core.rendering import AvatarRenderer, clip_shots, turntable
-    from rgb_core.scene import light as environment
+    from rgb_core.rendering import Renderer, clip_shots, turntable
+    from rgb_core.scene import Light
 
     chosen = kind or out.suffix.removeprefix(".")
     if chosen not in EXPORTERS:
@@ -42,11 +42,11 @@ def export(
     if frame is not None and dataset is None:
         raise InputError("--frame names a frame of a clip: give the clip with --dataset")
     model = load_avatar(avatar)
-    light = environment.load(envmap) if envmap else None
+    light = Light.load(envmap) if envmap else None
     if dataset is None:
         shot = turntable(model, 1)[0]
     else:
         clip = load_dataset(dataset)
         shot = clip_shots(model, clip, [clip.frame(frame) if frame else clip.all_frames[0]])[0]
-    EXPORTERS[chosen](export_scene(AvatarRenderer(model), shot, light), out)
+    EXPORTERS[chosen](export_scene(Renderer(model), shot, light), out)
     Reporter(quiet, as_json).result("exported", {"file": str(out), "format": chosen, "gaussians": model.count})

@@ -37,8 +37,8 @@ def fit(
     from rgb_core.heads import builtin_head, load_head
     from rgb_core.pipeline import track_and_fit
     from rgb_core.presets import load_preset
-    from rgb_core.rendering import AvatarRenderer, Staging, turntable
-    from rgb_core.scene import light as environment
+    from rgb_core.rendering import Renderer, Staging, turntable
+    from rgb_core.scene import Light
     from rgb_core.tracking import TrackingOptions
 
     where = resolve_device(device)
@@ -48,10 +48,10 @@ def fit(
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         fitted = track_and_fit(video, out, model, options, settings, reporter, seed, where)
-        renderer = AvatarRenderer(fitted.avatar.to(where))
+        renderer = Renderer(fitted.avatar.to(where))
         metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
         write_relit_sheet(out / "report" / "relit.png", fitted.dataset, renderer, _LIGHTS, reporter)
-    staging = Staging(environment.load(_LIGHT), turns=1.0)
+    staging = Staging(Light.load(_LIGHT), turns=1.0)
     film = write_sequence(renderer, turntable(renderer.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
     reporter.result(
         "avatar",

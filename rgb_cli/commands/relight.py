@@ -43,12 +43,12 @@ def relight(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
-    from rgb_core.rendering import AvatarRenderer, Staging, at_size, clip_shots, turntable
-    from rgb_core.scene import light as environment
+    from rgb_core.rendering import Renderer, Staging, at_size, clip_shots, turntable
+    from rgb_core.scene import Light
 
     where = resolve_device(device)
     model = load_avatar(avatar)
-    light = environment.load(envmap)
+    light = Light.load(envmap)
     if dataset is None:
         shots = turntable(model, count)
     else:
@@ -56,6 +56,6 @@ def relight(
         chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
         shots = clip_shots(model, clip, chosen)
     staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
-    renderer = AvatarRenderer(model.to(where), False if no_visibility else None)
+    renderer = Renderer(model.to(where), False if no_visibility else None)
     reporter = Reporter(quiet, as_json)
     reporter.result("relit", write_sequence(renderer, at_size(shots, size), staging, out, fps, reporter))

@@ -1,7 +1,6 @@
 """The avatar: neutral Gaussians with materials, sparse expression deltas, and how a pose moves them."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
@@ -9,6 +8,8 @@ from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
 from ..heads import HeadModel
 from ..heads.regions import UNCHANGING, in_regions
 from ..rotations import axis_angle_to_matrix, quaternion_rotate
+from ..scene import Light
+from ..tensors import ON_HOST, to_device
 from .attachment import Attachment
 from .deformation import ExpressionField, SparseExpressions, sparse_expressions
 from .materials import MIN_ROUGHNESS
@@ -34,7 +35,6 @@ class PosedGaussians:
     albedo: torch.Tensor  # [P, 3] linear
     roughness: torch.Tensor  # [P, 1]
     specular_albedo: torch.Tensor  # [P, 3]
-    normal_offset: torch.Tensor  # [P, 3] world space, added to the unit normal of the mesh
 
 
 @dataclass
@@ -52,12 +52,11 @@ class Avatar:
     expressions: SparseExpressions
     deltas: torch.Tensor  # [N, DELTA_WIDTH]
     delta_scale: torch.Tensor  # [DELTA_WIDTH]
-    light: torch.Tensor  # [3, H, W] linear radiance the avatar was seen under
-    portrait: Portrait
+    light: Light  # what the avatar was seen under
+    portrait: Portrait = field(metadata=ON_HOST)
     antialias: bool = False  # whether it was fitted with Gaussians that cover as much at any size of picture
     one_bounce: bool = True
     visibility: bool = True
-    light_frame: str = "world"  # where the light stands still: 'world' or 'camera'
     focal_scale: float = 1.0  # what the focal lengths of the dataset are to be multiplied by
 
     @property
@@ -66,21 +65,8 @@ class Avatar:
         return len(self.neutral["position"])
 
     def to(self, device: torch.device | str) -> "Avatar":
-        """The same avatar with every tensor on `device`."""
-
-        def moved(record: Any) -> Any:
-            return type(record)(**{name: value.to(device) for name, value in vars(record).items()})
-
-        return replace(
-            self,
-            head=self.head.to(device),
-            attachment=moved(self.attachment),
-            neutral={name: value.to(device) for name, value in self.neutral.items()},
-            expressions=moved(self.expressions),
-            deltas=self.deltas.to(device),
-            delta_scale=self.delta_scale.to(device),
-            light=self.light.to(device),
-        )
+        """The same avatar with every tensor but its portrait's on `device`."""
+        return to_device(self, device)
 
     def region(self) -> torch.Tensor:
         """Head region code [P] of every Gaussian, that of its triangle's first vertex."""
@@ -109,9 +95,14 @@ class Avatar:
         posed = skin_gaussians(self.neutral, learned, self.delta_scale, carrier, MIN_ROUGHNESS)
         fields = posed._asdict()
         specular = fields.pop("specular").expand(-1, 3)
-        # Normals are no reason for a Gaussian to turn.
-        offset = quaternion_rotate(posed.rotations.detach(), self.neutral["normal_offset"])
-        return PosedGaussians(specular_albedo=specular, normal_offset=offset, **fields)
+        return PosedGaussians(specular_albedo=specular, **fields)
+
+    def lean(self, gaussians: PosedGaussians) -> torch.Tensor:
+        """By how much the normals of posed Gaussians lean from the mesh's, [P, 3] in world space.
+
+        Normals are no reason for a Gaussian to turn: there is no gradient for its rotation.
+        """
+        return quaternion_rotate(gaussians.rotations.detach(), self.neutral["normal_offset"])
 
     def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | None:
         """Offsets [P, 3] of the head model's pose correctives at the attached points; None where it has none."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..data import Frame
-from ..heads.pose import skull_rotation
+from ..heads.pose import Pose, skull_rotation
 from ..scene import Camera
 
 
@@ -24,12 +24,16 @@ class Portrait:
         """The frame whose face (+z of the head) looks most directly into its camera."""
 
         def frontality(frame: Frame) -> float:
-            ahead = skull_rotation(frame.joints, joint_names)[:, 2]
-            towards = torch.nn.functional.normalize(frame.camera.center - frame.translation, dim=0)
+            ahead = skull_rotation(frame.pose.joints, joint_names)[:, 2]
+            towards = torch.nn.functional.normalize(frame.camera.center - frame.pose.translation, dim=0)
             return float(ahead @ towards)
 
         best = max(frames, key=frontality)
-        return cls(best.camera, best.joints, best.translation)
+        return cls(best.camera, best.pose.joints, best.pose.translation)
+
+    def pose(self, expressions: int) -> Pose:
+        """The pose for a head with so many expressions, all at 0."""
+        return Pose(torch.zeros(expressions), self.joints, self.translation)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for YAML."""

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..files import atomic_path, write_text
 from ..heads import load_head, save_head
 from ..images import write_hdr
+from ..scene import Light
 from .attachment import Attachment
 from .deformation import SparseExpressions
 from .model import DELTA_WIDTH, NEUTRAL, Avatar
@@ -28,12 +29,13 @@ def avatar_tensors(avatar: Avatar) -> dict[str, torch.Tensor]:
     tensors = {f"neutral.{name}": value for name, value in avatar.neutral.items()}
     tensors |= {f"attachment.{name}": value for name, value in vars(avatar.attachment).items()}
     tensors |= {f"expressions.{name}": value for name, value in vars(avatar.expressions).items()}
-    tensors |= {"deltas": avatar.deltas, "delta_scale": avatar.delta_scale, "light": avatar.light}
+    tensors |= {"deltas": avatar.deltas, "delta_scale": avatar.delta_scale, "light": avatar.light.radiance}
     return {name: value.detach().contiguous() for name, value in tensors.items()}
 
 
-def avatar_from_tensors(tensors: dict[str, torch.Tensor], **fields: Any) -> Avatar:
-    """The inverse of `avatar_tensors`; `fields` are the avatar's other attributes.
+def avatar_from_tensors(tensors: dict[str, torch.Tensor], light_frame: str, **fields: Any) -> Avatar:
+    """The inverse of `avatar_tensors`; `light_frame` is where the light stands still, `world` or
+    `camera`; `fields` are the avatar's other attributes.
 
     Raises:
         KeyError: when a tensor is missing.
@@ -48,7 +50,7 @@ def avatar_from_tensors(tensors: dict[str, torch.Tensor], **fields: Any) -> Avat
         expressions=SparseExpressions(**group("expressions.")),
         deltas=tensors["deltas"],
         delta_scale=tensors["delta_scale"],
-        light=tensors["light"],
+        light=Light(tensors["light"], carried=light_frame == "camera"),
         **fields,
     )
 
@@ -59,18 +61,18 @@ def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> Non
     with atomic_path(folder / TENSORS) as temporary:
         save_file(avatar_tensors(avatar), temporary)
     save_head(avatar.head, folder / HEAD)
-    write_hdr(folder / LIGHT, avatar.light.permute(1, 2, 0))
+    write_hdr(folder / LIGHT, avatar.light.radiance.permute(1, 2, 0))
     description = {
         "format": FORMAT,
         "version": VERSION,
         "name": avatar.name,
         "gaussians": avatar.count,
         "expressions": list(avatar.head.expression_names),
-        "light_size": list(avatar.light.shape[1:]),
+        "light_size": list(avatar.light.size),
         "antialias": avatar.antialias,
         "one_bounce": avatar.one_bounce,
         "visibility": avatar.visibility,
-        "light_frame": avatar.light_frame,
+        "light_frame": "camera" if avatar.light.carried else "world",
         "focal_scale": avatar.focal_scale,
         "portrait": avatar.portrait.to_dict(),
         "provenance": provenance,
@@ -100,7 +102,7 @@ def load_avatar(folder: Path) -> Avatar:
             antialias=bool(description["antialias"]),
             one_bounce=bool(description["one_bounce"]),
             visibility=bool(description["visibility"]),
-            light_frame=str(description["light_frame"]),
+            light_frame=_light_frame(description, folder / DESCRIPTION),
             focal_scale=float(description["focal_scale"]),
         )
     except KeyError as error:
@@ -129,6 +131,13 @@ def _read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
+def _light_frame(description: dict[str, Any], path: Path) -> str:
+    value = str(description["light_frame"])
+    if value not in LIGHT_FRAMES:
+        raise InputError(f"{path}: light_frame is {value!r}, not one of {LIGHT_FRAMES}")
+    return value
+
+
 def _check(avatar: Avatar, path: Path) -> None:
     position, portrait = avatar.neutral["position"], avatar.portrait
     count, pairs = len(position) if position.ndim else 0, avatar.expressions.expression.numel()
@@ -143,7 +152,7 @@ def _check(avatar: Avatar, path: Path) -> None:
         "expressions.initial": (avatar.expressions.initial, (pairs, 10)),
         "deltas": (avatar.deltas, (pairs, DELTA_WIDTH)),
         "delta_scale": (avatar.delta_scale, (DELTA_WIDTH,)),
-        "light": (avatar.light, (3, *avatar.light.shape[-2:])),
+        "light": (avatar.light.radiance, (3, *avatar.light.radiance.shape[-2:])),
         "portrait.intrinsics": (torch.tensor(portrait.camera.intrinsics), (4,)),
         "portrait.world_to_camera": (portrait.camera.world_to_camera, (3, 4)),
         "portrait.joints": (portrait.joints, (avatar.head.joint_count, 3)),
@@ -160,10 +169,6 @@ def _check(avatar: Avatar, path: Path) -> None:
             raise InputError(f"{path}: {name} holds a number that is not finite")
     if avatar.focal_scale <= 0 or min(portrait.camera.width, portrait.camera.height) <= 0:
         raise InputError(f"{path.parent / DESCRIPTION}: focal_scale and the size of the portrait must be positive")
-    if avatar.light_frame not in LIGHT_FRAMES:
-        raise InputError(
-            f"{path.parent / DESCRIPTION}: light_frame is {avatar.light_frame!r}, not one of {LIGHT_FRAMES}"
-        )
     offsets = avatar.expressions.offsets
     in_range = (
         _indexes(avatar.attachment.face_id, len(avatar.head.faces))

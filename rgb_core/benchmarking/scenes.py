@@ -10,7 +10,7 @@ from ..avatar import Avatar
 from ..avatar.deformation import expression_field
 from ..avatar.portrait import Portrait
 from ..heads import builtin_head, subdivide
-from ..scene import Camera, Lens
+from ..scene import Camera, Lens, Light
 from ..training import GaussianConfig
 from ..training.initialise import initial_avatar
 
@@ -71,5 +71,5 @@ def bench_avatar(gaussians: int, splits: int = 0) -> Avatar:
     portrait = Portrait(camera, torch.zeros(head.joint_count, 3), torch.zeros(3))
     config = GaussianConfig(gaussians=gaussians)
     avatar = initial_avatar("bench", head, expression_field(head), portrait, config, seed=0)
-    avatar.light = torch.rand(avatar.light.shape, generator=torch.Generator().manual_seed(0))
+    avatar.light = Light(torch.rand(avatar.light.radiance.shape, generator=torch.Generator().manual_seed(0)))
     return avatar

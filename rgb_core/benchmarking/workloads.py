@@ -6,10 +6,17 @@ from dataclasses import dataclass
 import torch
 from diff_envshade import PointVisibility, integrate
 from diff_gaussian_rasterization import rasterize
-from gaussian_blendshapes import FaceRings, vertex_normals
+from gaussian_blendshapes import FaceRings, pose_head, vertex_normals
 from torchoptixext_visibility import MeshBvh
 
-from ..rendering import RealTimeRenderer
+from ..avatar import Avatar
+from ..avatar.packing import pack_avatar
+from ..heads import Pose
+from ..images import linear_to_srgb, to_bytes
+from ..rendering import Renderer
+from ..rendering.renderer import attached_vertices
+from ..rendering.stages import attach_packed, pose_packed, splat, visible_to
+from ..shading import SurfaceTracer, light_gaussians
 from .scenes import bench_avatar, ellipsoid, ellipsoid_view, head_mesh, shading_scene
 
 GAUSSIANS, VISIBILITY_POINTS, SIZE = 70_000, 20_000, 512
@@ -37,24 +44,52 @@ def kernel_workloads(device: torch.device) -> list[Workload]:
 
 def frame_workloads(device: torch.device) -> list[Workload]:
     """Whole relit, animated frames on the built-in head as it is and split once, and the stages of the former."""
-    whole, stages = [], []
-    for splits in (0, 1):
-        avatar = bench_avatar(_SAMPLED, splits).to(device)
-        renderer = RealTimeRenderer(avatar, avatar.portrait.camera.lens)
-        expression = torch.rand(len(avatar.head.expression_names), generator=torch.Generator().manual_seed(0))
-        renderer.render(_Pose(expression, avatar.portrait.joints, avatar.portrait.translation))
-        what = f"whole frame, {avatar.count} Gaussians, {avatar.head.vertex_count} vertices, {SIZE} x {SIZE}"
-        whole.append(Workload(what, renderer.frame, 1.0))
-        if splits == 0:
-            stages = [Workload(f"  {name}", stage) for name, stage in renderer.stages.items()]
-    return [whole[0], *stages, whole[1]]
+    whole = [_whole_frame(bench_avatar(_SAMPLED, splits).to(device)) for splits in (0, 1)]
+    return [whole[0], *_stages(bench_avatar(_SAMPLED).to(device)), whole[1]]
 
 
-@dataclass(frozen=True)
-class _Pose:
-    expression: torch.Tensor
-    joints: torch.Tensor
-    translation: torch.Tensor
+def _pose(avatar: Avatar) -> Pose:
+    expression = torch.rand(len(avatar.head.expression_names), generator=torch.Generator().manual_seed(0))
+    return Pose(expression, avatar.portrait.joints, avatar.portrait.translation)
+
+
+def _whole_frame(avatar: Avatar) -> Workload:
+    renderer, camera = Renderer(avatar), avatar.portrait.camera
+    renderer.render(_pose(avatar), camera)  # finds out how much room it needs
+    inputs = renderer.inputs(_pose(avatar), camera)
+    what = f"whole frame, {avatar.count} Gaussians, {avatar.head.vertex_count} vertices, {SIZE} x {SIZE}"
+    return Workload(what, lambda: renderer.draw(inputs, camera.lens), 1.0)
+
+
+def _stages(avatar: Avatar) -> list[Workload]:
+    """The stages of a frame, each on what the ones before left."""
+    camera, faces = avatar.portrait.camera, avatar.head.faces.to(torch.int32)
+    given = Renderer(avatar).inputs(_pose(avatar), camera)
+    head, table = pack_avatar(avatar)
+    tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), avatar.light.size)
+    mesh = pose_head(head, given.expression, given.joints, given.translation)
+    words, occlusion = tracer.visibility(mesh.vertices, mesh.normals, given.light_to_world)
+    gaussians = pose_packed(table, mesh)
+
+    def shade() -> torch.Tensor:
+        surface = attach_packed(table, gaussians, mesh, occlusion, given.world_to_camera)
+        seen = visible_to(avatar.attachment, faces, words)
+        return light_gaussians(gaussians, surface, seen, given.envmap, given.light_to_world, True).radiance
+
+    radiance = shade()
+    drawn = splat(gaussians, radiance, given.world_to_camera, camera.lens, avatar.antialias)
+    room = 2 * int(drawn.instances)
+    return [
+        Workload("  pose mesh", lambda: pose_head(head, given.expression, given.joints, given.translation)),
+        Workload("  visibility", lambda: tracer.visibility(mesh.vertices, mesh.normals, given.light_to_world)),
+        Workload("  blend and skin", lambda: pose_packed(table, mesh)),
+        Workload("  shade", shade),
+        Workload(
+            "  splat",
+            lambda: splat(gaussians, radiance, given.world_to_camera, camera.lens, avatar.antialias, capacity=room),
+        ),
+        Workload("  encode", lambda: to_bytes(linear_to_srgb(drawn.image))),
+    ]
 
 
 def _shading(device: torch.device, rows: int, forward_ms: float, backward_ms: float) -> list[Workload]:

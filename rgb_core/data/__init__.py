@@ -3,17 +3,17 @@
 from .dataset import Dataset, load_dataset
 from .frame import Frame
 from .frame_maps import FrameMaps
-from .ground_truth import Coefficients, GroundTruth
+from .ground_truth import GroundTruth, TrueMotion
 from .ply import read_ply, write_ply
 from .writer import DatasetWriter
 
 __all__ = [
-    "Coefficients",
     "Dataset",
     "DatasetWriter",
     "Frame",
     "FrameMaps",
     "GroundTruth",
+    "TrueMotion",
     "load_dataset",
     "read_ply",
     "write_ply",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..heads import HeadModel
+from ..heads import HeadModel, Pose
 from ..images import check_png
 from ..scene import Camera
 from .records import Defects, Record
@@ -30,12 +30,7 @@ class Frame:
     semantic: Path | None
     """Label file, where there is one."""
     camera: Camera
-    expression: Tensor
-    """[E]."""
-    joints: Tensor
-    """[J, 3] axis-angle, radians, joint 0 the root."""
-    translation: Tensor
-    """[3] metres, added after skinning."""
+    pose: Pose
     extra: dict[str, Any] = field(default_factory=dict)
     """Keys of the record that this version does not know."""
 
@@ -82,9 +77,7 @@ def parse_frame(record: Record, context: FrameContext, defects: Defects) -> Fram
         image=values["image"],
         semantic=values["semantic"],
         camera=Camera(values["K"], _float32(values["w2c"]), *context.size),
-        expression=_float32(values["expression"]),
-        joints=_float32(values["joints"]),
-        translation=_float32(values["translation"]),
+        pose=Pose(*(_float32(values[key]) for key in ("expression", "joints", "translation"))),
         extra=record.unknown(_KEYS),
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..images import downsample, read_png
-from ..scene import light as environment
+from ..scene import Light
 from .pixels import load_rgba
 from .ply import read_ply
 from .records import Record, read_json
@@ -18,8 +18,8 @@ _PER_FRAME = {"mesh": ".ply", "albedo": ".png", "normal": ".png"}
 
 
 @dataclass(frozen=True, eq=False)
-class Coefficients:
-    """The exact coefficients behind a synthetic clip."""
+class TrueMotion:
+    """The exact coefficients behind a synthetic clip, of the model that made it."""
 
     identity: Tensor
     """[S], of the generator's own model."""
@@ -55,9 +55,9 @@ class GroundTruth:
         """Frames that exist under the environment `name`, sorted."""
         return tuple(sorted(path.stem for path in (self.folder / "relit" / name).glob("*.png")))
 
-    def envmap(self) -> Tensor:
-        """[3, H, W] light of the clip."""
-        return environment.load(self.folder / "envmap.hdr")
+    def light(self) -> Light:
+        """The light of the clip, in the world frame."""
+        return Light.load(self.folder / "envmap.hdr")
 
     def mesh_path(self, frame_id: str) -> Path:
         """The .ply of a frame's true surface.
@@ -96,7 +96,7 @@ class GroundTruth:
         """Whether the exact coefficients are known."""
         return (self.folder / _COEFFICIENTS).is_file()
 
-    def coefficients(self) -> Coefficients:
+    def coefficients(self) -> TrueMotion:
         """The exact coefficients of all frames.
 
         Raises:
@@ -106,7 +106,7 @@ class GroundTruth:
         record = Record(read_json(path), str(path))
         frames = Record(record.get("frames"), f"{path}, frames")
         parsed = {name: Record(values, f"{path}, frame {name}") for name, values in frames.values.items()}
-        return Coefficients(
+        return TrueMotion(
             identity=_vector(record, "identity"),
             pivot=_vector(record, "pivot", 3),
             expression={name: _vector(frame, "expression") for name, frame in parsed.items()},

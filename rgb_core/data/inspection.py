@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..progress import Progress
-from ..scene import light as environment
+from ..scene.light import load_map
 from .dataset import Dataset, examine_dataset
 from .ground_truth import GroundTruth
 from .inspection_frames import FrameFacts, measure_frame
@@ -111,7 +111,7 @@ def spread_frames(inspection: Inspection, count: int) -> list[FrameFacts]:
 def _other_files(dataset: Dataset) -> Iterator[Callable[[], object]]:
     """Reading each file of the dataset that is no frame."""
     for path in dataset.envmaps.values():
-        yield partial(environment.load, path)
+        yield partial(load_map, path)
     truth = dataset.ground_truth
     if truth is not None:
         yield from _truth_files(truth)
@@ -119,7 +119,7 @@ def _other_files(dataset: Dataset) -> Iterator[Callable[[], object]]:
 
 def _truth_files(truth: GroundTruth) -> Iterator[Callable[[], object]]:
     if (truth.folder / "envmap.hdr").is_file():
-        yield truth.envmap
+        yield truth.light
     if (truth.folder / "coefficients.json").is_file():
         yield truth.coefficients
     readers: dict[str, Callable[[str], object]] = {"mesh": truth.mesh, "albedo": truth.albedo, "normal": truth.normal}
@@ -171,7 +171,7 @@ def _spread(angles: list[float]) -> dict[str, Any]:
 
 def _expressions(dataset: Dataset) -> dict[str, Any]:
     """How many coefficients there are and move, the widest ranges, and the names of those that stay still."""
-    values = torch.stack([frame.expression for frame in dataset.all_frames])
+    values = torch.stack([frame.pose.expression for frame in dataset.all_frames])
     least, greatest = values.amin(0), values.amax(0)
     names = dataset.head.expression_names
     order = (greatest - least).argsort(descending=True, stable=True).tolist()

@@ -80,7 +80,7 @@ def head_angles(dataset: Dataset, frame: Frame) -> tuple[float, float, float]:
     """Yaw, pitch and roll of the skull as the camera sees it, degrees; all 0 for a head that looks into the lens."""
     head = dataset.head
     skull = int(head.joint_parents[head.joint_names.index("jaw")]) if "jaw" in head.joint_names else 0
-    turned = head.pose(frame.expression[None], frame.joints[None], frame.translation[None]).transforms[0, skull, :3, :3]
+    turned = head.pose(frame.pose).transforms[skull, :3, :3]
     rotation = torch.tensor(_FACING)[:, None] * (frame.camera.world_to_camera[:, :3] @ turned)
     across, up, towards = rotation[:, 2].tolist()
     yaw = math.atan2(across, towards)
@@ -104,9 +104,8 @@ class DrawnHead:
 
 def draw_head(dataset: Dataset, frame: Frame, camera: Camera) -> DrawnHead:
     """The head model with the dataset's identity and the frame's coefficients, not fitted to anything."""
-    shape = dataset.shape if len(dataset.shape) else None
-    posed = dataset.head.pose(frame.expression[None], frame.joints[None], frame.translation[None], shape)
-    vertices = camera.to_camera(posed.vertices)
+    posed = dataset.head.with_identity(dataset.shape).pose(frame.pose)
+    vertices = camera.to_camera(posed.vertices[None])
     intrinsics = torch.tensor([camera.intrinsics])
     return DrawnHead(
         vertices,

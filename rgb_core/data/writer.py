@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import write_text
-from ..heads import HeadModel, save_head
+from ..heads import HeadModel, Pose, save_head
 from ..images import write_hdr, write_png
 from ..scene import Camera
 from .dataset import FILE_NAME, FORMAT, VERSION, Dataset, load_dataset
@@ -82,9 +82,7 @@ class DatasetWriter:
         frame_id: str,
         split: str,
         camera: Camera,
-        expression: Tensor,  # [E]
-        joints: Tensor,  # [J, 3]
-        translation: Tensor,  # [3]
+        pose: Pose,
         image: Tensor | None = None,  # [H, W, 4] sRGB, straight alpha, uint8 or float of 0 to 1
         semantic: Tensor | None = None,  # [H, W] uint8 labels
         extra: Mapping[str, Any] | None = None,
@@ -111,7 +109,7 @@ class DatasetWriter:
             record["semantic"] = f"semantic/{frame_id}.png"
         record["K"] = list(camera.intrinsics)
         record["w2c"] = camera.world_to_camera.tolist()
-        record |= {"expression": expression.tolist(), "joints": joints.tolist(), "translation": translation.tolist()}
+        record |= {name: values.tolist() for name, values in vars(pose).items()}
         self._frames[frame_id] = record
         self._splits.setdefault(split, []).append(frame_id)
 

@@ -1,6 +1,6 @@
 """Scoring an avatar against a dataset: pictures, relighting, materials, surface and speed."""
 
 from .evaluate import EvaluationOptions, evaluate
-from .protocol import Channels, Renderer
+from .protocol import Scored
 
-__all__ = ["Channels", "EvaluationOptions", "Renderer", "evaluate"]
+__all__ = ["EvaluationOptions", "Scored", "evaluate"]

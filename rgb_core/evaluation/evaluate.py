@@ -17,7 +17,7 @@ from ..files import write_text
 from ..progress import Progress, Silent
 from .lpips import Lpips
 from .measure import FrameMeasurer, Measurements
-from .protocol import Renderer
+from .protocol import Scored
 from .records import metrics_record
 from .report import write_report
 from .sections import build_sections
@@ -43,7 +43,7 @@ class EvaluationOptions:
 @torch.no_grad()
 def evaluate(
     dataset: Dataset,
-    renderer: Renderer,
+    renderer: Scored,
     out: Path,
     progress: Progress | None = None,
     options: EvaluationOptions | None = None,
@@ -76,7 +76,7 @@ def evaluate(
             measurer.relight(frame, name, measured)
             progress.advance()
 
-    device = device_name(renderer.light.device)
+    device = device_name(renderer.light.radiance.device)
     metrics = metrics_record(dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, device)
     sections = build_sections(measured, renderer.light, truth.light)
     write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance})

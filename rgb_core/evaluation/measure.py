@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ..data import Dataset, Frame
 from ..images.compositing import prediction_on_black, truth_on_black
+from ..rendering import RenderedFrame
 from ..scene import Camera
 from .alignment import AlignedSet
 from .lpips import Lpips
 from .metrics import ImageScores, mean_scores, quantize, score_image
 from .normals import NormalAngles
 from .pictures import angle_picture, error_picture, normal_picture
-from .protocol import Channels, Renderer
+from .protocol import Scored
 from .shadows import cast_shadow, main_direction
 from .surfaces import MeshDistances, Surface
 from .truth import Truth
@@ -61,7 +62,7 @@ class FrameMeasurer:
     """
 
     def __init__(
-        self, dataset: Dataset, renderer: Renderer, truth: Truth, size: tuple[int, int] | None, lpips: Lpips | None
+        self, dataset: Dataset, renderer: Scored, truth: Truth, size: tuple[int, int] | None, lpips: Lpips | None
     ):
         self._dataset = dataset
         self._renderer = renderer
@@ -91,7 +92,7 @@ class FrameMeasurer:
     def relight(self, frame: Frame, name: str, into: Measurements) -> None:
         """Render a frame under the environment `name` and keep it with its truth."""
         camera = self._dataset.camera(frame, self._size)
-        drawn = self._renderer.render(frame, camera, self._truth.lights[name].to(self._renderer.light.device))
+        drawn = self._renderer.render(frame.pose, camera, self._truth.lights[name])
         truth = self._truth.files.relit(name, frame.id, self._size)
         shadow = self._cast_shadow(frame, name, camera)
         into.relit.setdefault(name, AlignedSet()).add(drawn.color.cpu(), drawn.alpha.cpu(), truth, shadow)
@@ -99,34 +100,37 @@ class FrameMeasurer:
 
     def _cast_shadow(self, frame: Frame, name: str, camera: Camera) -> Tensor | None:
         """Pixels in the cast shadow of the environment's main light; None without one or without the true mesh."""
-        direction = main_direction(self._truth.lights[name])
+        direction = main_direction(self._truth.lights[name].radiance)
         if direction is None or frame.id not in self._truth.mesh:
             return None
         return cast_shadow(*self._truth.files.mesh(frame.id), camera, direction)
 
-    def _timed_render(self, frame: Frame, into: Measurements) -> Channels:
-        camera = self._dataset.camera(frame, self._size)
-        _finish(self._renderer.light.device)
+    def _timed_render(self, frame: Frame, into: Measurements) -> RenderedFrame:
+        """The frame under the avatar's own light; timed without layers, drawn again with those whose truth is known."""
+        camera, device = self._dataset.camera(frame, self._size), self._renderer.light.radiance.device
+        _finish(device)
         start = time.perf_counter()
-        drawn = self._renderer.render(frame, camera)
-        _finish(self._renderer.light.device)
+        drawn = self._renderer.render(frame.pose, camera)
+        _finish(device)
         into.seconds.append(time.perf_counter() - start)
+        if frame.id in self._truth.albedo | self._truth.normal:
+            return self._renderer.render(frame.pose, camera, layers=("albedo", "normal"))
         return drawn
 
-    def _score_truth(self, frame: Frame, drawn: Channels, into: Measurements) -> None:
+    def _score_truth(self, frame: Frame, drawn: RenderedFrame, into: Measurements) -> None:
         if frame.id in self._truth.albedo:
             truth = self._truth.files.albedo(frame.id, self._size)
-            into.albedo.add(drawn.albedo.cpu(), drawn.alpha.cpu(), truth)
+            into.albedo.add(drawn.layers["albedo"].cpu(), drawn.alpha.cpu(), truth)
             into.albedo_ids.append(frame.id)
         if frame.id in self._truth.normal:
             truth = self._truth.files.normal(frame.id, self._size)
-            angles = into.normals.add(drawn.normal.cpu(), truth, self._dataset.semantic(frame, self._size))
+            angles = into.normals.add(drawn.layers["normal"].cpu(), truth, self._dataset.semantic(frame, self._size))
             if frame.id in into.show:
                 pictures = [normal_picture(truth[..., :3], truth[..., 3])]
-                pictures += [normal_picture(drawn.normal.cpu(), drawn.alpha.cpu()), angle_picture(angles)]
+                pictures += [normal_picture(drawn.layers["normal"].cpu(), drawn.alpha.cpu()), angle_picture(angles)]
                 into.normals_shown[frame.id] = pictures
         if frame.id in self._truth.mesh:
-            fitted = Surface(*(part.cpu() for part in self._renderer.posed_mesh(frame)))
+            fitted = Surface(*(part.cpu() for part in self._renderer.posed_mesh(frame.pose)))
             true = Surface(*self._truth.files.mesh(frame.id))
             matte = self._dataset.load_rgba(frame)[..., 3]
             labels = self._dataset.semantic(frame)

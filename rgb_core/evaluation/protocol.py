@@ -1,34 +1,16 @@
 """What evaluation asks of whatever draws the pictures, so that any renderer can be scored."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
 
-from ..data import Frame
-from ..scene import Camera
+from ..heads import Pose
+from ..rendering import RenderedFrame
+from ..scene import Camera, Light
 
 
-class Channels(Protocol):
-    """One rendered frame; colour-like channels are premultiplied by alpha, over nothing."""
-
-    @property
-    def color(self) -> Tensor:
-        """[H, W, 3] linear radiance."""
-
-    @property
-    def alpha(self) -> Tensor:
-        """[H, W] coverage in 0 to 1."""
-
-    @property
-    def albedo(self) -> Tensor:
-        """[H, W, 3] linear diffuse albedo."""
-
-    @property
-    def normal(self) -> Tensor:
-        """[H, W, 3] world-space normal."""
-
-
-class Renderer(Protocol):
+class Scored(Protocol):
     """An avatar that can be posed, lit and drawn."""
 
     @property
@@ -40,15 +22,17 @@ class Renderer(Protocol):
         """How many Gaussians are drawn."""
 
     @property
-    def light(self) -> Tensor:
-        """[3, h, w] linear radiance that the avatar was fitted under."""
+    def light(self) -> Light:
+        """The light that the avatar was fitted under."""
 
     @property
     def region(self) -> Tensor:
         """[V] head region of every vertex, in the codes of docs/formats.md."""
 
-    def render(self, frame: Frame, camera: Camera, envmap: Tensor | None = None) -> Channels:
-        """The frame under `envmap` [3, h, w], or under the avatar's own light."""
+    def render(
+        self, pose: Pose, camera: Camera, light: Light | None = None, layers: Sequence[str] = ()
+    ) -> RenderedFrame:
+        """A picture under `light` or the avatar's own; `layers` are `albedo` and `normal`, where asked for."""
 
-    def posed_mesh(self, frame: Frame) -> tuple[Tensor, Tensor]:
-        """Vertices [V, 3] in world metres and faces [F, 3] of the frame."""
+    def posed_mesh(self, pose: Pose) -> tuple[Tensor, Tensor]:
+        """Vertices [V, 3] in world metres and faces [F, 3] in a pose."""

@@ -6,7 +6,7 @@ from ..data import Dataset
 from .alignment import AlignedSet
 from .lpips import Lpips
 from .measure import Measurements
-from .protocol import Renderer
+from .protocol import Scored
 
 FORMAT, VERSION = "rgb-metrics", 1
 _RELIT_SCORES = ("psnr", "psnr_aligned", "ssim_aligned")
@@ -14,7 +14,7 @@ _RELIT_SCORES = ("psnr", "psnr_aligned", "ssim_aligned")
 
 def metrics_record(
     dataset: Dataset,
-    renderer: Renderer,
+    renderer: Scored,
     size: tuple[int, int],
     measured: Measurements,
     lpips: Lpips | None,

@@ -10,15 +10,15 @@ from ..exporting.contact_sheet import Tile, contact_sheet
 from ..images import to_bytes, write_png
 from ..images.compositing import truth_on_black
 from ..progress import Progress
-from ..rendering import AvatarRenderer, Staging, clip_shots, render_pictures
-from ..scene import light as environment
+from ..rendering import Renderer, Staging, clip_shots, render_pictures
+from ..scene import Light
 
 _FRAMES = 4
 
 
 @torch.no_grad()
 def write_relit_sheet(
-    path: Path, dataset: Dataset, renderer: AvatarRenderer, lights: Sequence[str], progress: Progress
+    path: Path, dataset: Dataset, renderer: Renderer, lights: Sequence[str], progress: Progress
 ) -> None:
     """Write a PNG with a row for each of a few test frames: the frame, the avatar in its own light, then in `lights`.
 
@@ -31,7 +31,7 @@ def write_relit_sheet(
     progress.start("relighting", len(lights) + 1)
     columns = []
     for name in (None, *lights):
-        staging = Staging(background=False) if name is None else Staging(environment.load(name))
+        staging = Staging(background=False) if name is None else Staging(Light.load(name))
         columns.append([Tile(image.cpu(), name or "avatar") for image in render_pictures(renderer, shots, staging)])
         progress.advance()
     filmed = [Tile(to_bytes(truth_on_black(dataset.load_rgba(frame))), f"frame {frame.id}") for frame in chosen]

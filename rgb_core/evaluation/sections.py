@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..images import to_bytes
-from ..scene import light as environment
+from ..scene import Light
 from .alignment import AlignedSet
 from .measure import Measurements
 from .metrics import psnr
@@ -31,12 +31,12 @@ class Section(NamedTuple):
     rows: list[list[Picture]]
 
 
-def build_sections(measured: Measurements, fitted_light: Tensor, true_light: Tensor | None) -> list[Section]:
+def build_sections(measured: Measurements, fitted_light: Light, true_light: Light | None) -> list[Section]:
     """The sections that have pictures, in the order of the report.
 
     Args:
-        fitted_light: [3, h, w] the avatar's own light.
-        true_light: [3, h, w] the clip's light, where it is known.
+        fitted_light: the avatar's own.
+        true_light: the clip's, where it is known.
     """
     white = f"White in an error picture is {ERROR_RANGE} on the 0-1 scale"
     sections = [
@@ -92,11 +92,11 @@ def _normals(measured: Measurements) -> list[list[Picture]]:
     return _rows(pictures)[:1]
 
 
-def _lights(fitted: Tensor, true: Tensor | None) -> list[Picture]:
-    pictures = [Picture("light_fitted", light_picture(fitted.cpu()), "fitted light")]
+def _lights(fitted: Light, true: Light | None) -> list[Picture]:
+    pictures = [Picture("light_fitted", light_picture(fitted.radiance.cpu()), "fitted light")]
     if true is not None:
-        reduced = environment.resample(true, *fitted.shape[1:])
-        pictures.insert(0, Picture("light_truth", light_picture(reduced), "true light, same resolution"))
+        reduced = true.resampled(*fitted.size)
+        pictures.insert(0, Picture("light_truth", light_picture(reduced.radiance), "true light, same resolution"))
     return pictures
 
 

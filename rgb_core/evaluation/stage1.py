@@ -8,8 +8,7 @@ import mesh_rasterizer
 import torch
 from torch import Tensor
 
-from ..data import Dataset, Frame
-from ..data.ground_truth import Coefficients
+from ..data import Dataset, Frame, TrueMotion
 from ..files import write_text
 from ..geometry import Geometry
 from ..heads import HeadModel, vertex_normals
@@ -78,18 +77,18 @@ def measure_geometry(
     return {key: value for key, value in scores.items() if value is not None}
 
 
-def tracking_error(dataset: Dataset, geometry: Geometry, exact: Coefficients) -> dict[str, float]:
+def tracking_error(dataset: Dataset, geometry: Geometry, exact: TrueMotion) -> dict[str, float]:
     """RMS error of root rotation, translation and expression of the training frames that `exact` knows."""
     frames = [frame for frame in dataset.frames("train") if frame.id in exact.root]
     refined = geometry.refined(frames)
     if not frames:
         return {}
-    turned = axis_angle_to_matrix(torch.stack([frame.joints[0] for frame in refined]).double())
+    turned = axis_angle_to_matrix(torch.stack([frame.pose.joints[0] for frame in refined]).double())
     true_turn = axis_angle_to_matrix(torch.stack([exact.root[frame.id] for frame in frames]).double())
     trace = (turned * true_turn).sum((1, 2))
     angle = torch.acos(((trace - 1) / 2).clamp(-1, 1))
-    moved = torch.stack([frame.translation - exact.translation[frame.id] for frame in refined])
-    wrong = torch.stack([frame.expression - exact.expression[frame.id] for frame in refined])
+    moved = torch.stack([frame.pose.translation - exact.translation[frame.id] for frame in refined])
+    wrong = torch.stack([frame.pose.expression - exact.expression[frame.id] for frame in refined])
     face = dataset.head.expression_basis[:, dataset.head.region == Region.SKIN]
     displacement = (wrong @ face.flatten(1)).view(len(frames), -1, 3)
     return {
@@ -101,8 +100,7 @@ def tracking_error(dataset: Dataset, geometry: Geometry, exact: Coefficients) ->
 
 def pose_frame(head: HeadModel, frame: Frame) -> Tensor:
     """[V,3] world vertices of a frame."""
-    posed = head.pose(frame.expression[None], frame.joints[None], frame.translation[None])
-    return posed.vertices[0]
+    return head.pose(frame.pose).vertices
 
 
 def _rms(values: Tensor) -> float:

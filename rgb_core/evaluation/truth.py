@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from ..data import Dataset, Frame, GroundTruth
 from ..errors import InputError
-from ..scene import light as environment
+from ..scene import Light
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +17,10 @@ class Truth:
     mesh: frozenset[str]
     relit: dict[str, frozenset[str]]
     """Frame ids by environment."""
-    lights: dict[str, Tensor]
-    """[3, h, w] linear radiance by environment."""
-    light: Tensor | None
-    """[3, h, w] the light of the clip itself, where it is known."""
+    lights: dict[str, Light]
+    """By environment."""
+    light: Light | None
+    """The light of the clip itself, where it is known."""
 
     @property
     def picture_ids(self) -> frozenset[str]:
@@ -54,6 +52,6 @@ def find_truth(dataset: Dataset, frames: tuple[Frame, ...]) -> Truth:
         normal=having("normal"),
         mesh=having("mesh"),
         relit=relit,
-        lights={name: environment.load(envmaps[name]) for name in relit},
-        light=files.envmap() if (files.folder / "envmap.hdr").is_file() else None,
+        lights={name: Light.load(envmaps[name]) for name in relit},
+        light=files.light() if (files.folder / "envmap.hdr").is_file() else None,
     )

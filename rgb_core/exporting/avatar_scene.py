@@ -3,20 +3,28 @@
 import torch
 
 from ..heads import vertex_normals
-from ..rendering import AvatarRenderer, Shot
+from ..rendering import Renderer, Shot
+from ..scene import Light
 from .scene import ExportScene, ExpressionTargets, GaussianCloud, TriangleMesh
 
 
-def export_scene(renderer: AvatarRenderer, shot: Shot, envmap: torch.Tensor | None = None) -> ExportScene:
-    """The scene of `shot` under `envmap` [3, h, w], or the avatar's own light where None.
+def export_scene(renderer: Renderer, shot: Shot, light: Light | None = None) -> ExportScene:
+    """The scene of `shot` under `light`, or the avatar's own where None.
 
     The mesh stands posed; its expression offsets are those of the neutral pose turned by the root joint.
     """
     avatar = renderer.avatar
-    gaussians, lit = renderer.light_frame(shot, shot.camera, envmap)
-    cloud = GaussianCloud(gaussians.means, gaussians.rotations, gaussians.scales, gaussians.opacities, lit.radiance)
-    posed = renderer.pose(shot)
-    vertices = posed.vertices[0]
+    frame = renderer.lit_gaussians(shot.pose, shot.camera, light)
+    posed_gaussians = frame.gaussians
+    cloud = GaussianCloud(
+        posed_gaussians.means,
+        posed_gaussians.rotations,
+        posed_gaussians.scales,
+        posed_gaussians.opacities,
+        frame.lit.radiance,
+    )
+    posed = renderer.posed_head(shot.pose)
+    vertices = posed.vertices
     head = avatar.head
     mesh = TriangleMesh(
         vertices=vertices,
@@ -26,12 +34,12 @@ def export_scene(renderer: AvatarRenderer, shot: Shot, envmap: torch.Tensor | No
         uv=head.uv,
         uv_faces=head.uv_faces,
     )
-    turn = posed.transforms[0, 0, :3, :3]
+    turn = posed.transforms[0, :3, :3]
     offsets = head.expression_basis.float() @ turn.T
     return ExportScene(avatar.name, cloud, mesh, ExpressionTargets(tuple(head.expression_names), offsets))
 
 
-def _vertex_albedo(renderer: AvatarRenderer) -> torch.Tensor:
+def _vertex_albedo(renderer: Renderer) -> torch.Tensor:
     """Linear albedo [V, 3]: the mean of the Gaussians around a vertex, the overall mean where there are none."""
     avatar = renderer.avatar
     albedo = torch.sigmoid(avatar.neutral["albedo"])

@@ -23,7 +23,7 @@ Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]
 def fingerprint(frames: Sequence[Frame], head: HeadModel, settings: dict[str, Any]) -> str:
     """What a checkpoint must agree on to be continued: the training frames, the mesh and the settings."""
     mesh = hashlib.sha256(head.vertices.contiguous().numpy().tobytes()).hexdigest()
-    poses = [[f.id, f.expression.tolist(), f.joints.tolist(), f.translation.tolist()] for f in frames]
+    poses = [[f.id, *(values.tolist() for values in f.pose.tensors)] for f in frames]
     record = json.dumps([mesh, poses, settings])
     return hashlib.sha256(record.encode()).hexdigest()
 

@@ -5,11 +5,11 @@ import math
 import torch
 from torch import Tensor
 
+from ..heads import Pose
 from .config import GeometryConfig
 from .evidence import Evidence
 from .jitter import jitter, smoothed
 from .optimiser import Parameter
-from .result import Coefficients
 
 NAMES = ("rotation", "translation", "expression")
 _MM = 1e-3
@@ -23,10 +23,11 @@ class Tracking:
         """`focal_start` is the factor on the focal lengths to begin with."""
         errors, rates, device = config.tracking, config.rates, evidence.device
         frames = evidence.frames
+        poses = Pose.stack([frame.pose for frame in frames])
         tracked = {
-            "rotation": torch.stack([frame.joints for frame in frames]),
-            "translation": torch.stack([frame.translation for frame in frames]),
-            "expression": torch.stack([frame.expression for frame in frames]),
+            "rotation": poses.joints,
+            "translation": poses.translation,
+            "expression": poses.expression,
         }
         expected = {
             "rotation": math.radians(errors.rotation_deg),
@@ -69,10 +70,10 @@ class Tracking:
         """Fresh leaves of all corrections."""
         return {name: parameter.leaf() for name, parameter in self.parameters.items()}
 
-    def coefficients(self, leaves: dict[str, Tensor]) -> Coefficients:
+    def coefficients(self, leaves: dict[str, Tensor]) -> Pose:
         """Corrected coefficients of all frames [N,...]."""
         values = {name: self._tracked[name] + self._sigma[name] * leaves[name] for name in NAMES}
-        return Coefficients(values["expression"], values["rotation"], values["translation"])
+        return Pose(values["expression"], values["rotation"], values["translation"])
 
     def focal_scale(self, leaves: dict[str, Tensor]) -> Tensor:
         """Factor [1] on all focal lengths."""

@@ -21,7 +21,7 @@ from .optimiser import Parameter
 from .preview import write_preview
 from .rendering import view_mesh
 from .report import measure, photometric_error
-from .result import RECORD_FILE, Coefficients, Geometry, bake_identity, save_geometry
+from .result import RECORD_FILE, Geometry, save_geometry
 from .schedule import Schedule, Watch
 from .shading import LIGHT_TERMS
 from .smoothing import Smoother
@@ -87,7 +87,7 @@ class GeometryFit:
         normals: FrameMaps | None = None,
     ):
         self.config, self.light_frame = config, dataset.light_frame
-        head = subdivide(bake_identity(dataset.head, dataset.shape), config.subdivide)
+        head = subdivide(dataset.head.with_identity(dataset.shape).with_fixed_joints(), config.subdivide)
         self.evidence = Evidence(dataset, config.image_size, progress, device, config.semantics, normals)
         self.surface = Surface(head, config, device)
         focal = focal_factor(self.surface.base, self.evidence) if config.refine_tracking else 1.0
@@ -150,7 +150,7 @@ class GeometryFit:
         head = self.surface.head(surface_leaves)
         batch = self.evidence.batch(rows, halve=warming)
         coefficients = self.tracking.coefficients(tracking_leaves)
-        posed = head.pose(coefficients.expression[rows], coefficients.joints[rows], coefficients.translation[rows])
+        posed = head.pose(coefficients.rows(rows))
         view = view_mesh(
             posed.vertices,
             head.faces,
@@ -208,12 +208,7 @@ class GeometryFit:
             head = self.surface.head({name: parameter.value for name, parameter in self.surface.parameters.items()})
             values = {name: parameter.value for name, parameter in self.tracking.parameters.items()}
             coefficients = self.tracking.coefficients(values)
-            tracking = {
-                frame.id: Coefficients(
-                    coefficients.expression[row], coefficients.joints[row], coefficients.translation[row]
-                )
-                for row, frame in enumerate(self.evidence.frames)
-            }
+            tracking = {frame.id: coefficients.rows(row) for row, frame in enumerate(self.evidence.frames)}
             return Geometry(head, float(self.tracking.focal_scale(values)), tracking, metrics)
 
     def result(self) -> Geometry:

@@ -7,7 +7,7 @@ import torch
 from mesh_rasterizer import Fragments
 from torch import Tensor
 
-from ..heads import vertex_normals
+from ..heads import Pose, vertex_normals
 from .evidence import Evidence
 from .result import Geometry
 from .shading import encoded, shaded
@@ -82,14 +82,9 @@ def view_mesh(
 def draw_frames(geometry: Geometry, evidence: Evidence, rows: Tensor) -> MeshView:
     """The mesh of `geometry`, on the evidence's device, in the training frames `rows` [B], without gradients."""
     frames = [evidence.frames[row] for row in rows.tolist()]
-    known = [geometry.tracking.get(frame.id, frame) for frame in frames]
+    poses = Pose.stack([geometry.tracking.get(frame.id, frame.pose) for frame in frames])
     with torch.no_grad():
-        posed = geometry.head.pose(
-            *(
-                torch.stack([getattr(found, name) for found in known]).to(evidence.device)
-                for name in ("expression", "joints", "translation")
-            )
-        )
+        posed = geometry.head.pose(poses.to(evidence.device))
         return view_mesh(
             posed.vertices,
             geometry.head.faces,

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
 
 from ..data import Dataset, Frame
 from ..errors import InputError
 from ..files import write_text
-from ..heads import HeadModel, load_head, save_head
+from ..heads import HeadModel, Pose, load_head, save_head
+from ..tensors import to_device
 
 FORMAT = "rgb-geometry"
 VERSION = 1
@@ -22,15 +22,6 @@ HEAD_FILE, RECORD_FILE, TRACKING_FILE = "head.npz", "geometry.yaml", "tracking.j
 TRACKING_FORMAT = "rgb-tracking"
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What values of other types and sizes than `save_geometry` wrote make Python raise."""
-
-
-@dataclass(frozen=True)
-class Coefficients:
-    """Refined coefficients of one frame: expression [E], joints [J,3], translation [3]."""
-
-    expression: Tensor
-    joints: Tensor
-    translation: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,54 +37,33 @@ class Geometry:
 
     head: HeadModel
     focal_scale: float = 1.0
-    tracking: dict[str, Coefficients] = field(default_factory=dict)
+    tracking: dict[str, Pose] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> "Geometry":
         """The same with all tensors on `device`."""
-        tracking = {
-            name: Coefficients(**{key: value.to(device) for key, value in vars(found).items()})
-            for name, found in self.tracking.items()
-        }
-        return dataclasses.replace(self, head=self.head.to(device), tracking=tracking)
+        return to_device(self, device)
 
     def refined(self, frames: tuple[Frame, ...] | list[Frame]) -> list[Frame]:
         """The frames with refined coefficients where they have them, and the focal length scaled in all of them."""
         refined = []
         for frame in frames:
-            fx, fy, cx, cy = frame.camera.intrinsics
-            intrinsics = (fx * self.focal_scale, fy * self.focal_scale, cx, cy)
-            camera = dataclasses.replace(frame.camera, intrinsics=intrinsics)
-            found = self.tracking.get(frame.id)
-            refined.append(dataclasses.replace(frame, camera=camera, **(vars(found) if found else {})))
+            camera = frame.camera.with_scaled_focal(self.focal_scale)
+            pose = self.tracking.get(frame.id, frame.pose)
+            refined.append(dataclasses.replace(frame, camera=camera, pose=pose))
         return refined
 
 
 def unrefined(dataset: Dataset) -> Geometry:
     """The dataset's head model as it is, identity baked into the template, with the dataset's own tracking."""
-    return Geometry(bake_identity(dataset.head, dataset.shape))
-
-
-def bake_identity(head: HeadModel, shape: Tensor) -> HeadModel:
-    """`head` with identity `shape` [S] (or [0]) in its template and no identity modes left.
-
-    Joints are fixed where the identity puts them, so that later offsets of the surface do not move the skeleton.
-    """
-    vertices = head.vertices
-    if shape.numel():
-        vertices = vertices + torch.einsum("s,svc->vc", shape, head.shape_basis)
-    joints = head.joint_positions if head.joint_regressor is None else head.joint_regressor @ vertices
-    return dataclasses.replace(
-        head, vertices=vertices, shape_basis=head.shape_basis[:0], joint_positions=joints, joint_regressor=None
-    )
+    return Geometry(dataset.head.with_identity(dataset.shape).with_fixed_joints())
 
 
 def save_geometry(geometry: Geometry, folder: Path, provenance: dict[str, Any]) -> None:
     """Write head.npz, tracking.json and, last, geometry.yaml; each file appears whole or not at all."""
     save_head(geometry.head, folder / HEAD_FILE)
     frames = {
-        name: {key: getattr(found, key).tolist() for key in ("expression", "joints", "translation")}
-        for name, found in geometry.tracking.items()
+        name: {key: values.tolist() for key, values in vars(found).items()} for name, found in geometry.tracking.items()
     }
     tracking = {"format": TRACKING_FORMAT, "version": 1, "focal_scale": geometry.focal_scale, "frames": frames}
     write_text(folder / TRACKING_FILE, json.dumps(tracking))
@@ -130,7 +100,7 @@ def load_geometry(folder: str | Path) -> Geometry:
     return Geometry(head, focal_scale, tracking, metrics)
 
 
-def _load_tracking(path: Path, head: HeadModel) -> tuple[float, dict[str, Coefficients]]:
+def _load_tracking(path: Path, head: HeadModel) -> tuple[float, dict[str, Pose]]:
     shapes = {
         "expression": (len(head.expression_names),),
         "joints": (head.joint_count, 3),
@@ -148,7 +118,7 @@ def _load_tracking(path: Path, head: HeadModel) -> tuple[float, dict[str, Coeffi
             tensors = {key: torch.tensor(values[key], dtype=torch.float32) for key in shapes}
             if any(tensors[key].shape != shape or not tensors[key].isfinite().all() for key, shape in shapes.items()):
                 raise InputError(f"{path}: frame {name} does not fit {HEAD_FILE}; run rgb fit-geometry again")
-            tracking[name] = Coefficients(**tensors)
+            tracking[name] = Pose(**tensors)
     except _DAMAGE as error:
         raise _damaged(path, error) from error
     return focal_scale, tracking

@@ -4,12 +4,14 @@ from .builtin import builtin_head
 from .foreign import load_any_head, load_frame_file, load_restricted_pickle
 from .model import HeadModel, PosedHead
 from .normals import vertex_normals
+from .pose import Pose
 from .storage import load_head, save_head
 from .subdivision import subdivide
 from .transfer import expression_transfer
 
 __all__ = [
     "HeadModel",
+    "Pose",
     "PosedHead",
     "builtin_head",
     "expression_transfer",

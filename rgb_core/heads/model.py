@@ -1,23 +1,25 @@
 """The head model: a template, its linear deformations, and linear blend skinning."""
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 from ..rotations import axis_angle_to_matrix
+from ..tensors import ON_HOST, to_device
+from .pose import Pose
 
 
 class PosedHead(NamedTuple):
-    """A batch of posed heads."""
+    """A posed head; for a batch of poses every tensor has a leading B."""
 
     vertices: Tensor
-    """[B, V, 3] in metres, translation included."""
+    """[V, 3] in metres, translation included."""
     transforms: Tensor
-    """[B, J, 4, 4] rigid motion of each joint from rest to pose, translation included."""
+    """[J, 4, 4] rigid motion of each joint from rest to pose, translation included."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class HeadModel:
     """[9(J-1), V, 3] correctives on R - I of every joint but the root, row-major; the first axis may be 0."""
     joint_positions: Tensor
     """[J, 3] rest joints of the template."""
-    joint_parents: Tensor
+    joint_parents: Tensor = field(metadata=ON_HOST)
     """[J] int64, -1 for the root; always on the CPU, where the order of the chain is decided."""
     joint_names: tuple[str, ...]
     skin_weights: Tensor
@@ -82,30 +84,45 @@ class HeadModel:
 
     def to(self, device: torch.device | str) -> "HeadModel":
         """The same model with every tensor but `joint_parents` on `device`."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "joint_parents"}
-        moved: dict[str, Any] = {key: value.to(device) for key, value in fields.items() if isinstance(value, Tensor)}
-        return dataclasses.replace(self, **moved)
+        return to_device(self, device)
 
-    def pose(
-        self,
-        expression: Tensor,  # [B, E]
-        joints: Tensor,  # [B, J, 3] axis-angle, radians, each relative to its parent
-        translation: Tensor,  # [B, 3], metres, added after skinning
-        shape: Tensor | None = None,  # [S] identity, shared by the batch; None is the template's own
-    ) -> PosedHead:
-        """Vertices and joint motions of a batch of poses, differentiable in every argument and in the model's tensors.
+    def with_identity(self, shape: Tensor) -> "HeadModel":
+        """The model of one person: `shape` [S] is added to the template and no identity shapes are left.
 
-        vertices + shape + expression + pose correctives, then linear blend skinning, then translation; joints are
-        regressed before the pose correctives, as FLAME does.
+        The joints follow. An empty `shape` stands for the template's own person. Differentiable in `shape`.
+
+        Raises:
+            InputError: when `shape` has another length than the model's identity.
+        """
+        if not shape.numel():
+            return dataclasses.replace(self, shape_basis=self.shape_basis[:0])
+        if shape.shape != self.shape_basis.shape[:1]:
+            raise self._misfit("shape", shape, tuple(self.shape_basis.shape[:1]))
+        vertices = self.vertices + torch.einsum("s,svc->vc", shape, self.shape_basis.to(shape.dtype))
+        joints = self.joint_positions if self.joint_regressor is None else self.joint_regressor @ vertices
+        return dataclasses.replace(self, vertices=vertices, joint_positions=joints, shape_basis=self.shape_basis[:0])
+
+    def with_fixed_joints(self) -> "HeadModel":
+        """The same model with its joints where the template puts them: they no longer follow the vertices."""
+        if self.joint_regressor is None:
+            return self
+        return dataclasses.replace(self, joint_positions=self.joint_regressor @ self.vertices, joint_regressor=None)
+
+    def pose(self, pose: Pose) -> PosedHead:
+        """Vertices and joint motions of a pose or a batch, differentiable in the pose and in the model's tensors.
+
+        Template + expression + pose correctives, then linear blend skinning, then translation; joints are regressed
+        before the pose correctives, as FLAME does.
 
         Raises:
             InputError: when a coefficient vector does not have the model's length.
         """
-        self._check_pose(expression, joints, translation, shape)
-        batch = expression.shape[0]
-        neutral = self.vertices
-        if shape is not None and shape.numel():
-            neutral = neutral + (shape @ self.shape_basis.flatten(1)).view_as(neutral)
+        if pose.expression.ndim == 1:
+            vertices, transforms = self.pose(Pose(*(tensor[None] for tensor in pose.tensors)))
+            return PosedHead(vertices[0], transforms[0])
+        self._check_pose(pose)
+        expression, joints, translation = pose.tensors
+        batch, neutral = len(expression), self.vertices
         unposed = torch.addmm(neutral.flatten(), expression, self.expression_basis.flatten(1)).view(batch, -1, 3)
 
         rotations = axis_angle_to_matrix(joints)
@@ -151,18 +168,16 @@ class HeadModel:
 
         return sorted(range(len(parents)), key=depth)
 
-    def _check_pose(self, expression: Tensor, joints: Tensor, translation: Tensor, shape: Tensor | None) -> None:
-        batch = expression.shape[0]
-        expected = {
-            "expression": (expression, (batch, self.expression_basis.shape[0])),
-            "joints": (joints, (batch, self.joint_count, 3)),
-            "translation": (translation, (batch, 3)),
-        }
-        if shape is not None:
-            expected["shape"] = (shape, (self.shape_basis.shape[0],))
-        for what, (tensor, wanted) in expected.items():
+    def _check_pose(self, pose: Pose) -> None:
+        batch = len(pose.expression)
+        expressions = self.expression_basis.shape[0]
+        shapes = {"expression": (batch, expressions), "joints": (batch, self.joint_count, 3), "translation": (batch, 3)}
+        for (what, wanted), tensor in zip(shapes.items(), pose.tensors, strict=True):
             if tuple(tensor.shape) != wanted:
-                raise InputError(
-                    f"head model '{self.name}' takes {what} of shape {list(wanted)}, not {list(tensor.shape)}; "
-                    "use the head.npz that the coefficients were made for"
-                )
+                raise self._misfit(what, tensor, wanted)
+
+    def _misfit(self, what: str, tensor: Tensor, wanted: tuple[int, ...]) -> InputError:
+        return InputError(
+            f"head model '{self.name}' takes {what} of shape {list(wanted)}, not {list(tensor.shape)}; "
+            "use the head.npz that the coefficients were made for"
+        )

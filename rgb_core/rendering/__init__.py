@@ -1,19 +1,18 @@
 """Avatar, pose, light and camera to pictures."""
 
 from .pictures import Staging, at_size, render_pictures
-from .realtime import RealTimeRenderer
-from .renderer import AvatarRenderer, RenderedFrame, composite_gaussians
+from .renderer import RenderedFrame, Renderer
 from .shots import Shot, clip_shots, retarget, turntable
+from .stages import LAYERS
 
 __all__ = [
-    "AvatarRenderer",
-    "RealTimeRenderer",
+    "LAYERS",
     "RenderedFrame",
+    "Renderer",
     "Shot",
     "Staging",
     "at_size",
     "clip_shots",
-    "composite_gaussians",
     "render_pictures",
     "retarget",
     "turntable",

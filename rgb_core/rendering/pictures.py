@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..images import linear_to_srgb, to_bytes
-from ..scene import light as environment
-from .renderer import AvatarRenderer
+from ..scene import Light
+from .renderer import Renderer
 from .shots import Shot
 
 # Backgrounds are shown a quarter as sharp as the picture: light is what they are for, not detail.
@@ -19,40 +20,41 @@ _BACKGROUND_REDUCTION = 4
 class Staging:
     """How a sequence is lit and shown."""
 
-    envmap: torch.Tensor | None = None  # [3, H, W]; None for the avatar's own light
-    turns: float = 0.0  # full turns of the light over the sequence
-    yaw: float = 0.0  # radians, turn of the light at the start
-    exposure: float = 0.0  # stops
-    background: bool = True  # show the environment instead of black
+    light: Light | None = None
+    """None for the avatar's own."""
+    turns: float = 0.0
+    """Full turns of the light over the sequence."""
+    yaw: float = 0.0
+    """Radians that the light is turned by at the start."""
+    exposure: float = 0.0
+    """Stops."""
+    background: bool = True
+    """Show the environment instead of black."""
 
 
-def render_pictures(renderer: AvatarRenderer, shots: list[Shot], staging: Staging) -> Iterator[torch.Tensor]:
-    """sRGB pictures uint8 [H, W, 3] of the shots, in order."""
+def render_pictures(renderer: Renderer, shots: list[Shot], staging: Staging, first: int = 0) -> Iterator[Tensor]:
+    """sRGB pictures uint8 [H, W, 3] of the shots from number `first` on, in order."""
     gain = 2.0**staging.exposure
-    for index, shot in enumerate(shots):
-        envmap = None if staging.envmap is None else staging.envmap.to(renderer.device)
+    at_rest = (renderer.light if staging.light is None else staging.light).to(renderer.device)
+    for index in range(first, len(shots)):
+        shot = shots[index]
         angle = staging.yaw + 2 * math.pi * staging.turns * index / len(shots)
-        if envmap is None and angle != 0.0:
-            envmap = renderer.light
-        if envmap is not None and angle != 0.0:
-            envmap = environment.rotate(envmap, angle)
-        frame = renderer.render(shot, shot.camera, envmap)
+        light = at_rest if angle == 0 else at_rest.rotated(angle)
+        frame = renderer.render(shot.pose, shot.camera, light)
         color = frame.color
         if staging.background:
-            behind = _background(renderer.light if envmap is None else envmap, shot)
             # Shown no brighter than white: a sun behind the head would shine through the last percent of its opacity.
-            color = color + (1 - frame.alpha[..., None]) * behind.clamp(max=1 / gain)
+            behind = background(light, shot).clamp(max=1 / gain)
+            color = color + (1 - frame.alpha[..., None]) * behind
         yield to_bytes(linear_to_srgb(color * gain)).cpu()
 
 
-def _background(envmap: torch.Tensor, shot: Shot) -> torch.Tensor:
+def background(light: Light, shot: Shot) -> Tensor:
     """The environment behind the head [H, W, 3]."""
     width, height = shot.camera.width, shot.camera.height
     small = shot.camera.resized(max(1, width // _BACKGROUND_REDUCTION), max(1, height // _BACKGROUND_REDUCTION))
-    picture = environment.background(envmap, small).permute(2, 0, 1)[None]
-    return torch.nn.functional.interpolate(picture, (height, width), mode="bilinear", align_corners=False)[0].permute(
-        1, 2, 0
-    )
+    picture = light.background(small.to(light.radiance.device)).permute(2, 0, 1)[None]
+    return interpolate(picture, (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
 
 
 def at_size(shots: list[Shot], size: int | None) -> list[Shot]:

@@ -1,87 +1,73 @@
-"""One avatar, one frame, one light: the picture and the channels it is made of."""
+"""One avatar drawn: pose, camera and light to a picture and the layers it is made of, as fast as the device allows."""
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
-from diff_gaussian_rasterization import Rasterization, rasterize
+from gaussian_blendshapes import PosedMesh, pose_head
+from torch import Tensor
 
 from ..avatar import Avatar, PosedGaussians
-from ..heads import PosedHead
-from ..scene import Camera, Lens
-from ..scene import light as environment
-from ..shading import Lit, Surface, SurfaceTracer, light_gaussians
+from ..avatar.packing import pack_avatar
+from ..errors import InputError
+from ..heads import Pose, PosedHead
+from ..scene import Camera, Lens, Light
+from ..shading import AttachedSurface, Lit, SurfaceTracer, light_gaussians
+from .graphs import GraphRunner, Room
+from .stages import LAYERS, attach_packed, layers_of, pose_packed, splat, visible_to
 
-
-class Pose(Protocol):
-    """Coefficients of the avatar's head model: a frame of a dataset, or a `Shot`."""
-
-    @property
-    def expression(self) -> torch.Tensor:
-        """[E]."""
-
-    @property
-    def joints(self) -> torch.Tensor:
-        """[J, 3] axis-angle."""
-
-    @property
-    def translation(self) -> torch.Tensor:
-        """[3] metres."""
-
-
-def composite_gaussians(
-    gaussians: PosedGaussians,
-    features: torch.Tensor,  # [P, C]
-    world_to_camera: torch.Tensor,  # [3, 4]
-    lens: Lens,
-    antialias: bool,
-    screen_points: torch.Tensor | None = None,
-    capacity: int | None = None,
-) -> Rasterization:
-    """Splat any per-Gaussian features.
-
-    Args:
-        lens: intrinsics in pixels, width and height of the picture.
-        antialias: as the avatar was fitted.
-        screen_points: [P, 2] zeros that collect the gradient that density control reads.
-        capacity: room for pairs of a Gaussian and a tile, for CUDA graphs; see `diff_gaussian_rasterization.rasterize`.
-    """
-    return rasterize(
-        gaussians.means,
-        gaussians.rotations,
-        gaussians.scales,
-        gaussians.opacities,
-        features,
-        world_to_camera,
-        *lens,
-        screen_points=screen_points,
-        capacity=capacity,
-        antialias=antialias,
-    )
+_SPARE_ROOM = 2.0  # for pairs of Gaussians and tiles, in units of what the first picture needed
+_MOST_GRAPHS = 8  # kinds of pictures (lens and layers) that are kept recorded
 
 
 @dataclass(frozen=True)
 class RenderedFrame:
-    """Channels of one frame, all premultiplied by alpha, over nothing."""
+    """One picture, premultiplied by alpha, over nothing."""
 
-    color: torch.Tensor  # [H, W, 3] linear radiance
-    alpha: torch.Tensor  # [H, W]
-    albedo: torch.Tensor  # [H, W, 3] linear
-    normal: torch.Tensor  # [H, W, 3] world space
-    roughness: torch.Tensor  # [H, W]
-    specular_albedo: torch.Tensor  # [H, W]
-
-
-def attached_vertices(avatar: Avatar) -> torch.Tensor:
-    """[V] bool: the vertices of the mesh that Gaussians are attached to."""
-    attached = torch.zeros_like(avatar.head.region, dtype=torch.bool)
-    attached[avatar.head.faces[avatar.attachment.face_id]] = True
-    return attached
+    color: Tensor
+    """[H, W, 3] linear radiance."""
+    alpha: Tensor
+    """[H, W] coverage in 0 to 1."""
+    layers: dict[str, Tensor]
+    """The layers that were asked for, [H, W, 3] or [H, W]; see `stages.LAYERS`."""
 
 
-class AvatarRenderer:
-    """Renders an avatar under its own light or any other, on the avatar's device; poses, cameras and lights may be
-    anywhere.
+@dataclass(frozen=True)
+class PictureInputs:
+    """All that changes from picture to picture, on the device."""
+
+    expression: Tensor  # [E]
+    joints: Tensor  # [J, 3]
+    translation: Tensor  # [3]
+    world_to_camera: Tensor  # [3, 4]
+    envmap: Tensor  # [3, H, W]
+    light_to_world: Tensor  # [3, 3]
+
+    def empty_like(self) -> "PictureInputs":
+        """Places of the same shapes."""
+        return PictureInputs(*(torch.empty_like(getattr(self, field.name)) for field in fields(self)))
+
+    def copy_(self, other: "PictureInputs") -> None:
+        """Take over the values of `other`, without waiting for a device."""
+        for field in fields(self):
+            getattr(self, field.name).copy_(getattr(other, field.name), non_blocking=True)
+
+
+@dataclass(frozen=True)
+class LitGaussians:
+    """The Gaussians of one frame, posed, attached to the mesh and lit."""
+
+    gaussians: PosedGaussians
+    surface: AttachedSurface
+    lit: Lit
+
+
+class Renderer:
+    """Draws an avatar on the avatar's device under its own light or any other, with shadows.
+
+    Poses, cameras and lights may be anywhere. On a GPU a picture is one CUDA graph; what changes is copied to fixed
+    places and the graph is replayed. On a CPU the same stages run one after the other, and a mesh that stays is not
+    traced again. Pictures equal those of the learned tables but for the half precision of the expressions' deltas.
 
     Args:
         visibility: False leaves shadows out; defaults to what the avatar was fitted with.
@@ -90,8 +76,15 @@ class AvatarRenderer:
     def __init__(self, avatar: Avatar, visibility: bool | None = None):
         self.avatar = avatar
         self.visibility = avatar.visibility if visibility is None else visibility
-        self._tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), self.light_size)
-        self._last: tuple[Pose, bool, PosedHead, Surface] | None = None
+        self._head, self._table = pack_avatar(avatar)
+        self._faces = avatar.head.faces.to(torch.int32)
+        self._tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), avatar.light.size)
+        self._runner: GraphRunner[PictureInputs] = GraphRunner(self.device, _MOST_GRAPHS)
+        self._room = Room(self.device, _SPARE_ROOM)
+        self._beside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._identity = torch.eye(3, device=self.device)
+        self._map: tuple[Tensor, Tensor] | None = None
+        self._traced: tuple[tuple[Tensor, ...], PosedMesh, tuple[Tensor | None, Tensor | None]] | None = None
 
     @property
     def name(self) -> str:
@@ -104,83 +97,138 @@ class AvatarRenderer:
         return self.avatar.count
 
     @property
-    def region(self) -> torch.Tensor:
-        """Head region code [V] of every mesh vertex."""
+    def region(self) -> Tensor:
+        """[V] the `Region` of every mesh vertex."""
         return self.avatar.head.region
 
     @property
-    def light(self) -> torch.Tensor:
-        """The light [3, H, W] that the avatar was fitted under."""
+    def light(self) -> Light:
+        """The light that the avatar was fitted under."""
         return self.avatar.light
 
     @property
     def device(self) -> torch.device:
         """Where the avatar is and pictures are made."""
-        return self.avatar.light.device
-
-    @property
-    def light_size(self) -> tuple[int, int]:
-        """Height and width of the map that every light is reduced to."""
-        return self.avatar.light.shape[1], self.avatar.light.shape[2]
-
-    def pose(self, frame: Pose) -> PosedHead:
-        """The avatar's mesh posed by the frame's coefficients, a batch of one."""
-        coefficients = (frame.expression, frame.joints, frame.translation)
-        return self.avatar.head.pose(*(values[None].to(self.device) for values in coefficients))
-
-    def posed_mesh(self, frame: Pose) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vertices [V, 3] in world space and faces [F, 3] of the frame."""
-        return self.pose(frame).vertices[0], self.avatar.head.faces
+        return self.avatar.light.radiance.device
 
     @torch.no_grad()
-    def light_frame(
-        self, frame: Pose, camera: Camera, envmap: torch.Tensor | None = None
-    ) -> tuple[PosedGaussians, Lit]:
-        """The posed Gaussians of a frame and their radiance towards the camera.
-
-        Args:
-            envmap: [3, h, w] linear radiance of any size, standing still in the world; None for the avatar's own light,
-                which a camera that carried its light carries along.
-        """
-        carried = envmap is None and self.avatar.light_frame == "camera"
-        camera = camera.to(self.device)
-        light_to_world = camera.world_to_camera[:, :3].T.contiguous() if carried else None
-        posed, surface = self._trace(frame, light_to_world)
-        gaussians = self.avatar.pose(
-            frame.expression.to(self.device), frame.joints.to(self.device), posed.transforms[0]
-        )
-        lit = light_gaussians(
-            gaussians,
-            self.avatar.attachment,
-            self.avatar.head.faces,
-            surface,
-            camera.center,
-            self.light if envmap is None else environment.resample(envmap, *self.light_size).to(self.device),
-            light_to_world,
-            self.avatar.one_bounce,
-        )
-        return gaussians, lit
-
-    def _trace(self, frame: Pose, light_to_world: torch.Tensor | None) -> tuple[PosedHead, Surface]:
-        """Mesh and surface of a frame; the last ones are kept, since lights often change while poses do not."""
-        carried = light_to_world is not None
-        if self._last is None or self._last[0] is not frame or self._last[1] or carried:
-            posed = self.pose(frame)
-            self._last = frame, carried, posed, self._tracer.trace(posed.vertices[0], self.visibility, light_to_world)
-        return self._last[2], self._last[3]
-
-    @torch.no_grad()
-    def render(self, frame: Pose, camera: Camera, envmap: torch.Tensor | None = None) -> RenderedFrame:
-        """Draw one frame under `envmap` (see `light_frame`).
+    def render(
+        self, pose: Pose, camera: Camera, light: Light | None = None, layers: Sequence[str] = ()
+    ) -> RenderedFrame:
+        """Draw one frame.
 
         Args:
             camera: as the avatar's dataset has it; the focal length that the fit found is applied here.
+            light: with a map of any size; None for the light that the avatar was fitted under.
+            layers: names of `stages.LAYERS` to draw beside the colour.
+
+        Raises:
+            InputError: for a layer that does not exist.
         """
-        fx, fy, cx, cy = camera.intrinsics
-        camera = replace(camera, intrinsics=(fx * self.avatar.focal_scale, fy * self.avatar.focal_scale, cx, cy))
-        gaussians, lit = self.light_frame(frame, camera, envmap)
-        materials = [gaussians.albedo, lit.normals, gaussians.roughness, gaussians.specular_albedo[:, :1]]
-        features = torch.cat([lit.radiance, *materials], dim=1)
-        splatted = composite_gaussians(gaussians, features, camera.world_to_camera, camera.lens, self.avatar.antialias)
-        color, albedo, normal, roughness, specular = splatted.image.split([3, 3, 3, 1, 1], dim=2)
-        return RenderedFrame(color, splatted.alpha, albedo, normal, roughness[..., 0], specular[..., 0])
+        unknown = [name for name in layers if name not in LAYERS]
+        if unknown:
+            raise InputError(f"there is no layer called '{unknown[0]}': choose from {', '.join(LAYERS)}")
+        lens, names = camera.with_scaled_focal(self.avatar.focal_scale).lens, tuple(layers)
+        inputs = self.inputs(pose, camera, light)
+        with self._runner.active():
+            drawn = self._runner.run((lens, names), lambda given: self.draw(given, lens, names), inputs)
+            while self._room.outgrown():  # a picture that lacks some of its Gaussians is drawn again
+                self._runner.forget()
+                self._room.measure_again()
+                drawn = self._runner.run((lens, names), lambda given: self.draw(given, lens, names), inputs)
+        color, alpha, *rest = drawn.split([3, 1, *(LAYERS[name][0] for name in names)], dim=2)
+        channels = {
+            name: values if values.shape[2] == 3 else values[..., 0] for name, values in zip(names, rest, strict=True)
+        }
+        return RenderedFrame(color, alpha[..., 0], channels)
+
+    @torch.no_grad()
+    def lit_gaussians(self, pose: Pose, camera: Camera, light: Light | None = None) -> LitGaussians:
+        """The Gaussians of a frame and their radiance towards the camera."""
+        return self._light(self.inputs(pose, camera, light))
+
+    @torch.no_grad()
+    def posed_head(self, pose: Pose) -> PosedHead:
+        """The avatar's mesh in a pose."""
+        return self.avatar.head.pose(pose.to(self.device))
+
+    def posed_mesh(self, pose: Pose) -> tuple[Tensor, Tensor]:
+        """Vertices [V, 3] in world space and faces [F, 3] in a pose."""
+        return self.posed_head(pose).vertices, self.avatar.head.faces
+
+    def inputs(self, pose: Pose, camera: Camera, light: Light | None = None) -> PictureInputs:
+        """What `draw` takes for a frame, on the device; see `render`."""
+        shining = self.avatar.light if light is None else light
+        to_world = shining.to_world(camera.world_to_camera)
+        expression, joints, translation = pose.to(torch.float32).to(self.device).tensors
+        return PictureInputs(
+            expression,
+            joints,
+            translation,
+            world_to_camera=camera.world_to_camera.to(self.device),
+            envmap=self._at_own_size(shining.radiance),
+            light_to_world=self._identity if to_world is None else to_world.to(self.device),
+        )
+
+    def _at_own_size(self, radiance: Tensor) -> Tensor:
+        """A map reduced to the size of the avatar's own, on the device; the last one is kept."""
+        if self._map is None or self._map[0] is not radiance:
+            reduced = Light(radiance.to(self.device)).resampled(*self.avatar.light.size)
+            self._map = radiance, reduced.radiance.contiguous()
+        return self._map[1]
+
+    def draw(self, inputs: PictureInputs, lens: Lens, layers: Sequence[str] = ()) -> Tensor:
+        """Colour, alpha and layers of one frame side by side, [H, W, 4 + C]: what `render` records and replays."""
+        frame = self._light(inputs)
+        drawn = splat(
+            frame.gaussians,
+            layers_of(layers, frame.gaussians, frame.surface, frame.lit),
+            inputs.world_to_camera,
+            lens,
+            self.avatar.antialias,
+            capacity=self._room.capacity,
+        )
+        self._room.note(drawn.instances)
+        return torch.cat([drawn.image[..., :3], drawn.alpha[..., None], drawn.image[..., 3:]], dim=2)
+
+    def _light(self, inputs: PictureInputs) -> LitGaussians:
+        avatar = self.avatar
+        if self._beside is None:
+            mesh, (words, occlusion) = self._known_surface(inputs)
+            gaussians = pose_packed(self._table, mesh)
+        else:  # blending runs beside the tracing of shadows
+            mesh = self._pose_mesh(inputs)
+            current = torch.cuda.current_stream(self.device)
+            self._beside.wait_stream(current)
+            with torch.cuda.stream(self._beside):
+                gaussians = pose_packed(self._table, mesh)
+            words, occlusion = self._trace(mesh, inputs)
+            current.wait_stream(self._beside)
+        surface = attach_packed(self._table, gaussians, mesh, occlusion, inputs.world_to_camera)
+        seen = visible_to(avatar.attachment, self._faces, words)
+        lit = light_gaussians(gaussians, surface, seen, inputs.envmap, inputs.light_to_world, avatar.one_bounce)
+        return LitGaussians(gaussians, surface, lit)
+
+    def _pose_mesh(self, inputs: PictureInputs) -> PosedMesh:
+        return pose_head(self._head, inputs.expression, inputs.joints, inputs.translation)
+
+    def _trace(self, mesh: PosedMesh, inputs: PictureInputs) -> tuple[Tensor | None, Tensor | None]:
+        """Visibility words [V, S] and occlusion [V, 1] of the mesh; None without shadows."""
+        if not self.visibility:
+            return None, None
+        return self._tracer.visibility(mesh.vertices, mesh.normals, inputs.light_to_world)
+
+    def _known_surface(self, inputs: PictureInputs) -> tuple[PosedMesh, tuple[Tensor | None, Tensor | None]]:
+        """Mesh and visibility; those of the last frame where neither pose nor light have turned since."""
+        key = (inputs.expression, inputs.joints, inputs.translation, inputs.light_to_world)
+        if self._traced is None or not all(map(torch.equal, self._traced[0], key)):
+            mesh = self._pose_mesh(inputs)
+            self._traced = tuple(tensor.clone() for tensor in key), mesh, self._trace(mesh, inputs)
+        return self._traced[1], self._traced[2]
+
+
+def attached_vertices(avatar: Avatar) -> Tensor:
+    """[V] bool: the vertices of the mesh that Gaussians are attached to."""
+    attached = torch.zeros_like(avatar.head.region, dtype=torch.bool)
+    attached[avatar.head.faces[avatar.attachment.face_id]] = True
+    return attached

@@ -8,7 +8,7 @@ import torch
 from ..avatar import Avatar
 from ..data import Dataset, Frame
 from ..errors import InputError
-from ..heads import expression_transfer
+from ..heads import Pose, expression_transfer
 from ..rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from ..scene import Camera
 
@@ -19,10 +19,9 @@ TURN = math.radians(35.0)
 class Shot:
     """One pose of an avatar and the camera that looks at it."""
 
-    expression: torch.Tensor  # [E]
-    joints: torch.Tensor  # [J, 3]
-    translation: torch.Tensor  # [3]
-    camera: Camera  # as the avatar's dataset has it: the renderer applies the focal length that the fit found
+    pose: Pose
+    camera: Camera
+    """As the avatar's dataset has it: the renderer applies the focal length that the fit found."""
 
 
 def turntable(avatar: Avatar, count: int) -> list[Shot]:
@@ -35,14 +34,14 @@ def turntable(avatar: Avatar, count: int) -> list[Shot]:
         yaw = TURN * math.sin(2 * math.pi * index / count)
         turned = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0])) @ root
         joints = torch.cat([matrix_to_axis_angle(turned)[None], portrait.joints[1:]])
-        shots.append(Shot(still, joints, portrait.translation, portrait.camera))
+        shots.append(Shot(Pose(still, joints, portrait.translation), portrait.camera))
     return shots
 
 
 def clip_shots(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot]:
     """Frames of the avatar's own clip, or of one tracked with the same head model, as they were taken."""
     _check_same_model(avatar, dataset)
-    return [Shot(frame.expression, frame.joints, frame.translation, frame.camera) for frame in frames]
+    return [Shot(frame.pose, frame.camera) for frame in frames]
 
 
 def retarget(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot]:
@@ -64,20 +63,20 @@ def retarget(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot
         rotation, position = _seen(frame)
         joints = torch.stack(
             [
-                frame.joints[named[name]] if name in named else rest
+                frame.pose.joints[named[name]] if name in named else rest
                 for name, rest in zip(head.joint_names, portrait.joints, strict=True)
             ]
         )
         joints[0] = matrix_to_axis_angle(to_world @ rotation)
         translation = portrait.translation + to_world @ (position - mean)
-        shots.append(Shot(transfer @ frame.expression, joints, translation, portrait.camera))
+        shots.append(Shot(Pose(transfer @ frame.pose.expression, joints, translation), portrait.camera))
     return shots
 
 
 def _seen(frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
     """Rotation [3, 3] and translation [3] of the root in camera axes."""
     turn = frame.camera.world_to_camera[:, :3]
-    return turn @ axis_angle_to_matrix(frame.joints[0]), turn @ frame.translation
+    return turn @ axis_angle_to_matrix(frame.pose.joints[0]), turn @ frame.pose.translation
 
 
 def _check_same_model(avatar: Avatar, dataset: Dataset) -> None:

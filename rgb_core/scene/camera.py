@@ -4,7 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
+from mesh_rasterizer import Fragments, rasterize
 from torch import Tensor
+
+from ..tensors import to_device
 
 Lens = tuple[tuple[float, float, float, float], int, int]
 """What a camera has besides its place: intrinsics fx, fy, cx, cy in pixels, width and height."""
@@ -41,7 +44,12 @@ class Camera:
 
     def to(self, device: torch.device | str) -> "Camera":
         """The same camera with its matrix on `device`."""
-        return dataclasses.replace(self, world_to_camera=self.world_to_camera.to(device))
+        return to_device(self, device)
+
+    def with_scaled_focal(self, factor: float) -> "Camera":
+        """The same camera with `factor` times the focal lengths."""
+        fx, fy, cx, cy = self.intrinsics
+        return dataclasses.replace(self, intrinsics=(factor * fx, factor * fy, cx, cy))
 
     def to_camera(self, points: Tensor) -> Tensor:
         """World points [..., 3] in camera axes."""
@@ -54,6 +62,12 @@ class Camera:
         fx, fy, cx, cy = self.intrinsics
         return torch.stack([fx * x / depth + cx, fy * y / depth + cy], -1), depth
 
+    def see_mesh(self, vertices: Tensor, faces: Tensor) -> "SeenMesh":
+        """What the camera sees of a mesh: world vertices [V, 3] and faces [F, 3]."""
+        in_camera = self.to_camera(vertices)[None]
+        intrinsics = torch.tensor([self.intrinsics], dtype=vertices.dtype, device=vertices.device)
+        return SeenMesh(in_camera, rasterize(in_camera, faces, intrinsics, self.width, self.height))
+
     def ray_directions(self) -> Tensor:
         """[height, width, 3] unit world directions from the pinhole through the pixel centres."""
         matrix = self.world_to_camera
@@ -63,3 +77,18 @@ class Camera:
         rows, columns = torch.meshgrid(y, x, indexing="ij")
         in_camera = torch.stack([columns, rows, torch.ones_like(rows)], -1)
         return torch.nn.functional.normalize(in_camera @ matrix[:, :3], dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class SeenMesh:
+    """A mesh before a camera."""
+
+    vertices: Tensor
+    """[1, V, 3] in camera axes, metres."""
+    fragments: Fragments
+    """What each pixel shows, a batch of one picture."""
+
+    @property
+    def mask(self) -> Tensor:
+        """bool [H, W], where there is mesh."""
+        return self.fragments.face_id[0] >= 0

@@ -1,9 +1,13 @@
-"""Environment maps: float32 [3, H, W] linear radiance, equirectangular.
+"""The light that falls on a head: an environment map and how it stands.
 
-Row 0 is the zenith (+y), the seam lies on +x, columns turn from +x towards +z; texel centres at (i + 0.5, j + 0.5).
+A map is float32 [3, H, W] of linear radiance, equirectangular. Row 0 is the zenith (+y), the seam lies on +x, columns
+turn from +x towards +z, texel centres lie at (i + 0.5, j + 0.5).
 """
 
+import dataclasses
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -16,14 +20,69 @@ from ..images.exr import read_exr
 from ..images.hdr import read_hdr
 from ..images.png import read_png
 from ..images.resize import overlap_weights, uniform_edges
+from ..rotations import axis_angle_to_matrix
+from ..tensors import to_device
 from .builtin_lights import BUILTIN_LIGHTS, builtin_light
 from .camera import Camera
 
 _SUFFIXES = (".hdr", ".exr", ".png")
 
 
-def load(name_or_file: str | Path) -> Tensor:
-    """A built-in light by name, or an .hdr, .exr or .png (8-bit sRGB) file, as float32 [3, H, W].
+@dataclass(frozen=True, eq=False)
+class Light:
+    """Radiance from all directions, and how its map stands in the world."""
+
+    radiance: Tensor
+    """[3, H, W] the map."""
+    turn: Tensor | None = None
+    """[3, 3] rotation of the light after it was put where it stands; None for none."""
+    carried: bool = False
+    """Whether the camera carries the light: the axes of the map are then those of the camera, else of the world."""
+
+    @classmethod
+    def load(cls, name_or_file: str | Path) -> "Light":
+        """A built-in light by name, or the map of an .hdr, .exr or .png (8-bit sRGB) file; see `load_map`."""
+        return cls(load_map(name_or_file))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the map."""
+        return self.radiance.shape[1], self.radiance.shape[2]
+
+    def to(self, device: torch.device | str) -> "Light":
+        """The same light on `device`."""
+        return to_device(self, device)
+
+    def rotated(self, yaw: float) -> "Light":
+        """The light turned by `yaw` radians about the world's +y, right-handed: what came from +z comes from +x at 90
+        degrees. The map keeps its texels; only how it stands changes."""
+        about_up = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0])).to(self.radiance)
+        return dataclasses.replace(self, turn=about_up if self.turn is None else about_up @ self.turn)
+
+    def brighter(self, gain: float) -> "Light":
+        """The light with `gain` times the radiance."""
+        return dataclasses.replace(self, radiance=gain * self.radiance)
+
+    def resampled(self, height: int, width: int) -> "Light":
+        """The light with a map of another size and the same energy; see `resample`."""
+        return dataclasses.replace(self, radiance=resample(self.radiance, height, width))
+
+    def to_world(self, world_to_camera: Tensor) -> Tensor | None:
+        """Rotation [3, 3] from the axes of the map to those of the world, for a camera [3, 4]; None for none."""
+        if not self.carried:
+            return self.turn
+        carried = world_to_camera[:, :3].T.contiguous()
+        return carried if self.turn is None else self.turn.to(carried) @ carried
+
+    def background(self, camera: Camera) -> Tensor:
+        """What `camera` sees of the light where nothing stands before it, [height, width, 3]."""
+        rays = camera.ray_directions().to(self.radiance)
+        to_world = self.to_world(camera.world_to_camera.to(self.radiance))
+        return sample(self.radiance, rays if to_world is None else rays @ to_world)
+
+
+def load_map(name_or_file: str | Path) -> Tensor:
+    """A built-in map by name, or an .hdr, .exr or .png (8-bit sRGB) file, as float32 [3, H, W].
 
     Negative texels, which resampling leaves beside bright lamps, become 0.
 
@@ -54,30 +113,36 @@ def load(name_or_file: str | Path) -> Tensor:
     return image.clamp_min(0).permute(2, 0, 1).contiguous()
 
 
-def rotate(envmap: Tensor, yaw: float) -> Tensor:
-    """Turn the light by `yaw` radians about +y, right-handed: what came from +z then comes from +x at a quarter turn.
+def turn_map(radiance: Tensor, yaw: float) -> Tensor:
+    """The map [3, H, W] of the light turned by `yaw` radians as `Light.rotated` does, for files, which only hold maps.
 
     A turn by a fraction of a texel splits every texel between two neighbours by area: each row keeps its energy.
     """
-    width = envmap.shape[-1]
+    width = radiance.shape[-1]
     shift = -yaw * width / (2 * math.pi)  # columns; azimuth runs from +x to +z, against a right-handed turn about +y
     whole = math.floor(shift)
     share = shift - whole
-    rolled = envmap.roll(whole, -1)
+    rolled = radiance.roll(whole, -1)
     return torch.lerp(rolled, rolled.roll(1, -1), share)
 
 
-def resample(envmap: Tensor, height: int, width: int) -> Tensor:
-    """Average [3, H, W] over the solid angle of each new texel; larger maps repeat texels.
+def resample(radiance: Tensor, height: int, width: int) -> Tensor:
+    """Average a map [3, H, W] over the solid angle of each new texel; larger maps repeat texels.
 
     The integral of radiance over the sphere is kept, for any ratio of sizes.
     """
-    rows, columns = envmap.shape[1:]
+    rows, columns = radiance.shape[1:]
     if (rows, columns) == (height, width):
-        return envmap
+        return radiance
+    by_row, by_column = _weights(rows, columns, height, width, radiance.device)
+    return (by_row @ radiance.double() @ by_column.T).to(radiance)
+
+
+@lru_cache(maxsize=8)
+def _weights(rows: int, columns: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """How much of every old row and column, by solid angle, each new one takes; float64."""
     by_row = overlap_weights(_sine_edges(rows), _sine_edges(height))
-    by_column = overlap_weights(uniform_edges(columns), uniform_edges(width))
-    return (by_row @ envmap.double().cpu() @ by_column.T).to(envmap)
+    return by_row.to(device), overlap_weights(uniform_edges(columns), uniform_edges(width)).to(device)
 
 
 def _sine_edges(rows: int) -> Tensor:
@@ -85,14 +150,9 @@ def _sine_edges(rows: int) -> Tensor:
     return 1 - torch.cos(math.pi * uniform_edges(rows))
 
 
-def sample(envmap: Tensor, directions: Tensor) -> Tensor:
-    """Bilinear radiance [..., 3] that arrives from `directions` [..., 3] (any length), differentiable in `envmap`.
+def sample(radiance: Tensor, directions: Tensor) -> Tensor:
+    """Bilinear radiance [..., 3] of a map from `directions` [..., 3] (any length), differentiable in the map.
 
     Columns wrap, rows clamp.
     """
-    return sample_envmap(envmap, directions.reshape(-1, 3)).reshape(directions.shape)
-
-
-def background(envmap: Tensor, camera: Camera) -> Tensor:
-    """The environment [height, width, 3] that `camera` sees where nothing stands before it."""
-    return sample(envmap, camera.ray_directions().to(envmap))
+    return sample_envmap(radiance, directions.reshape(-1, 3)).reshape(directions.shape)

@@ -1,6 +1,6 @@
 """Surface attachment, visibility, and materials to radiance."""
 
-from .lighting import Lit, light_gaussians, one_bounce_gain
+from .lighting import AttachedSurface, Lit, light_gaussians, one_bounce_gain
 from .surface import Surface, SurfaceTracer
 
-__all__ = ["Lit", "Surface", "SurfaceTracer", "light_gaussians", "one_bounce_gain"]
+__all__ = ["AttachedSurface", "Lit", "Surface", "SurfaceTracer", "light_gaussians", "one_bounce_gain"]

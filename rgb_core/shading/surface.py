@@ -1,6 +1,5 @@
 """What the posed mesh knows for shading: normals, which light directions every vertex sees, and how open it is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,11 +23,6 @@ class Surface:
     def nbytes(self) -> int:
         """Memory that it takes."""
         return sum(tensor.nbytes for tensor in (self.normals, self.visibility, self.occlusion) if tensor is not None)
-
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Surface":
-        """The surface with every tensor changed."""
-        visibility, occlusion = (None if t is None else change(t) for t in (self.visibility, self.occlusion))
-        return Surface(change(self.normals), visibility, occlusion)
 
 
 class SurfaceTracer:

@@ -8,7 +8,7 @@ import torch
 from diff_envshade import integrate, texel_directions, texel_solid_angles
 from torch import Tensor
 
-from ..scene import light as environment
+from ..scene.light import resample
 
 SHADING_HEIGHT = 32
 """Rows of the map that shades; twice the avatar's, so that the avatar's 16x32 grid is not built into its target."""
@@ -26,7 +26,7 @@ class Directions:
     density: Tensor
 
 
-class Light:
+class SampledLight:
     """An environment map [3, H, W] of linear radiance that is constant within each texel."""
 
     def __init__(self, envmap: Tensor) -> None:
@@ -82,7 +82,7 @@ def exposed(envmap: Tensor, towards_camera: Tensor) -> Tensor:
     """
     normals = texel_directions(16, 32)
     normals = normals[normals @ towards_camera > 0.5].contiguous()
-    small = environment.resample(envmap, 16, 32).contiguous()
+    small = resample(envmap, 16, 32).contiguous()
     irradiance, _ = integrate(normals, normals, torch.ones(len(normals), 1), small, enable_specular=False)
     return envmap * (_FACE_IRRADIANCE / torch.quantile(irradiance.mean(1), 0.9))
 

@@ -19,7 +19,7 @@ from torchoptixext_visibility import MeshBvh
 
 from ..scene import Camera
 from ..scene.labels import Label
-from .lighting import Light
+from .lighting import SampledLight
 
 _CHUNK = 1 << 15  # surface samples whose shadow rays are traced together; bounds the memory
 _SURFACE_OFFSET = 5e-5  # metres by which shadow rays start above the surface
@@ -111,7 +111,7 @@ def sample_surface(
 
 
 def light_picture(
-    surface: SurfaceSamples, light: Light, bvh: MeshBvh, shadow_rays: int, rng: np.random.Generator
+    surface: SurfaceSamples, light: SampledLight, bvh: MeshBvh, shadow_rays: int, rng: np.random.Generator
 ) -> Tensor:
     """Linear premultiplied radiance [H,W,3] of the surface under `light`.
 
@@ -147,7 +147,7 @@ def _camera_rays(camera: Camera, samples: int, rng: np.random.Generator) -> Tens
 def _drawn_light(
     surface: SurfaceSamples,
     chunk: slice,
-    light: Light,
+    light: SampledLight,
     bvh: MeshBvh,
     count: int,
     shift: Tensor,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
-from ..heads import vertex_normals
+from ..heads import Pose, vertex_normals
 from ..scene import Camera
 from .config import SyntheticConfig
 from .materials import SubjectPainter
@@ -77,21 +77,17 @@ class Scene:
     def posed(self, frame: int) -> PosedMesh:
         """The true surface in a frame, in the world; the previous frame's mesh becomes invalid."""
         surface = self.subject.surface
-        expression, joints, translation = pose_tensors(self.motion, surface.joint_count, frame)
-        vertices = surface.pose(expression[None], joints[None], translation[None]).vertices[0].contiguous()
+        vertices = surface.pose(pose_of(self.motion, surface.joint_count, frame)).vertices.contiguous()
         self.bvh.refit(vertices)
         return PosedMesh(vertices, vertex_normals(vertices, surface.faces), surface.faces, self.bvh)
 
 
-def pose_tensors(motion: Motion, joint_count: int, frame: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Expression [E], joints [J,3] and translation [3] of one frame; only the root joint turns."""
+def pose_of(motion: Motion, joint_count: int, frame: int) -> Pose:
+    """The pose in one frame; only the root joint turns."""
     joints = torch.zeros(joint_count, 3)
     joints[0] = torch.from_numpy(motion.rotation[frame])
-    return (
-        torch.from_numpy(motion.expression[frame]).float(),
-        joints,
-        torch.from_numpy(motion.translation[frame]).float(),
-    )
+    expression, translation = (torch.from_numpy(values[frame]) for values in (motion.expression, motion.translation))
+    return Pose(expression.float(), joints, translation.float())
 
 
 def _camera(rng: np.random.Generator, vertices: Tensor, size: int) -> Camera:

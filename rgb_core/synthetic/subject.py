@@ -46,8 +46,8 @@ def make_subject(rng: np.random.Generator) -> Subject:
     modes = head.shape_basis.shape[0]
     identity = torch.from_numpy(rng.normal(0, _IDENTITY_SIGMA, modes).clip(-1, 1).astype(np.float32))
     known = torch.arange(modes) < round(_GIVEN_SHARE * modes)
-    given = _with_identity(head, identity * known)
-    bare = _refined(_with_identity(head, identity), _SUBDIVISIONS)
+    given = head.with_identity(identity * known)
+    bare = _refined(head.with_identity(identity), _SUBDIVISIONS)
     hair = _spread(bare, Region.SCALP, _HAIRLINE_ROUNDS)
     # Both versions turn about the same joints, so that coefficients mean the same motion for both.
     surface = dataclasses.replace(
@@ -57,13 +57,6 @@ def make_subject(rng: np.random.Generator) -> Subject:
         joint_regressor=None,
     )
     return Subject(identity, given, surface, bare.vertices, hair, _spread(bare, Region.LIPS, _LIP_ROUNDS))
-
-
-def _with_identity(head: HeadModel, identity: Tensor) -> HeadModel:
-    """`head` with the identity baked into its template, joints included; no identity modes remain."""
-    vertices = head.vertices + torch.einsum("s,svc->vc", identity, head.shape_basis)
-    joints = head.joint_positions if head.joint_regressor is None else head.joint_regressor @ vertices
-    return dataclasses.replace(head, vertices=vertices, joint_positions=joints, shape_basis=head.shape_basis[:0])
 
 
 def _refined(head: HeadModel, times: int) -> HeadModel:

@@ -10,12 +10,13 @@ from ..data import Dataset, DatasetWriter
 from ..errors import InputError
 from ..images import linear_to_rgba, linear_to_srgb, unpremultiply
 from ..progress import Progress, Silent
-from ..scene import light as environment
+from ..scene import BUILTIN_LIGHTS
+from ..scene.light import load_map, resample, turn_map
 from .config import SyntheticConfig
-from .lighting import SHADING_HEIGHT, Light, exposed
+from .lighting import SHADING_HEIGHT, SampledLight, exposed
 from .motion import tracked
 from .render import PosedMesh, SurfaceSamples, light_picture, sample_surface
-from .scene import Scene, pose_tensors
+from .scene import Scene, pose_of
 
 _FPS = 25.0
 # Purposes of a frame's random numbers; the relit pictures follow with one each.
@@ -36,9 +37,9 @@ def synthesize(
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be 0 or more")
     names = (config.light, *config.relight)
-    unknown = [name for name in names if name not in environment.BUILTIN_LIGHTS]
+    unknown = [name for name in names if name not in BUILTIN_LIGHTS]
     if unknown:
-        raise InputError(f"no built-in light is called '{unknown[0]}': use {', '.join(environment.BUILTIN_LIGHTS)}")
+        raise InputError(f"no built-in light is called '{unknown[0]}': use {', '.join(BUILTIN_LIGHTS)}")
     scene = Scene.build(config, seed)
     writer = DatasetWriter(
         out,
@@ -74,8 +75,8 @@ class _Clip:
                 image, semantic = self._render_frame(frame)
             joint_count = self._scene.subject.given.joint_count
             split = "train" if frame < self._config.frames else "test"
-            coefficients = pose_tensors(reported, joint_count, frame)
-            self._writer.add_frame(_id(frame), split, self._scene.camera, *coefficients, image, semantic)
+            pose = pose_of(reported, joint_count, frame)
+            self._writer.add_frame(_id(frame), split, self._scene.camera, pose, image, semantic)
             if not is_done:
                 progress.advance()
 
@@ -96,7 +97,7 @@ class _Clip:
             self._write_truth(frame, mesh, surface)
         return self._lit(frame, mesh, surface, self._light, _SHADOW_RAYS), surface.labels()
 
-    def _lit(self, frame: int, mesh: PosedMesh, surface: SurfaceSamples, light: Light, purpose: int) -> Tensor:
+    def _lit(self, frame: int, mesh: PosedMesh, surface: SurfaceSamples, light: SampledLight, purpose: int) -> Tensor:
         """RGBA bytes [H,W,4] under a light."""
         rng = self._scene.frame_rng(frame, purpose)
         radiance = light_picture(surface, light, mesh.bvh, self._config.shadow_rays, rng)
@@ -113,16 +114,16 @@ class _Clip:
         }
         self._writer.add_truth(_id(frame), mesh.vertices, mesh.faces, albedo, normal, relit)
 
-    def _write_lights(self) -> tuple[Light, dict[str, Light]]:
+    def _write_lights(self) -> tuple[SampledLight, dict[str, SampledLight]]:
         """Write all lights and read them back, so that the stored maps are exactly what shines."""
         writer, backward = self._writer, -self._scene.camera.world_to_camera[2, :3]
         for name in self._config.relight:
             writer.add_envmap(name, _builtin(name, 0.0, backward))
         writer.set_light(_builtin(self._config.light, self._scene.light_yaw(), backward))
         relight = {
-            name: Light(environment.load(writer.folder / "envmaps" / f"{name}.hdr")) for name in self._config.relight
+            name: SampledLight(load_map(writer.folder / "envmaps" / f"{name}.hdr")) for name in self._config.relight
         }
-        return Light(environment.load(writer.folder / "ground_truth" / "envmap.hdr")), relight
+        return SampledLight(load_map(writer.folder / "ground_truth" / "envmap.hdr")), relight
 
     def _write_coefficients(self) -> None:
         motion = self._scene.motion
@@ -140,8 +141,8 @@ class _Clip:
 
 def _builtin(name: str, yaw: float, towards_camera: Tensor) -> Tensor:
     """A built-in light, turned, at the resolution that shades, exposed for a face that looks at the camera."""
-    envmap = environment.rotate(environment.load(name), yaw)
-    return exposed(environment.resample(envmap, SHADING_HEIGHT, 2 * SHADING_HEIGHT), towards_camera)
+    envmap = turn_map(load_map(name), yaw)
+    return exposed(resample(envmap, SHADING_HEIGHT, 2 * SHADING_HEIGHT), towards_camera)
 
 
 def _id(frame: int) -> str:

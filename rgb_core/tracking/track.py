@@ -17,7 +17,7 @@ from ..data import Dataset, DatasetWriter
 from ..data.dataset import FILE_NAME
 from ..errors import InputError
 from ..files import atomic_path, write_text
-from ..heads import HeadModel
+from ..heads import HeadModel, Pose
 from ..progress import Progress
 from . import quality
 from .detect.correspondence import Correspondence, find_correspondence
@@ -198,9 +198,11 @@ def _clip(
     if tensors is None:
         windows = Windows(video, observed, progress)
         clip = fit_clip(head, correspondence, observed, progress, focal, windows)
-        _save(path, {**vars(clip), "focal": torch.tensor(clip.focal, dtype=torch.float64)})
+        fields = {name: value for name, value in vars(clip).items() if isinstance(value, Tensor)}
+        _save(path, {**fields, **vars(clip.pose), "focal": torch.tensor(clip.focal, dtype=torch.float64)})
         return clip
-    return TrackedClip(**{**tensors, "focal": float(tensors["focal"])})
+    pose = Pose(*(tensors.pop(name) for name in ("expression", "joints", "translation")))
+    return TrackedClip(**{**tensors, "pose": pose, "focal": float(tensors["focal"])})
 
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -233,7 +235,7 @@ def _quality(
         "frames_with_other_faces": person.others,
         "landmark_error_px": quality.landmark_errors(crop.points(clip.projected[known]), seen, visible),
         "face_overlap": {"mean": float(values.nanmean()), "least": float(values.nan_to_num(1).min())},
-        "jitter": quality.jitter(*skull, clip.expression, observed.times),
+        "jitter": quality.jitter(*skull, clip.pose.expression, observed.times),
         "coverage": quality.coverage(skull[0]),
         "focal_px": views.camera.intrinsics[0],
         "picture_size": crop.size,

@@ -58,9 +58,7 @@ class FrameWriter:
                 frame_id,
                 "train" if row < test_from else "test",
                 self._views.camera,
-                clip.expression[row],
-                clip.joints[row],
-                clip.translation[row],
+                clip.pose.rows(row),
                 image,
                 None if image is None else labels,
             )

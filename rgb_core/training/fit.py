@@ -19,8 +19,8 @@ from ..fitting.log import StepLog
 from ..geometry import Geometry
 from ..heads.regions import Region
 from ..progress import Progress
-from ..rendering import composite_gaussians
-from ..rendering.graphs import StepRunner
+from ..rendering.graphs import GraphRunner, Room
+from ..rendering.stages import attach_learned, splat, visible_to
 from ..scene import Lens
 from ..shading import SurfaceTracer, light_gaussians
 from .config import GaussianConfig
@@ -32,9 +32,9 @@ from .light import LightParameters
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 
-_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "light_frame", "focal_scale"}
+_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
-_SPARE_CAPACITY = 1.5  # room for pairs of Gaussians and tiles in units of what one frame needed
+_SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
 
 
 def fit_gaussians(
@@ -101,8 +101,8 @@ class GaussianFit:
         albedo: FrameMaps | None = None,
     ):
         self.config, self.seed, self.device = config, seed, device
-        self.runner, self.log = StepRunner(device), StepLog(progress, device)
-        self.capacity: int | None = None
+        self.runner: GraphRunner[FrameInputs] = GraphRunner(device)
+        self.log, self.room = StepLog(progress, device), Room(device, _SPARE_ROOM)
         field = expression_field(geometry.head)
         if not config.consistency:
             field = field.everywhere()
@@ -112,15 +112,24 @@ class GaussianFit:
         self.avatar = replace(
             initial.to(device),
             visibility=visibility,
-            light_frame=dataset.light_frame,
+            light=replace(initial.light.to(device), carried=dataset.light_frame == "camera"),
             focal_scale=geometry.focal_scale,
         )
-        self.light = LightParameters(torch.zeros_like(self.avatar.light), 1.0)
+        self.light = LightParameters(torch.zeros_like(self.avatar.light.radiance), 1.0)
         head = self.avatar.head
+        self.faces = head.faces.to(torch.int32)
         tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, (config.light_height, 2 * config.light_height))
         refined = geometry.refined(dataset.frames("train"))
         self.frames = TrainingFrames(
-            dataset, refined, head, tracer, visibility, config.image_size, config.visibility_cache_mb, albedo
+            dataset,
+            refined,
+            head,
+            tracer,
+            self.avatar.light,
+            visibility,
+            config.image_size,
+            config.visibility_cache_mb,
+            albedo,
         )
         self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
@@ -135,7 +144,8 @@ class GaussianFit:
         """Continue where a checkpoint stopped; returns the steps already done."""
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
-        self.avatar = avatar_from_tensors(tensors, **kept).to(self.device)
+        frame = "camera" if old.light.carried else "world"
+        self.avatar = avatar_from_tensors(tensors, frame, **kept).to(self.device)
         self.light = LightParameters(tensors["light_raw"].to(self.device), meta["level"])
         self.tracking.raw = tensors["tracking_raw"].to(self.device)
         self._begin()
@@ -164,13 +174,12 @@ class GaussianFit:
         with torch.no_grad():
             self.priors = AvatarPriors.of(self.avatar)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
-        self._measure_capacity()
+        self._measure_room()
 
-    def _measure_capacity(self, known: int = 0) -> None:
-        """Let the next step find out how much room Gaussians need on the screen; `known` is what some frame needed."""
+    def _measure_room(self) -> None:
+        """Let the next step find out how much room Gaussians need on the screen."""
         self.runner.forget()
-        self.capacity, self.needed = None, known
-        self.most_instances = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.room.measure_again()
 
     def step(self, step: int) -> None:
         """One frame forward, backward and update."""
@@ -189,31 +198,25 @@ class GaussianFit:
             self.log.flush()
         if event:
             self._rearrange(step)
-        elif self.log.up_to_date and self.capacity is not None and int(self.most_instances) > self.capacity:
+        elif self.log.up_to_date and self.room.outgrown():
             # Gaussians have grown: pictures that lack some of them teach nothing.
-            self._measure_capacity(int(self.most_instances))
+            self._measure_room()
 
     def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, frozen: frozenset[str]) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
         config = self.config
         gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
+        lean = self.avatar.lean(gaussians)
         gaussians = self.tracking.apply(gaussians, inputs)
         envmap = self.light.envmap()
-        lit = light_gaussians(
-            gaussians,
-            self.avatar.attachment,
-            self.avatar.head.faces,
-            inputs.surface,
-            inputs.eye,
-            envmap,
-            inputs.light_to_world,
-            config.one_bounce,
-        )
+        surface = attach_learned(self.avatar, gaussians, lean, inputs.surface, inputs.eye)
+        seen = visible_to(self.avatar.attachment, self.faces, inputs.visibility)
+        lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce)
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
         guided = inputs.albedo is not None
         features = torch.cat([lit.radiance, gaussians.albedo], dim=1) if guided else lit.radiance
-        splatted = composite_gaussians(
-            gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.capacity
+        splatted = splat(
+            gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity
         )
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
@@ -226,9 +229,7 @@ class GaussianFit:
         assert screen.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
         self.optimiser.step(frozen)
-        torch.maximum(self.most_instances, splatted.instances, out=self.most_instances)
-        if self.capacity is None:
-            self.capacity = int(_SPARE_CAPACITY * max(int(splatted.instances), self.needed)) + 1
+        self.room.note(splatted.instances)
         self.log.names = ("loss", *terms)
         return torch.stack([loss, *terms.values()]).detach()
 
@@ -271,5 +272,5 @@ class GaussianFit:
                 self.avatar,
                 neutral={name: value.detach() for name, value in self.avatar.neutral.items()},
                 deltas=self.avatar.deltas.detach(),
-                light=self.light.envmap().detach(),
+                light=replace(self.avatar.light, radiance=self.light.envmap().detach()),
             ).to(CPU)

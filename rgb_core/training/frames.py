@@ -9,7 +9,7 @@ from torch import Tensor
 from ..data import Dataset, Frame, FrameMaps
 from ..heads import HeadModel, PosedHead
 from ..images.compositing import truth_on_black
-from ..scene import Camera
+from ..scene import Camera, Light
 from ..scene.labels import Label, has_label
 from ..shading import Surface, SurfaceTracer
 from .surface_cache import SurfaceCache
@@ -77,6 +77,7 @@ class TrainingFrames:
         frames: list[Frame],
         head: HeadModel,
         tracer: SurfaceTracer,
+        light: Light,
         visibility: bool,
         longer_side: int,
         cache_mb: int,
@@ -87,6 +88,7 @@ class TrainingFrames:
         self._dataset = dataset
         self._head = head
         self._tracer = tracer
+        self._light = light
         self._visibility = visibility
         scale = min(1.0, longer_side / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
@@ -110,11 +112,11 @@ class TrainingFrames:
         if index not in self._fixed:
             self._fixed[index] = self._load(index)
         fixed = self._fixed[index]
-        light_to_world = None
-        if self._dataset.light_frame == "camera":
-            light_to_world = self.frames[index].camera.world_to_camera[:, :3].T.contiguous().to(self.device)
+        light_to_world = self._light.to_world(self.frames[index].camera.world_to_camera)
+        if light_to_world is not None:
+            light_to_world = light_to_world.to(self.device)
         surface = self._surfaces.get(
-            index, lambda: self._tracer.trace(self._posed(index).vertices[0], self._visibility, light_to_world)
+            index, lambda: self._tracer.trace(self._posed(index).vertices, self._visibility, light_to_world)
         )
         return FrameInputs(**fixed, **vars(surface), light_to_world=light_to_world)
 
@@ -132,15 +134,13 @@ class TrainingFrames:
             "weight": weight,
             "albedo": None if self._albedo is None else self._albedo.load(frame, self.size),
             "index": torch.tensor([index]),
-            "expression": frame.expression,
-            "joints": frame.joints,
-            "transforms": self._posed(index).transforms[0],
+            "expression": frame.pose.expression,
+            "joints": frame.pose.joints,
+            "transforms": self._posed(index).transforms,
             "world_to_camera": frame.camera.world_to_camera,
         }
         return {name: None if tensor is None else tensor.to(self.device) for name, tensor in fixed.items()}
 
     def _posed(self, index: int) -> PosedHead:
-        """The mesh of a frame, a batch of one."""
-        frame = self.frames[index]
-        pose = frame.expression, frame.joints, frame.translation
-        return self._head.pose(*(coefficients[None].to(self.device) for coefficients in pose))
+        """The mesh of a frame."""
+        return self._head.pose(self.frames[index].pose.to(self.device))

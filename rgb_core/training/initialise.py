@@ -14,6 +14,7 @@ from ..heads import HeadModel, vertex_normals
 from ..heads.regions import Region
 from ..images import srgb_to_linear
 from ..rotations import matrix_to_quaternion
+from ..scene import Light
 from .config import GaussianConfig
 from .frames import TrainingFrames
 
@@ -67,7 +68,7 @@ def initial_avatar(
         expressions=pairs,
         deltas=torch.zeros(len(pairs.expression), DELTA_WIDTH),
         delta_scale=torch.tensor([v for k, v in _DELTA_SCALE.items() for _ in range(CHANNELS[k])]),
-        light=torch.zeros(3, config.light_height, 2 * config.light_height),
+        light=Light(torch.zeros(3, config.light_height, 2 * config.light_height)),
         portrait=portrait,
         antialias=config.antialias,
         one_bounce=config.one_bounce,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 
 from ..shading import Surface
+from ..tensors import map_tensors
 
 
 class SurfaceCache:
@@ -23,12 +24,12 @@ class SurfaceCache:
     def get(self, frame: int, trace: Callable[[], Surface]) -> Surface:
         """The surface of `frame`, traced where it is not kept."""
         if frame in self._kept:
-            return self._kept[frame].map(lambda tensor: tensor.to(self._device, non_blocking=True))
+            return map_tensors(self._kept[frame], lambda tensor: tensor.to(self._device, non_blocking=True))
         surface = trace()
         if surface.nbytes <= self._left["near"]:
             self._left["near"] -= surface.nbytes
             self._kept[frame] = surface
         elif self._device.type == "cuda" and surface.nbytes <= self._left["host"]:
             self._left["host"] -= surface.nbytes
-            self._kept[frame] = surface.map(lambda tensor: tensor.cpu().pin_memory())
+            self._kept[frame] = map_tensors(surface, lambda tensor: tensor.cpu().pin_memory())
         return surface

@@ -94,7 +94,7 @@ def test_ground_truth_is_read_back(folder):
     assert truth.frame_ids == ("00002",)
     assert truth.relit_names == ("noon",)
     assert truth.relit_ids("noon") == ("00002",)
-    assert torch.equal(truth.envmap(), 2 * LIGHT)
+    assert torch.equal(truth.light().radiance, 2 * LIGHT)
     assert torch.equal(truth.mesh("00002")[0], tiny_head().vertices)
     assert torch.equal(truth.albedo("00002"), picture(5))
     assert torch.equal(truth.relit("noon", "00002"), picture(6))

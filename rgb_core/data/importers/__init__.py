@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ...heads import Pose
 from ...images import write_png
 from ...progress import Progress, Silent
 from ..dataset import Dataset
@@ -114,7 +115,7 @@ def _write(
     for frame in frames:
         if not writer.has_frame(frame.id):
             _place(frame, clip.size, out, copy)
-        writer.add_frame(frame.id, frame.split, frame.camera, frame.expression, frame.joints, frame.translation)
+        writer.add_frame(frame.id, frame.split, frame.camera, Pose(frame.expression, frame.joints, frame.translation))
         progress.advance()
     return writer.finish()
 

@@ -39,7 +39,7 @@ def load_flame(head_file: Path | None, version: str, layout: str) -> HeadModel:
     return head
 
 
-class Coefficients:
+class CoefficientReader:
     """Turns tracked vectors of a layout into those of one head model, and remembers what did not fit."""
 
     def __init__(self, head: HeadModel) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...heads import HeadModel
+from ...heads import HeadModel, Pose
 from ...images import downsample
 from ...scene.labels import Label
 from .pictures import read_labels, read_rgba
@@ -123,9 +123,8 @@ class _View:
         self.matte = downsample(alpha, self.width, self.height)[..., 0] > 0.5
         self.camera = frame.camera.resized(self.width, self.height)
         self.translation = frame.translation
-        pose = frame.expression[None].float(), frame.joints[None].float(), torch.zeros(1, 3)
-        shape = source.shape.float() if source.shape.numel() else None
-        self.vertices = source.head.pose(*pose, shape).vertices[0].double()
+        pose = Pose(frame.expression, frame.joints, torch.zeros(3)).to(torch.float32)
+        self.vertices = source.head.with_identity(source.shape.float()).pose(pose).vertices.double()
 
     def overlap(self, head: HeadModel, convention: Convention) -> float:
         """Intersection over union of the mesh and the matte."""

@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...progress import Progress
 from ...scene import Camera
 from ..records import Record, read_json
-from .flame import JOINTS, UPSTREAM_SCALE, Coefficients, axis_angles, load_flame
+from .flame import JOINTS, UPSTREAM_SCALE, CoefficientReader, axis_angles, load_flame
 from .folder import SourceFolder
 from .imavatar import OPENGL_TO_OPENCV
 from .pictures import picture_header
@@ -42,7 +42,7 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     file = _file(folder)
     if file is None:
         raise InputError(f"{folder.path} has no {' or '.join(_SCALES)}")
-    coefficients = Coefficients(load_flame(head_file, "flame2020", NAME))
+    coefficients = CoefficientReader(load_flame(head_file, "flame2020", NAME))
     path = folder.file(file)
     record = Record(read_json(path), str(path))
     pictures = next((name for name in _PICTURES if folder.has(name)), _PICTURES[0])

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ...progress import Progress
 from ...scene import Camera
 from ..records import Record, read_json
-from .flame import JOINTS, UPSTREAM_SCALE, Coefficients, axis_angles, load_flame
+from .flame import JOINTS, UPSTREAM_SCALE, CoefficientReader, axis_angles, load_flame
 from .folder import PICTURE_SUFFIXES, SourceFolder
 from .pictures import picture_header
 from .source import (
@@ -53,7 +53,7 @@ def _read(name: str, layout: str, folder: SourceFolder, head_file: Path | None, 
     path = _clip(folder, name)
     if path is None:
         raise InputError(f"{folder.path} has no {name}")
-    coefficients = Coefficients(load_flame(head_file, "flame2020", layout))
+    coefficients = CoefficientReader(load_flame(head_file, "flame2020", layout))
     clip = SourceFolder(path.parent) if path.parent != folder.path else folder
     record = Record(read_json(path), str(path))
     records = _frame_records(record, path)

@@ -14,7 +14,7 @@ from ...heads import load_frame_file
 from ...progress import Progress
 from ...scene import Camera
 from ..records import Record
-from .flame import Coefficients, load_flame, rotations_6d
+from .flame import CoefficientReader, load_flame, rotations_6d
 from .folder import SourceFolder
 from .pictures import picture_header
 from .source import (
@@ -43,7 +43,7 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     stems = sorted(checkpoints, key=natural_key)
     if not stems:
         raise InputError(f"{folder.path / 'checkpoint'} holds no .frame file")
-    coefficients = Coefficients(load_flame(head_file, "flame2020", NAME))
+    coefficients = CoefficientReader(load_flame(head_file, "flame2020", NAME))
     pictures = next((name for name in _PICTURES if folder.files(name)), "images")
     images, masks = folder.files(pictures), folder.masks()
     labels = folder.files(_PICTURES[pictures]) or folder.files("semantic")

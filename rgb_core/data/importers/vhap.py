@@ -14,7 +14,7 @@ from ...heads.storage import UNREADABLE
 from ...progress import Progress
 from ...scene import Camera
 from ..records import Record
-from .flame import Coefficients, axis_angles, load_flame, personalised
+from .flame import CoefficientReader, axis_angles, load_flame, personalised
 from .folder import PICTURE_SUFFIXES, SourceFolder
 from .pictures import picture_header
 from .source import Layout, Source, SourceFrame, frame_id, intrinsics, inverse, numbers, world_to_camera
@@ -37,7 +37,7 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     first = _parameters(folder, records[0][0])
     if _STATIC in first.values:
         head = personalised(head, first, _STATIC, numbers(first, _STATIC).reshape(-1, 3))
-    coefficients = Coefficients(head)
+    coefficients = CoefficientReader(head)
     header = picture_header(folder.named(records[0][0], "file_path", ("", *PICTURE_SUFFIXES)))
     size = header.width, header.height
     masks, labels = folder.masks(), folder.files("semantic")

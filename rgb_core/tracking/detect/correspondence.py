@@ -15,7 +15,7 @@ from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
 from ...errors import InputError
-from ...heads import HeadModel
+from ...heads import HeadModel, Pose
 from ...heads.regions import Region, in_regions
 from .. import landmarks
 from .detector import FaceDetector
@@ -58,8 +58,8 @@ def find_correspondence(head: HeadModel, detector: FaceDetector) -> Corresponden
     Raises:
         InputError: when the detector does not take the head for a face.
     """
-    neutral = torch.zeros(1, len(head.expression_names)), torch.zeros(1, head.joint_count, 3)
-    closed, opened = (_shown(head, detector, *pose) for pose in (neutral, _open_mouth(head)))
+    neutral = Pose.rest(len(head.expression_names), head.joint_count)
+    closed, opened = (_shown(head, detector, pose) for pose in (neutral, _open_mouth(head)))
     lips = torch.zeros(landmarks.COUNT, 1, dtype=torch.bool)
     lips[list(landmarks.LIPS)] = True
     return Correspondence(
@@ -69,9 +69,9 @@ def find_correspondence(head: HeadModel, detector: FaceDetector) -> Corresponden
     )
 
 
-def _shown(head: HeadModel, detector: FaceDetector, expression: Tensor, joints: Tensor) -> Correspondence:
+def _shown(head: HeadModel, detector: FaceDetector, pose: Pose) -> Correspondence:
     """The landmarks of the head in one pose of its face."""
-    vertices = head.pose(expression, joints, torch.zeros(1, 3)).vertices[0]
+    vertices = head.pose(pose).vertices
     sightings = _look_around(head, vertices, detector)
     found = _with_irises(head, _on_surface(head, vertices, _triangulated(sightings)))
     habits = _habits(sightings, found.points(vertices))
@@ -82,14 +82,14 @@ def _shown(head: HeadModel, detector: FaceDetector, expression: Tensor, joints: 
     return dataclasses.replace(found, habits=habits)
 
 
-def _open_mouth(head: HeadModel) -> tuple[Tensor, Tensor]:
-    """Expression [1, E] and joints [1, J, 3] of an open mouth; the neutral head where the model cannot open it."""
-    expression, joints = torch.zeros(1, len(head.expression_names)), torch.zeros(1, head.joint_count, 3)
+def _open_mouth(head: HeadModel) -> Pose:
+    """An open mouth; the neutral head where the model cannot open it."""
+    pose = Pose.rest(len(head.expression_names), head.joint_count)
     if "jawOpen" in head.expression_names:
-        expression[0, head.expression_index("jawOpen")] = _MOUTH_OPEN
+        pose.expression[head.expression_index("jawOpen")] = _MOUTH_OPEN
     elif "jaw" in head.joint_names:
-        joints[0, head.joint_names.index("jaw"), 0] = _JAW_OPEN
-    return expression, joints
+        pose.joints[head.joint_names.index("jaw"), 0] = _JAW_OPEN
+    return pose
 
 
 class Sighting(NamedTuple):

@@ -44,13 +44,11 @@ class Views:
 
     def __init__(self, head: HeadModel, clip: TrackedClip, crop: Crop, camera: Camera):
         self.head, self.clip, self.crop, self.camera = head, clip, crop, camera
-        self._shape = clip.shape.float() if clip.shape.numel() else None
+        self._person = head.with_identity(clip.shape.float())
 
     def vertices(self, rows: Sequence[int]) -> Tensor:
         """[B, V, 3] world metres."""
-        clip, chosen = self.clip, list(rows)
-        pose = (clip.expression[chosen].float(), clip.joints[chosen].float(), clip.translation[chosen].float())
-        return self.head.pose(*pose, self._shape).vertices
+        return self._person.pose(self.clip.pose.rows(list(rows)).to(torch.float32)).vertices
 
     def skull(self) -> tuple[Tensor, Tensor]:
         """Rotation [N, 3, 3] and place [N, 3] in world metres of the skull in every frame."""
@@ -58,12 +56,10 @@ class Views:
         joint = names.index(NECK) if NECK in names else 0
         middle = head.vertices.mean(0)
         places = []
-        for rows in torch.arange(len(self.clip.joints)).split(_CHUNK):
-            clip = self.clip
-            pose = (clip.expression[rows].float(), clip.joints[rows].float(), clip.translation[rows].float())
-            carried = head.pose(*pose, self._shape).transforms[:, joint]
+        for rows in torch.arange(len(self.clip.pose.joints)).split(_CHUNK):
+            carried = self._person.pose(self.clip.pose.rows(rows).to(torch.float32)).transforms[:, joint]
             places.append(carried[:, :3, :3] @ middle + carried[:, :3, 3])
-        return skull_rotation(self.clip.joints, names), torch.cat(places).double()
+        return skull_rotation(self.clip.pose.joints, names), torch.cat(places).double()
 
     def view(self, row: int) -> MeshView:
         """The mesh in one frame."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ...heads import HeadModel
+from ...heads import HeadModel, Pose
 from ...progress import Progress
 from ...rotations import matrix_to_axis_angle, nearest_rotation
 from .. import landmarks
@@ -127,9 +127,7 @@ class ClipFit:
         joints[:, 0] = matrix_to_axis_angle(roots)
         everything = slice(None)
         return TrackedClip(
-            state.expression,
-            joints,
-            translation,
+            Pose(state.expression, joints, translation),
             state.shape,
             float(state.log_focal.exp()),
             torch.cat([UPRIGHT, center[:, None]], 1),

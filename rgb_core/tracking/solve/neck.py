@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from ...heads import HeadModel
+from ...heads import HeadModel, Pose
 from ...heads.pose import NECK
 from ...rotations import axis_angle_to_matrix, matrix_to_axis_angle, nearest_rotation
 from ..detect.correspondence import Correspondence
@@ -29,16 +29,16 @@ def bend_neck(head: HeadModel, clip: TrackedClip, correspondence: Correspondence
     if NECK not in head.joint_names:
         return clip
     neck = head.joint_names.index(NECK)
-    skull = axis_angle_to_matrix(clip.joints[:, 0])
+    skull = axis_angle_to_matrix(clip.pose.joints[:, 0])
     torso = _torso(skull)
-    joints, translation = clip.joints.clone(), clip.translation
+    joints, translation = clip.pose.joints.clone(), clip.pose.translation
     joints[:, 0] = matrix_to_axis_angle(torso)
     wanted = _marks(head, clip, correspondence)
     bend, moved = torso.mT @ skull, clip
     for _ in range(_ROUNDS):
         joints = joints.clone()
         joints[:, neck] = matrix_to_axis_angle(bend)
-        moved = dataclasses.replace(clip, joints=joints, translation=translation)
+        moved = dataclasses.replace(clip, pose=Pose(clip.pose.expression, joints, translation))
         marks = _marks(head, moved, correspondence)
         turn = nearest_rotation((wanted - wanted.mean(1, keepdim=True)).mT @ (marks - marks.mean(1, keepdim=True)))
         translation = translation + (wanted - marks).mean(1)
@@ -57,11 +57,10 @@ def _torso(skull: Tensor) -> Tensor:
 
 def _marks(head: HeadModel, clip: TrackedClip, correspondence: Correspondence) -> Tensor:
     """[N, 478, 3] the landmarks' places on the posed head, float64 metres."""
-    shape = clip.shape.float() if clip.shape.numel() else None
+    person = head.with_identity(clip.shape.float())
     parts = []
-    for rows in torch.arange(len(clip.joints)).split(_CHUNK):
-        pose = (clip.expression[rows].float(), clip.joints[rows].float(), clip.translation[rows].float())
-        parts.append(correspondence.points(head.pose(*pose, shape).vertices))
+    for rows in torch.arange(len(clip.pose.joints)).split(_CHUNK):
+        parts.append(correspondence.points(person.pose(clip.pose.rows(rows).to(torch.float32)).vertices))
     return torch.cat(parts).double()
 
 

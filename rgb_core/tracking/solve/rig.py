@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...heads import HeadModel, vertex_normals
+from ...heads import HeadModel, Pose, PosedHead, vertex_normals
 from ...heads.arkit import arkit_parts
 from ..detect.correspondence import Correspondence
 
@@ -77,13 +77,12 @@ class Rig:
 
     def points(self, expression: Tensor, joints: Tensor, shape: Tensor) -> Tensor:
         """[B, L, 3] about `center`, of expression [B, E], free joints [B, F, 3] and identity [S]; the root at rest."""
-        posed = self._model.pose(expression, self.all_joints(joints), torch.zeros(len(expression), 3).double(), shape)
+        posed = self._posed(expression, joints, shape)
         return self._at_points(posed.vertices) - self.center
 
     def derivatives(self, expression: Tensor, joints: Tensor, shape: Tensor) -> Derivatives:
         """The points and their first derivatives; joint angles by central differences."""
-        still = torch.zeros(len(expression), 3).double()
-        posed = self._model.pose(expression, self.all_joints(joints), still, shape)
+        posed = self._posed(expression, joints, shape)
         points = self._at_points(posed.vertices) - self.center
         linear = torch.einsum("lj,bjik->blik", self._skin, posed.transforms[:, :, :3, :3])
         columns = []
@@ -96,6 +95,11 @@ class Rig:
         by_joint = torch.stack(columns, -1) if columns else points.new_zeros(*points.shape, 0)
         return Derivatives(points, linear, by_joint)
 
+    def _posed(self, expression: Tensor, joints: Tensor, shape: Tensor) -> PosedHead:
+        """The reduced model with the root and the translation at rest."""
+        still = torch.zeros(len(expression), 3).double()
+        return self._model.with_identity(shape).pose(Pose(expression, self.all_joints(joints), still))
+
     def all_joints(self, joints: Tensor) -> Tensor:
         """[B, J, 3] with the free joints [B, F, 3] in their places and the others at rest."""
         every = joints.new_zeros(len(joints), self.joint_count, 3)
@@ -104,10 +108,7 @@ class Rig:
 
     def root_rest(self, expression: Tensor, shape: Tensor) -> Tensor:
         """[B, 3] where the root joint rests, which identity and expression may move."""
-        still = torch.zeros(len(expression), 3).double()
-        unposed = self._model.pose(
-            expression, self.all_joints(still.new_zeros(len(still), len(self.free_joints), 3)), still, shape
-        )
+        unposed = self._posed(expression, expression.new_zeros(len(expression), len(self.free_joints), 3), shape)
         roots = int((self._model.joint_parents < 0).nonzero()[0])
         return unposed.vertices[:, len(self._model.vertices) - self.joint_count + roots]
 

@@ -1,0 +1,123 @@
+"""From an avatar to a picture in pure functions: pose, attach, light, splat.
+
+The same stages work on two kinds of tables. The learned ones are the avatar's own tensors, through which gradients
+flow; training uses them. The packed ones hold the same numbers in the layout and precision that draws a frame fastest.
+"""
+
+from collections.abc import Callable, Sequence
+
+import gaussian_blendshapes
+import torch
+from diff_envshade import PointVisibility
+from diff_gaussian_rasterization import Rasterization, rasterize
+from gaussian_blendshapes import GaussianTable, PosedMesh
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ..avatar import Avatar, PosedGaussians
+from ..avatar.attachment import Attachment
+from ..scene import Lens
+from ..shading import AttachedSurface, Lit, Surface
+
+Layer = Callable[[PosedGaussians, AttachedSurface, Lit], Tensor]
+
+LAYERS: dict[str, tuple[int, Layer]] = {
+    "albedo": (3, lambda gaussians, surface, lit: gaussians.albedo),
+    "normal": (3, lambda gaussians, surface, lit: surface.normals),
+    "roughness": (1, lambda gaussians, surface, lit: gaussians.roughness),
+    "specular_albedo": (1, lambda gaussians, surface, lit: gaussians.specular_albedo[:, :1]),
+    "diffuse": (3, lambda gaussians, surface, lit: lit.diffuse),
+    "specular": (3, lambda gaussians, surface, lit: lit.specular),
+    "irradiance": (3, lambda gaussians, surface, lit: lit.irradiance),
+    "occlusion": (1, lambda gaussians, surface, lit: _occlusion(surface)),
+}
+"""What can be drawn beside the colour: how many channels each has, and where they come from. Linear; normals in world
+space; occlusion is the cosine-weighted share of the hemisphere that the head itself blocks, 0 without visibility."""
+
+
+def _occlusion(surface: AttachedSurface) -> Tensor:
+    return torch.zeros_like(surface.normals[:, :1]) if surface.occlusion is None else surface.occlusion
+
+
+def pose_packed(table: GaussianTable, mesh: PosedMesh) -> PosedGaussians:
+    """The Gaussians of a packed avatar on its posed mesh."""
+    posed = gaussian_blendshapes.pose_gaussians(table, mesh.weights, mesh.transforms)._asdict()
+    specular = posed.pop("specular")
+    return PosedGaussians(specular_albedo=specular.expand(-1, 3), **posed)
+
+
+def attach_learned(
+    avatar: Avatar, gaussians: PosedGaussians, lean: Tensor, surface: Surface, eye: Tensor
+) -> AttachedSurface:
+    """The surface points of an avatar's Gaussians, differentiable in their means and in `lean`.
+
+    Args:
+        lean: [P, 3] world space, added to the unit normals of the mesh (`Avatar.lean`).
+        eye: [3] the camera's centre.
+    """
+    attachment, faces = avatar.attachment, avatar.head.faces
+    normals = normalize(attachment.interpolate(surface.normals, faces), dim=1)
+    normals = normalize(normals + lean, dim=1)
+    views = normalize(eye - gaussians.means, dim=1)
+    occlusion = None if surface.occlusion is None else attachment.interpolate(surface.occlusion, faces)
+    return AttachedSurface(normals, views, occlusion)
+
+
+def attach_packed(
+    table: GaussianTable,
+    gaussians: PosedGaussians,
+    mesh: PosedMesh,
+    occlusion: Tensor | None,  # [V, 1]
+    world_to_camera: Tensor,  # [3, 4]
+) -> AttachedSurface:
+    """The surface points of a packed avatar's Gaussians, in one launch."""
+    of_vertices = None if occlusion is None else occlusion[:, 0]
+    attached = gaussian_blendshapes.attach(table, mesh, of_vertices, gaussians, world_to_camera)
+    return AttachedSurface(attached.normals, attached.views, None if occlusion is None else attached.occlusion)
+
+
+def visible_to(attachment: Attachment, faces: Tensor, words: Tensor | None) -> PointVisibility | None:
+    """What every Gaussian sees of the light: the visibility words [V, S] of the mesh at its surface point.
+
+    Args:
+        faces: [F, 3] int32.
+    """
+    if words is None:
+        return None
+    return PointVisibility(words, faces, attachment.face_id, attachment.barycentric)
+
+
+def layers_of(names: Sequence[str], gaussians: PosedGaussians, surface: AttachedSurface, lit: Lit) -> Tensor:
+    """The radiance and the layers called `names`, side by side, [P, 3 + C]."""
+    return torch.cat([lit.radiance, *(LAYERS[name][1](gaussians, surface, lit) for name in names)], dim=1)
+
+
+def splat(
+    gaussians: PosedGaussians,
+    features: Tensor,  # [P, C]
+    world_to_camera: Tensor,  # [3, 4]
+    lens: Lens,
+    antialias: bool,
+    screen_points: Tensor | None = None,
+    capacity: int | None = None,
+) -> Rasterization:
+    """Composite any per-Gaussian features.
+
+    Args:
+        lens: intrinsics in pixels, width and height of the picture.
+        antialias: as the avatar was fitted.
+        screen_points: [P, 2] zeros that collect the gradient that density control reads.
+        capacity: room for pairs of a Gaussian and a tile, for CUDA graphs; see `diff_gaussian_rasterization.rasterize`.
+    """
+    return rasterize(
+        gaussians.means,
+        gaussians.rotations,
+        gaussians.scales,
+        gaussians.opacities,
+        features,
+        world_to_camera,
+        *lens,
+        screen_points=screen_points,
+        capacity=capacity,
+        antialias=antialias,
+    )
