@@ -33,4 +33,7 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with a dataset.json.")]
 AvatarFolder = Annotated[Path, typer.Argument(metavar="AVATAR", help="Folder written by fit-gaussians or demo.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace what a run with other inputs or settings left in the folder.")
+]
 NoVisibility = Annotated[bool, typer.Option("--no-visibility", help="Leave shadows out.")]

@@ -1,15 +1,9 @@
-"""What `relight` and `animate` share: frames and a video in a folder."""
+"""What `relight` and `animate` share: which frames of a clip, and what they say at the end."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .console import Reporter
-
 if TYPE_CHECKING:
-    import torch
-
-    from rgb_core.rendering import Renderer, Shot, Staging
+    from rgb_core.exporting.sequence import SequenceFiles
 
 
 def parse_range(text: str | None, count: int) -> range:
@@ -30,21 +24,6 @@ def parse_range(text: str | None, count: int) -> range:
     return chosen
 
 
-def write_sequence(
-    renderer: "Renderer", shots: "list[Shot]", staging: "Staging", out: Path, fps: float, reporter: Reporter
-) -> dict[str, str | int]:
-    """Render, write out/frames/00000.png and out/video.mp4, and return what was written."""
-    from rgb_core.exporting import write_video
-    from rgb_core.images import write_png
-    from rgb_core.rendering import render_pictures
-
-    def written() -> Iterator["torch.Tensor"]:
-        for index, picture in enumerate(render_pictures(renderer, shots, staging)):
-            write_png(out / "frames" / f"{index:05d}.png", picture)
-            reporter.advance()
-            yield picture
-
-    with reporter.live():
-        reporter.start("rendering", len(shots))
-        write_video(out / "video.mp4", written(), fps)
-    return {"video": str(out / "video.mp4"), "frames": len(shots), "folder": str(out / "frames")}
+def written(files: "SequenceFiles") -> dict[str, str | int]:
+    """What a command says that it wrote."""
+    return {"video": str(files.video), "frames": files.frames, "folder": str(files.folder)}

@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import InputError
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # the names that `atomic_path` gives
 
 
 @contextlib.contextmanager
@@ -27,6 +30,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, of: str | None = None) -> None:
+    """Delete what writers of `atomic_path` that were killed left in a folder and below it.
+
+    Args:
+        of: the name of the one file of the folder itself whose leftovers go; None for all.
+    """
+    candidates = folder.rglob(".*") if of is None else folder.glob(f".{Path(of).stem}.*")
+    for path in candidates:
+        if _LEFTOVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,28 +1,20 @@
 """All stages in one folder, each skipped where an earlier run finished it."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from .avatar import Avatar, load_avatar
-from .avatar.storage import DESCRIPTION
-from .data import Dataset, load_dataset
-from .data.dataset import FILE_NAME
+from .avatar import Avatar
+from .data import Dataset
 from .devices import CPU
-from .errors import InputError
-from .files import write_text
-from .geometry import fit_geometry, load_geometry
-from .geometry.result import RECORD_FILE
+from .geometry import fit_geometry
 from .heads import HeadModel
 from .presets import Preset
 from .progress import Progress
 from .synthetic import synthesize
-from .tracking import TrackingOptions, open_video, track
+from .tracking import TrackingOptions, track
 from .training import fit_gaussians
-
-_SETTINGS = "settings.sha256"
 
 
 @dataclass(frozen=True)
@@ -33,16 +25,16 @@ class Fitted:
     avatar: Avatar
 
 
-def synthesize_and_fit(out: Path, preset: Preset, progress: Progress, seed: int, device: torch.device = CPU) -> Fitted:
+def synthesize_and_fit(
+    out: Path, preset: Preset, progress: Progress, seed: int, device: torch.device = CPU, force: bool = False
+) -> Fitted:
     """A synthetic subject in out/dataset, its mesh in out/geometry and its avatar in out/avatar.
 
     Raises:
-        InputError: when `out` holds the work of other settings.
+        InputError: when one of the folders holds the work of other settings and `force` does not replace it.
     """
-    _claim(out, preset, seed)
-    if not (out / "dataset" / FILE_NAME).is_file():
-        synthesize(out / "dataset", preset.synthetic, progress, seed)
-    return fit(load_dataset(out / "dataset"), out, preset, progress, seed, device)
+    dataset = synthesize(out / "dataset", preset.synthetic, progress, seed, force)
+    return fit(dataset, out, preset, progress, seed, device, force)
 
 
 def track_and_fit(
@@ -54,42 +46,39 @@ def track_and_fit(
     progress: Progress,
     seed: int,
     device: torch.device = CPU,
+    force: bool = False,
 ) -> Fitted:
     """A video's dataset in out/dataset, its mesh in out/geometry and its avatar in out/avatar.
 
     Raises:
-        InputError: when the video cannot be tracked, or `out` holds the work of other settings.
+        InputError: when the video cannot be tracked, or one of the folders holds the work of other settings and `force`
+            does not replace it.
     """
-    open_video(video)
-    _claim(out, preset, seed, f"{Path(video).resolve()} {head.name} {options}")
-    if not (out / "dataset" / FILE_NAME).is_file():
-        track(video, out / "dataset", head, progress, options)
-    return fit(load_dataset(out / "dataset"), out, preset, progress, seed, device)
+    dataset = track(video, out / "dataset", head, progress, options, force=force).dataset
+    return fit(dataset, out, preset, progress, seed, device, force)
 
 
 def fit(
-    dataset: Dataset, out: Path, preset: Preset, progress: Progress, seed: int, device: torch.device = CPU
+    dataset: Dataset,
+    out: Path,
+    preset: Preset,
+    progress: Progress,
+    seed: int,
+    device: torch.device = CPU,
+    force: bool = False,
 ) -> Fitted:
     """Both fits of a dataset: its mesh in out/geometry and its avatar in out/avatar."""
-    if (out / "geometry" / RECORD_FILE).is_file():
-        geometry = load_geometry(out / "geometry")
-    else:
-        geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed, device)
-    if (out / "avatar" / DESCRIPTION).is_file():
-        return Fitted(dataset, load_avatar(out / "avatar"))
+    geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed, device, force=force)
     provenance = {"dataset": str(dataset.folder), "preset": preset.model_dump(mode="json"), "seed": seed}
     avatar = fit_gaussians(
-        dataset, geometry, preset.gaussians, out / "avatar", progress, seed, provenance=provenance, device=device
+        dataset,
+        geometry,
+        preset.gaussians,
+        out / "avatar",
+        progress,
+        seed,
+        provenance=provenance,
+        device=device,
+        force=force,
     )
     return Fitted(dataset, avatar)
-
-
-def _claim(out: Path, preset: Preset, seed: int, source: str = "") -> None:
-    """Mark `out` as the folder of these settings, and of what is fitted where that is not made from them."""
-    settings = hashlib.sha256(f"{preset.model_dump_json()} {seed} {source}".rstrip().encode()).hexdigest()
-    path = out / _SETTINGS
-    if path.is_file() and path.read_text(encoding="utf-8") != settings:
-        raise InputError(f"{out} holds a run with other settings or another seed; choose another folder, or delete it")
-    if not path.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty and was not written by this command; choose another folder")
-    write_text(path, settings)

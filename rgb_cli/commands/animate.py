@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import AvatarFolder, Device, DeviceOption, Json, Out, Quiet
-from ..sequences import parse_range, write_sequence
+from ..options import AvatarFolder, Device, DeviceOption, Force, Json, Out, Quiet
+from ..sequences import parse_range, written
 
 
 def animate(
@@ -22,6 +22,7 @@ def animate(
     yaw: Annotated[float, typer.Option("--yaw", help="Degrees the light is turned about the vertical.")] = 0.0,
     size: Annotated[int | None, typer.Option("--size", min=16, help="Pixels of the longer side.")] = None,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -34,6 +35,8 @@ def animate(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
+    from rgb_core.exporting.sequence import write_sequence
+    from rgb_core.fingerprints import files_in
     from rgb_core.rendering import Renderer, Staging, at_size, retarget
     from rgb_core.scene import Light
 
@@ -45,4 +48,8 @@ def animate(
     shots = at_size(retarget(model, clip, chosen), size)
     staging = Staging(light, yaw=math.radians(yaw), background=envmap is not None)
     reporter = Reporter(quiet, as_json)
-    reporter.result("animated", write_sequence(Renderer(model.to(where)), shots, staging, out, clip.fps, reporter))
+    with reporter.live():
+        files = write_sequence(
+            Renderer(model.to(where)), shots, staging, out, clip.fps, reporter, files_in(avatar), force
+        )
+    reporter.result("animated", written(files))

@@ -1,8 +1,7 @@
 """`rgb demo`: everything at once on a synthetic subject."""
 
 from ..console import Reporter
-from ..options import Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
-from ..sequences import write_sequence
+from ..options import Device, DeviceOption, Force, Json, Out, Preset, Quiet, Seed, Set
 
 _LIGHT = "sunset"
 _FRAMES = 48
@@ -15,6 +14,7 @@ def demo(
     overrides: Set = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -25,7 +25,9 @@ def demo(
     Example: rgb demo -o demo
     """
     from rgb_core.devices import resolve_device
-    from rgb_core.evaluation import evaluate
+    from rgb_core.evaluation import EvaluationOptions, evaluate
+    from rgb_core.exporting.sequence import write_sequence
+    from rgb_core.fingerprints import files_in
     from rgb_core.pipeline import synthesize_and_fit
     from rgb_core.presets import load_preset
     from rgb_core.rendering import Renderer, Staging, turntable
@@ -35,17 +37,21 @@ def demo(
     settings = load_preset(preset, overrides)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = synthesize_and_fit(out, settings, reporter, seed, where)
+        fitted = synthesize_and_fit(out, settings, reporter, seed, where, force)
         renderer = Renderer(fitted.avatar.to(where))
-        metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
-    staging = Staging(Light.load(_LIGHT), turns=1.0)
-    video = write_sequence(renderer, turntable(fitted.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
+        drawn = files_in(out / "avatar")
+        metrics = evaluate(
+            fitted.dataset, renderer, out / "report", reporter, EvaluationOptions(drawn=drawn, force=force)
+        )
+        staging = Staging(Light.load(_LIGHT), turns=1.0)
+        shots = turntable(fitted.avatar, _FRAMES)
+        film = write_sequence(renderer, shots, staging, out / "relit", _FPS, reporter, drawn, force)
     reporter.result(
         "demo",
         {
             "report": str(out / "report" / "report.html"),
             "contact sheet": str(out / "report" / "contact_sheet.png"),
-            "video": video["video"],
+            "video": str(film.video),
             "avatar": str(out / "avatar"),
             "test PSNR (dB)": metrics["reenactment"]["psnr"],
             "relit PSNR, one RGB scale (dB)": metrics["relight"]["mean"]["psnr_aligned"],

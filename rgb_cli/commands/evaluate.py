@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import AvatarFolder, DatasetFolder, Device, DeviceOption, Json, NoVisibility, Out, Quiet
+from ..options import AvatarFolder, DatasetFolder, Device, DeviceOption, Force, Json, NoVisibility, Out, Quiet
 
 
 def evaluate(
@@ -21,6 +21,7 @@ def evaluate(
     ] = None,
     no_visibility: NoVisibility = False,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -32,11 +33,14 @@ def evaluate(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
+    from rgb_core.fingerprints import files_in
     from rgb_core.rendering import Renderer
 
     model = load_avatar(avatar).to(resolve_device(device))
     clip = load_dataset(dataset)
-    options = evaluation.EvaluationOptions(size=size, lpips_weights=lpips_weights)
+    options = evaluation.EvaluationOptions(
+        size=size, lpips_weights=lpips_weights, drawn=[files_in(avatar), no_visibility], force=force
+    )
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         metrics = evaluation.evaluate(clip, Renderer(model, False if no_visibility else None), out, reporter, options)

@@ -1,8 +1,7 @@
 """`rgb fit`: from a video to an avatar, all stages in one folder."""
 
 from ..console import Reporter
-from ..options import Device, DeviceOption, Json, Out, Preset, Quiet, Seed, Set
-from ..sequences import write_sequence
+from ..options import Device, DeviceOption, Force, Json, Out, Preset, Quiet, Seed, Set
 from .track import End, Focal, HeadFile, Size, Start, Stride, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
@@ -24,6 +23,7 @@ def fit(
     overrides: Set = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -32,8 +32,10 @@ def fit(
     Example: rgb fit clip.mp4 -o me
     """
     from rgb_core.devices import resolve_device
-    from rgb_core.evaluation import evaluate
+    from rgb_core.evaluation import EvaluationOptions, evaluate
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
+    from rgb_core.exporting.sequence import write_sequence
+    from rgb_core.fingerprints import files_in
     from rgb_core.heads import builtin_head, load_head
     from rgb_core.pipeline import track_and_fit
     from rgb_core.presets import load_preset
@@ -47,12 +49,16 @@ def fit(
     options = TrackingOptions(start, end, stride, size, focal, preview=True)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = track_and_fit(video, out, model, options, settings, reporter, seed, where)
+        fitted = track_and_fit(video, out, model, options, settings, reporter, seed, where, force)
         renderer = Renderer(fitted.avatar.to(where))
-        metrics = evaluate(fitted.dataset, renderer, out / "report", reporter)
+        drawn = files_in(out / "avatar")
+        metrics = evaluate(
+            fitted.dataset, renderer, out / "report", reporter, EvaluationOptions(drawn=drawn, force=force)
+        )
         write_relit_sheet(out / "report" / "relit.png", fitted.dataset, renderer, _LIGHTS, reporter)
-    staging = Staging(Light.load(_LIGHT), turns=1.0)
-    film = write_sequence(renderer, turntable(renderer.avatar, _FRAMES), staging, out / "relit", _FPS, reporter)
+        staging = Staging(Light.load(_LIGHT), turns=1.0)
+        shots = turntable(renderer.avatar, _FRAMES)
+        film = write_sequence(renderer, shots, staging, out / "relit", _FPS, reporter, drawn, force)
     reporter.result(
         "avatar",
         {
@@ -60,7 +66,7 @@ def fit(
             "tracking": str(out / "dataset" / "preview.mp4"),
             "report": str(out / "report" / "report.html"),
             "relit": str(out / "report" / "relit.png"),
-            "video": film["video"],
+            "video": str(film.video),
             "test PSNR (dB)": metrics["reenactment"]["psnr"],
             "test PSNR on the head (dB)": metrics["reenactment"]["psnr_head"],
         },

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import DatasetFolder, Device, DeviceOption, Json, NoVisibility, OptionalPreset, Out, Quiet, Seed, Set
+from ..options import (
+    DatasetFolder,
+    Device,
+    DeviceOption,
+    Force,
+    Json,
+    NoVisibility,
+    OptionalPreset,
+    Out,
+    Quiet,
+    Seed,
+    Set,
+)
 
 
 def fit_gaussians(
@@ -25,6 +37,7 @@ def fit_gaussians(
     no_visibility: NoVisibility = False,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +67,6 @@ def fit_gaussians(
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         avatar = training.fit_gaussians(
-            clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where, albedo=maps
+            clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where, albedo=maps, force=force
         )
     reporter.result("avatar", {"folder": str(out), "gaussians": avatar.count})

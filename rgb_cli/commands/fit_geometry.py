@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import DatasetFolder, Device, DeviceOption, Json, OptionalPreset, Out, Quiet, Seed, Set
+from ..options import DatasetFolder, Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
 
 
 def fit_geometry(
@@ -20,6 +20,7 @@ def fit_geometry(
     overrides: Set = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -40,6 +41,6 @@ def fit_geometry(
     clip = load_dataset(dataset)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = geometry.fit_geometry(clip, config, out, reporter, seed, where, normals)
+        fitted = geometry.fit_geometry(clip, config, out, reporter, seed, where, normals, force)
         scores = score_geometry(clip, fitted, out, reporter)
     reporter.result("geometry", {"folder": str(out), **fitted.metrics, **scores})

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import Json, Quiet
+from ..options import Force, Json, Quiet
 
 
 def import_(
@@ -23,6 +23,7 @@ def import_(
         ),
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy pictures instead of linking them.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def import_(
 
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        imported = import_dataset(source, out, head, layout, copy, reporter)
+        imported = import_dataset(source, out, head, layout, copy, reporter, force)
     dataset = imported.dataset
     splits = {f"{name} frames": len(ids) for name, ids in dataset.splits.items()}
     size = f"{dataset.width} x {dataset.height}"

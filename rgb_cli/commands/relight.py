@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import AvatarFolder, Device, DeviceOption, Json, NoVisibility, Out, Quiet
-from ..sequences import parse_range, write_sequence
+from ..options import AvatarFolder, Device, DeviceOption, Force, Json, NoVisibility, Out, Quiet
+from ..sequences import parse_range, written
 
 
 def relight(
@@ -33,6 +33,7 @@ def relight(
     fps: Annotated[float, typer.Option("--fps", min=1, help="Frames per second of the video.")] = 25.0,
     no_visibility: NoVisibility = False,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -43,6 +44,8 @@ def relight(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
+    from rgb_core.exporting.sequence import write_sequence
+    from rgb_core.fingerprints import files_in
     from rgb_core.rendering import Renderer, Staging, at_size, clip_shots, turntable
     from rgb_core.scene import Light
 
@@ -58,4 +61,8 @@ def relight(
     staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
     renderer = Renderer(model.to(where), False if no_visibility else None)
     reporter = Reporter(quiet, as_json)
-    reporter.result("relit", write_sequence(renderer, at_size(shots, size), staging, out, fps, reporter))
+    with reporter.live():
+        files = write_sequence(
+            renderer, at_size(shots, size), staging, out, fps, reporter, [files_in(avatar), no_visibility], force
+        )
+    reporter.result("relit", written(files))

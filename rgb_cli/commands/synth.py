@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import Json, Out, Preset, Quiet, Seed, Set
+from ..options import Force, Json, Out, Preset, Quiet, Seed, Set
 
 
 def synth(
@@ -15,6 +15,7 @@ def synth(
     preset: Preset = "demo",
     overrides: Set = None,
     seed: Seed = 0,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -30,5 +31,5 @@ def synth(
     config = load_preset(preset, [*chosen, *(overrides or [])]).synthetic
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        synthesize(out, config, reporter, seed)
+        synthesize(out, config, reporter, seed, force)
     reporter.result("dataset", {"folder": str(out), "train frames": config.frames, "test frames": config.test_frames})

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import Json, Out, Quiet
+from ..options import Force, Json, Out, Quiet
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file of one person's head.")]
 HeadFile = Annotated[Path | None, typer.Option("--head", help="Head model (head.npz); without it the built-in one.")]
@@ -28,6 +28,7 @@ def track(
     stride: Stride = 1,
     size: Size = 512,
     preview: Preview = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -45,5 +46,5 @@ def track(
     options = TrackingOptions(start, end, stride, size, focal, preview)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        tracked = track_video(video, out, model, reporter, options)
+        tracked = track_video(video, out, model, reporter, options, force=force)
     reporter.result("tracked", {"folder": str(out), **tracked.quality})

@@ -79,6 +79,22 @@ class Dataset:
         check_reduction((self.width, self.height), size)
         return frame.camera.resized(*size)
 
+    def parts(self, split: str) -> dict[str, Any]:
+        """All that a fit to the frames of a split reads, for `fingerprints.fingerprint`; pictures by their contents."""
+        frames = [
+            [
+                frame.id,
+                frame.image,
+                frame.semantic,
+                *frame.camera.lens,
+                frame.camera.world_to_camera,
+                *frame.pose.tensors,
+            ]
+            for frame in self.frames(split)
+        ]
+        head = {name: value for name, value in vars(self.head).items() if name != "meta"}
+        return {"head": head, "shape": self.shape, "light_frame": self.light_frame, "frames": frames}
+
     def image(self, frame: Frame, size: tuple[int, int] | None = None) -> Tensor:
         """float32 [H, W, 4], linear and premultiplied, as renderers make it; area-averaged when reduced.
 

@@ -25,12 +25,19 @@ class FrameMaps:
         Raises:
             InputError: when the folder does not exist or has no picture for any training frame.
         """
+        self._dataset = dataset
         self._stored = dataset.width, dataset.height
         self._folder, self._what, self._reduce = folder, what, reduce
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder of {what}s")
-        if not any(self._path(frame).is_file() for frame in dataset.frames("train")):
+        if not self.files:
             raise InputError(f"{folder} has no {what} of a training frame; name them <frame id>.png")
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The pictures of training frames by frame id, for `fingerprints.fingerprint`."""
+        frames = self._dataset.frames("train")
+        return {frame.id: self._path(frame) for frame in frames if self._path(frame).is_file()}
 
     def _path(self, frame: Frame) -> Path:
         return self._folder / f"{frame.id}.png"

@@ -1,4 +1,4 @@
-"""Writing the native dataset frame by frame; an interrupted run continues, a finished one is never overwritten."""
+"""Writing the native dataset frame by frame, so that an interrupted run can continue."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,7 @@ from ..scene import Camera
 from .dataset import FILE_NAME, FORMAT, VERSION, Dataset, load_dataset
 from .frame import check_id
 from .ply import write_ply
-from .records import Record, read_json
-
-_UNFINISHED = "unfinished.json"
+from .records import Record
 
 
 class DatasetWriter:
@@ -39,13 +37,15 @@ class DatasetWriter:
         shape: Sequence[float] = (),
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start a dataset of images of `size` (width, height), or continue an unfinished one with the same settings.
+        """Start a dataset of images of `size` (width, height), or continue an unfinished one.
 
-        `extra` holds further keys of dataset.json (JSON values); keys that differ from the unfinished run's refuse to
-        continue it, so put a seed there.
+        The caller owns the folder (`OutputFolder.claim`): what is in it belongs to the same run.
+
+        Args:
+            extra: further keys of dataset.json, JSON values.
 
         Raises:
-            InputError: when the folder holds anything else, or an unfinished dataset with other settings.
+            InputError: when the folder cannot be written to.
         """
         self.folder = Path(folder)
         self._size = size
@@ -63,14 +63,6 @@ class DatasetWriter:
         }
         self._frames: dict[str, dict[str, Any]] = {}
         self._splits: dict[str, list[str]] = {"train": [], "test": []}
-        marker = self.folder / _UNFINISHED
-        if marker.is_file():
-            if read_json(marker) != json.loads(json.dumps(self._record)):
-                raise InputError(f"{self.folder} holds an unfinished dataset of other settings; choose another one")
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise InputError(f"{self.folder} is not empty; choose another folder")
-        else:
-            write_text(marker, json.dumps(self._record))
         save_head(head, self.folder / "head.npz")
 
     def has_frame(self, frame_id: str) -> bool:
@@ -160,12 +152,10 @@ class DatasetWriter:
         path = self.folder / FILE_NAME
         write_text(path, json.dumps({**self._record, "splits": self._splits, "frames": list(self._frames.values())}))
         try:
-            dataset = load_dataset(self.folder)
+            return load_dataset(self.folder)
         except InputError:
             path.unlink()
             raise
-        (self.folder / _UNFINISHED).unlink()
-        return dataset
 
     def _image(self, frame_id: str) -> Path:
         return self.folder / "images" / f"{frame_id}.png"

@@ -1,7 +1,6 @@
 """`evaluate`: an avatar on the test frames of a dataset, to metrics.json and a report."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -11,9 +10,12 @@ from typing import Any
 import torch
 
 from ..data import Dataset, Frame
+from ..data.records import read_json
 from ..devices import device_name
 from ..errors import InputError
 from ..files import write_text
+from ..fingerprints import files_in, fingerprint
+from ..output_folder import OutputFolder
 from ..progress import Progress, Silent
 from .lpips import Lpips
 from .measure import FrameMeasurer, Measurements
@@ -38,6 +40,11 @@ class EvaluationOptions:
     """Weights file of LPIPS (see `lpips`); without it the score is null."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What else the report should say about the run, by name."""
+    drawn: Any = None
+    """What the renderer draws, for `fingerprints.fingerprint` (the avatar's files, whether it has shadows): a finished
+    report of the same is not made again. None makes it anew in any case."""
+    force: bool = False
+    """Replace the report of another avatar, dataset or size."""
 
 
 @torch.no_grad()
@@ -64,9 +71,26 @@ def evaluate(
     dataset.camera(frames[0], size)  # refuses a size that the images do not have
     truth = find_truth(dataset, frames)
     lpips = Lpips(options.lpips_weights) if options.lpips_weights else None
-    out = Path(out)
-    _check_writable(out)
+    identity = fingerprint(
+        dataset=dataset.parts("test"),
+        truth=files_in(truth.files.folder),
+        drawn=options.drawn,
+        options=[size, options.lpips_weights, dict(options.provenance)],
+    )
+    with OutputFolder.claim(out, "report", identity, options.force or options.drawn is None) as folder:
+        if folder.finished and options.drawn is not None:
+            progress.message(f"{out} holds the finished report of the same avatar and dataset")
+            return read_json(folder.path / METRICS)
+        metrics = _evaluate(dataset, renderer, folder.path, progress, options, truth, lpips, size)
+        folder.finish()
+    return metrics
 
+
+def _evaluate(
+    dataset: Dataset, renderer: Scored, out: Path, progress: Progress, options: EvaluationOptions, truth: Truth,
+    lpips: Lpips | None, size: tuple[int, int] | None,
+) -> dict[str, Any]:  # fmt: skip
+    frames = dataset.frames("test")
     measured = Measurements(show=_shown_ids(frames, truth))
     measurer = FrameMeasurer(dataset, renderer, truth, size, lpips)
     progress.start("evaluate", len(frames) + sum(len(ids) for ids in truth.relit.values()))
@@ -90,13 +114,6 @@ def _picture_size(dataset: Dataset, longer_side: int | None) -> tuple[int, int] 
         return None
     scale = longer_side / max(dataset.width, dataset.height)
     return round(dataset.width * scale), round(dataset.height * scale)
-
-
-def _check_writable(path: Path) -> None:
-    """Fail before the rendering, not after it."""
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"cannot write to {path}: {existing} is not a folder with write permission")
 
 
 def _shown_ids(frames: tuple[Frame, ...], truth: Truth) -> frozenset[str]:

@@ -1,8 +1,6 @@
 """Checkpoints of a fit: tensors and step in one file, written atomically, read without pickle."""
 
-import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +8,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..data import Frame
 from ..errors import InputError
 from ..files import atomic_path
-from ..heads import HeadModel
 
 FILE = "checkpoint.safetensors"
 
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]
-
-
-def fingerprint(frames: Sequence[Frame], head: HeadModel, settings: dict[str, Any]) -> str:
-    """What a checkpoint must agree on to be continued: the training frames, the mesh and the settings."""
-    mesh = hashlib.sha256(head.vertices.contiguous().numpy().tobytes()).hexdigest()
-    poses = [[f.id, *(values.tolist() for values in f.pose.tensors)] for f in frames]
-    record = json.dumps([mesh, poses, settings])
-    return hashlib.sha256(record.encode()).hexdigest()
-
-
-def resume(folder: Path, finished: str, identity: str) -> Checkpoint | None:
-    """The checkpoint that a run with the fingerprint `identity` continues in `folder`; None where it starts afresh.
-
-    Args:
-        finished: the file that a finished run leaves.
-
-    Raises:
-        InputError: when the folder holds a finished run, or an unfinished one of other data or settings.
-    """
-    if (Path(folder) / finished).is_file():
-        raise InputError(f"{folder} holds a finished fit ({finished}); choose another folder, or delete it")
-    checkpoint = load_checkpoint(folder)
-    if checkpoint is not None and checkpoint[1].get("fingerprint") != identity:
-        raise InputError(
-            f"{folder} holds an unfinished fit of other data or settings; finish that one, or choose another folder"
-        )
-    return checkpoint
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
@@ -64,8 +33,10 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["rgb"])
+            names, meta = file.keys(), json.loads(file.metadata()["rgb"])
+            if not isinstance(meta["step"], int):
+                raise TypeError("its step is no number")
+            return {name: file.get_tensor(name) for name in names}, meta
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read the checkpoint {path}: {error}; delete it to start again") from error
 

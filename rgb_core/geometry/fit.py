@@ -1,5 +1,6 @@
 """Stage 1: fit a personalised mesh, a light and corrected tracking to the frames of a clip."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,13 @@ from torch import Tensor
 
 from ..data import Dataset, FrameMaps
 from ..devices import CPU
-from ..fitting.checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
+from ..fingerprints import files_in, fingerprint
+from ..fitting.checkpoint import remove_checkpoint
+from ..fitting.log import StepLog
+from ..fitting.loop import run_fit
+from ..fitting.order import FrameOrder
 from ..heads import subdivide
+from ..output_folder import OutputFolder
 from ..progress import Progress
 from . import losses
 from .config import GeometryConfig
@@ -21,8 +27,7 @@ from .optimiser import Parameter
 from .preview import write_preview
 from .rendering import view_mesh
 from .report import measure, photometric_error
-from .result import RECORD_FILE, Geometry, save_geometry
-from .schedule import Schedule, Watch
+from .result import Geometry, load_geometry, save_geometry
 from .shading import LIGHT_TERMS
 from .smoothing import Smoother
 from .surface import Surface
@@ -41,36 +46,36 @@ def fit_geometry(
     seed: int = 0,
     device: torch.device = CPU,
     normals: Path | None = None,
+    force: bool = False,
 ) -> Geometry:
     """Fit to the training frames and write the folder `out`; continue an interrupted fit there, to the same result.
+
+    What a finished fit of the same data and settings wrote is read and returned.
 
     Args:
         device: where to compute; the result is on the CPU.
         normals: a folder of normal maps of training frames, see `normal_maps`.
+        force: replace what a fit of other data or settings left in `out`.
 
     Raises:
         InputError: when the frames or the folder cannot be used.
         DivergenceError: at a non-finite loss or gradient, naming step and tensor; the last checkpoint is kept.
     """
     settings = config.model_dump()
-    evidence = {**settings, "seed": seed, "normals": normals and str(normals)}
-    identity = fingerprint(dataset.frames("train"), dataset.head, evidence)
-    checkpoint = resume(out, RECORD_FILE, identity)
-    fit = GeometryFit(dataset, config, progress, seed, device, normal_maps(normals, dataset) if normals else None)
-    done = fit.restore(*checkpoint) if checkpoint else 0
-    progress.start("fitting geometry", config.steps, done)
-    for step in range(done, config.steps):
-        last = step + 1 == config.steps
-        save = (step + 1) % config.checkpoint_every == 0 and not last
-        report = device.type == "cpu" or save or last or (step + 1) % _REPORT_EVERY == 0
-        progress.advance(1, **fit.step(step, report))
-        if save:
-            save_checkpoint(out, fit.state(), {"step": step + 1, "fingerprint": identity})
-    geometry = fit.result()
-    provenance = {"subject": dataset.subject, "head_model": dataset.head.name, "seed": seed, "settings": settings}
-    write_preview(out / "preview.png", fit.evidence, geometry.to(device))
-    save_geometry(geometry, out, provenance)
-    remove_checkpoint(out)
+    guided = files_in(normals) if normals else None
+    identity = fingerprint(dataset=dataset.parts("train"), settings=settings, seed=seed, normals=guided)
+    with OutputFolder.claim(out, "geometry", identity, force) as folder:
+        if folder.finished:
+            progress.message(f"{out} holds the finished fit of the same data and settings")
+            return load_geometry(out)
+        fit = GeometryFit(dataset, config, progress, seed, device, normal_maps(normals, dataset) if normals else None)
+        run_fit(fit, "fitting geometry", config.steps, config.checkpoint_every, out, progress)
+        geometry = fit.result()
+        provenance = {"subject": dataset.subject, "head_model": dataset.head.name, "seed": seed, "settings": settings}
+        write_preview(out / "preview.png", fit.evidence, geometry.to(device))
+        save_geometry(geometry, out, provenance)
+        remove_checkpoint(out)
+        folder.finish()
     return geometry
 
 
@@ -106,36 +111,39 @@ class GeometryFit:
             "albedo": Parameter(torch.zeros(count, 3, device=device), config.rates.albedo),
             "light": Parameter(torch.zeros(LIGHT_TERMS, 3, device=device), config.rates.light),
         }
-        self._schedule = Schedule(len(self.evidence), config.batch, config.steps, seed, device)
-        self._watch = Watch()
+        self._order = FrameOrder(len(self.evidence), config.batch, config.steps, seed, device)
+        self.log = StepLog(progress, device, ("silhouette", "shading"), _REPORT_EVERY)
         self._has_light = False
         self._smoother: tuple[int, Smoother] | None = None
 
-    def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> int:
-        """Continue where a checkpoint stopped; returns the steps already done."""
+    def active(self) -> AbstractContextManager[None]:
+        """Around all steps; nothing to do."""
+        return nullcontext()
+
+    def start(self) -> None:
+        """Begin anew; the first step needs nothing else."""
+
+    def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Continue where a checkpoint stopped."""
         for name, parameter in self._parameters().items():
             parameter.restore(name, tensors)
         self._has_light = bool(tensors["has_light"])
-        return int(meta["step"])
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the next step depends on."""
         tensors = {"has_light": torch.tensor([self._has_light])}
         for name, parameter in self._parameters().items():
             tensors |= parameter.state(name)
-        return tensors
+        return tensors, {}
 
     def _parameters(self) -> dict[str, Parameter]:
         return {**self.surface.parameters, **self.tracking.parameters, **self.appearance}
 
-    def step(self, step: int, report: bool = True) -> dict[str, float]:
+    def step(self, step: int) -> None:
         """One batch forward, backward and update.
 
-        Returns:
-            The terms that compare with the pictures, where a `report` is asked for, which waits for the device.
-
         Raises:
-            DivergenceError: with a report, when a number was not finite in this step or one since the last report.
+            DivergenceError: when a term or a gradient of this step, or of one since the last report, is not finite.
         """
         config = self.config
         done = step / config.steps
@@ -143,7 +151,7 @@ class GeometryFit:
         coloured = config.shading and not warming
         if coloured and not self._has_light:
             self._estimate_light()
-        rows = self._schedule[step]
+        rows = self._order.rows(step)
         surface_leaves = self.surface.leaves(corrections=done >= _CORRECTIONS_FROM)
         tracking_leaves = self.tracking.leaves()
         light_leaves = {name: parameter.leaf() for name, parameter in self.appearance.items()}
@@ -171,11 +179,7 @@ class GeometryFit:
         terms["temporal"] = self.tracking.roughness(tracking_leaves, rows)
         weights = config.losses.model_dump()
         torch.stack([weights[name] * value for name, value in terms.items()]).sum().backward()
-        leaves = {**surface_leaves, **tracking_leaves, **light_leaves}
-        gradients = {f"gradient of {name}": leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
-        self._watch.look(step, {**{f"term {name}": value.detach() for name, value in terms.items()}, **gradients})
-        if report:
-            self._watch.check()
+        self._note(step, terms, {**surface_leaves, **tracking_leaves, **light_leaves})
         share = config.rates.final**done
         self.surface.step(surface_leaves, share, self._smoother_at(done))
         if config.refine_tracking and not warming:
@@ -183,7 +187,16 @@ class GeometryFit:
         if coloured:
             for name, parameter in self.appearance.items():
                 parameter.step(light_leaves[name].grad, share)
-        return {name: terms[name].item() for name in ("silhouette", "shading") if name in terms} if report else {}
+
+    def _note(self, step: int, terms: dict[str, Tensor], leaves: dict[str, Tensor]) -> None:
+        """Log the terms of a step and, for every gradient, 0 where it is finite and infinity where it is not."""
+        values = {name: value.detach().reshape(()) for name, value in terms.items()}
+        for name, leaf in leaves.items():
+            if leaf.grad is not None:
+                whole = torch.isfinite(leaf.grad).all()
+                values[f"gradient of {name}"] = torch.where(whole, 0.0, torch.inf)
+        frames = ", ".join(self.evidence.frames[number].id for number in self._order.numbers(step))
+        self.log.add(step, f"frames {frames}", tuple(values), torch.stack(list(values.values())))
 
     def _smoother_at(self, done: float) -> Smoother:
         """Smoothing that shrinks in a few stages from `smooth_start_mm` to `smooth_end_mm`."""

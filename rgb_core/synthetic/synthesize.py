@@ -6,9 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Dataset, DatasetWriter
+from ..data import Dataset, DatasetWriter, load_dataset
 from ..errors import InputError
+from ..fingerprints import fingerprint
 from ..images import linear_to_rgba, linear_to_srgb, unpremultiply
+from ..output_folder import OutputFolder
 from ..progress import Progress, Silent
 from ..scene import BUILTIN_LIGHTS
 from ..scene.light import load_map, resample, turn_map
@@ -24,11 +26,15 @@ _CAMERA_RAYS, _SHADOW_RAYS = 0, 1
 
 
 def synthesize(
-    out: str | Path, config: SyntheticConfig | None = None, progress: Progress | None = None, seed: int = 0
+    out: str | Path,
+    config: SyntheticConfig | None = None,
+    progress: Progress | None = None,
+    seed: int = 0,
+    force: bool = False,
 ) -> Dataset:
     """Write a synthetic subject to the folder `out`, or go on with one that was interrupted.
 
-    The same `config` and `seed` give the same files, interrupted or not.
+    The same `config` and `seed` give the same files, interrupted or not. `force` replaces another clip.
 
     Raises:
         InputError: for an unknown light, a seed that is negative, or a folder that holds something else.
@@ -40,17 +46,24 @@ def synthesize(
     unknown = [name for name in names if name not in BUILTIN_LIGHTS]
     if unknown:
         raise InputError(f"no built-in light is called '{unknown[0]}': use {', '.join(BUILTIN_LIGHTS)}")
-    scene = Scene.build(config, seed)
-    writer = DatasetWriter(
-        out,
-        subject=f"synthetic_{seed}",
-        size=(config.size, config.size),
-        fps=_FPS,
-        head=scene.subject.given,
-        extra={"synthetic": {"seed": seed, **config.model_dump(mode="json")}},
-    )
-    _Clip(scene, config, writer).render(progress)
-    return writer.finish()
+    settings = {"seed": seed, **config.model_dump(mode="json")}
+    with OutputFolder.claim(out, "dataset", fingerprint(synthetic=settings), force) as folder:
+        if folder.finished:
+            progress.message(f"{out} holds the finished clip of the same settings")
+            return load_dataset(out)
+        scene = Scene.build(config, seed)
+        writer = DatasetWriter(
+            out,
+            subject=f"synthetic_{seed}",
+            size=(config.size, config.size),
+            fps=_FPS,
+            head=scene.subject.given,
+            extra={"synthetic": settings},
+        )
+        _Clip(scene, config, writer).render(progress)
+        dataset = writer.finish()
+        folder.finish()
+    return dataset
 
 
 class _Clip:

@@ -1,7 +1,6 @@
 """`rgb track`: a video becomes a native dataset; stages are kept until it is whole, so that runs continue."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..data import Dataset, DatasetWriter
-from ..data.dataset import FILE_NAME
+from ..data import Dataset, DatasetWriter, load_dataset
+from ..data.records import read_json
 from ..errors import InputError
 from ..files import atomic_path, write_text
+from ..fingerprints import fingerprint
 from ..heads import HeadModel, Pose
+from ..output_folder import OutputFolder
 from ..progress import Progress
 from . import quality
 from .detect.correspondence import Correspondence, find_correspondence
@@ -36,6 +37,7 @@ from .solve.photometric import Windows
 from .writing import FrameWriter
 
 QUALITY_FILE, PREVIEW_FILE = "quality.json", "preview.mp4"
+_WORK = ".tracking"  # folder of what the stages leave each other, gone when the dataset is whole
 _TEST_SHARE = 0.2
 _OUTLINES = 60  # frames, spread over the clip, that the crop has to hold
 _MOST_FRAMES = 2000  # of one fit, about 1 GB
@@ -75,11 +77,13 @@ def track(
     progress: Progress,
     options: TrackingOptions | None = None,
     detector: FaceDetector | None = None,
+    force: bool = False,
 ) -> Tracked:
     """Track the head in a video and write the dataset `out`; an interrupted run continues.
 
     Args:
         detector: what finds faces; None starts mediapipe in a process of its own.
+        force: replace what another video or other options left in `out`.
 
     Raises:
         InputError: when the video, the folder or the detector cannot be used.
@@ -87,20 +91,25 @@ def track(
     options = options or TrackingOptions()
     out = Path(out)
     video = open_video(path)
-    if (out / FILE_NAME).is_file():
-        raise InputError(f"{out} holds a finished dataset; choose another folder, or delete it")
     span = _span(video, options)
-    work = _claim(out, video, head, options)
-    if detector is not None:
-        return _track(video, span, out, work, head, progress, options, detector)
-    with start_detector(progress) as started:
-        return _track(video, span, out, work, head, progress, options, started)
+    with OutputFolder.claim(out, "dataset", _fingerprint(video, head, options), force) as folder:
+        if folder.finished:
+            progress.message(f"{out} holds the finished dataset of the same video and options")
+            return Tracked(load_dataset(out), read_json(out / QUALITY_FILE))
+        if detector is not None:
+            tracked = _track(video, span, out, head, progress, options, detector)
+        else:
+            with start_detector(progress) as started:
+                tracked = _track(video, span, out, head, progress, options, started)
+        folder.finish()
+    return tracked
 
 
 def _track(
-    video: Video, span: Span, out: Path, work: Path, head: HeadModel, progress: Progress, options: TrackingOptions,
+    video: Video, span: Span, out: Path, head: HeadModel, progress: Progress, options: TrackingOptions,
     detector: FaceDetector,
 ) -> Tracked:  # fmt: skip
+    work = out / _WORK
     found = detect(video, span, detector, work, progress)
     person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
     _tell(person, found, progress)
@@ -143,21 +152,14 @@ def _span(video: Video, options: TrackingOptions) -> Span:
     return span
 
 
-def _claim(out: Path, video: Video, head: HeadModel, options: TrackingOptions) -> Path:
-    """The work folder beside `out`, marked as the one of this video, head and options."""
-    stat = video.path.stat()
-    choices = {name: value for name, value in dataclasses.asdict(options).items() if name != "preview"}
-    settings = [_VERSION, str(video.path.resolve()), stat.st_size, stat.st_mtime_ns, choices]
-    mesh = hashlib.sha256(head.vertices.contiguous().numpy().tobytes() + head.faces.contiguous().numpy().tobytes())
-    text = f"{json.dumps(settings)} {head.name} {mesh.hexdigest()}"
-    work = out.with_name(f".{out.name}.tracking")
-    marker = work / "settings"
-    if marker.is_file() and marker.read_text(encoding="utf-8") != text:
-        raise InputError(
-            f"{work} holds an unfinished run on another video or with other options; delete it to start anew"
-        )
-    write_text(marker, text)
-    return work
+def _fingerprint(video: Video, head: HeadModel, options: TrackingOptions) -> str:
+    """What the dataset of a video depends on; the same file under another name counts as the same."""
+    return fingerprint(
+        version=_VERSION,
+        video=video.path,
+        head=[head.name, head.vertices, head.faces, head.expression_basis, head.shape_basis],
+        options=dataclasses.asdict(options),
+    )
 
 
 def _thinned(person: Person, progress: Progress) -> Person:

@@ -24,6 +24,24 @@ class Rearrangement:
     pairs: torch.Tensor  # [N'] row before the event
 
 
+@dataclass(frozen=True)
+class DensityTiming:
+    """When density control has its turn in a fit of so many `steps`."""
+
+    settings: DensityControl
+    steps: int
+
+    def grows(self, step: int) -> bool:
+        """Whether an event after `step` may add Gaussians; later ones only remove."""
+        return (step + 1) / self.steps <= self.settings.stop
+
+    def due(self, step: int) -> bool:
+        """Whether there is an event after `step`."""
+        interval = self.settings.interval if self.grows(step) else self.settings.late_interval
+        begun = (step + 1) / self.steps >= self.settings.start
+        return (step + 1) % interval == 0 and begun and step + 1 < self.steps
+
+
 class DensityStatistics:
     """Mean screen-space gradient of every Gaussian since the last event."""
 
@@ -80,7 +98,8 @@ def _choose(gradient: torch.Tensor, alive: torch.Tensor, settings: DensityContro
 
 
 def _thin_out(opacity: torch.Tensor) -> torch.Tensor:
-    """Logits of opacities of which two on top of each other cover what one of `opacity` (logits) did."""
+    """Lower opacities, given and returned as logits [N, 1]: two Gaussians of the new opacity, one on top of the other,
+    cover as much as one of the old."""
     return torch.logit(1 - torch.sqrt(1 - torch.sigmoid(opacity)), eps=1e-6)
 
 

@@ -1,23 +1,28 @@
 """Stage 2: fit Gaussian blendshapes with materials, and the light they were seen under, to the frames of a clip."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..avatar import NEUTRAL, Avatar, save_avatar
+from ..avatar import NEUTRAL, Avatar, load_avatar, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
-from ..avatar.storage import DESCRIPTION, avatar_from_tensors, avatar_tensors
+from ..avatar.storage import avatar_from_tensors, avatar_tensors
 from ..data import Dataset, FrameMaps
 from ..devices import CPU
 from ..errors import InputError
-from ..fitting.checkpoint import fingerprint, remove_checkpoint, resume, save_checkpoint
+from ..fingerprints import fingerprint
+from ..fitting.checkpoint import remove_checkpoint
 from ..fitting.log import StepLog
+from ..fitting.loop import run_fit
+from ..fitting.order import FrameOrder
 from ..geometry import Geometry
 from ..heads.regions import Region
+from ..output_folder import OutputFolder
 from ..progress import Progress
 from ..rendering.graphs import GraphRunner, Room
 from ..rendering.stages import attach_learned, splat, visible_to
@@ -25,7 +30,7 @@ from ..scene import Lens
 from ..shading import SurfaceTracer, light_gaussians
 from .config import GaussianConfig
 from .corrections import TrackingCorrections
-from .density import DensityStatistics, rearrange
+from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import colour_from_frames, initial_avatar
 from .light import LightParameters
@@ -34,6 +39,7 @@ from .optimiser import Optimiser
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
+_STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
 
 
@@ -49,6 +55,7 @@ def fit_gaussians(
     device: torch.device = CPU,
     on_checkpoint: Callable[[int, Avatar], None] | None = None,
     albedo: FrameMaps | None = None,
+    force: bool = False,
 ) -> Avatar:
     """Fit an avatar to the dataset's training frames and write its folder `out`; continue an interrupted fit there.
 
@@ -59,6 +66,7 @@ def fit_gaussians(
         device: where to compute; the result is on the CPU.
         albedo: pictures that guide the albedo at first.
         on_checkpoint: called after every checkpoint with the number of steps done and the avatar so far.
+        force: replace what a fit of other data or settings left in `out`.
 
     Raises:
         InputError: when the frames or the folder cannot be used.
@@ -66,23 +74,31 @@ def fit_gaussians(
     """
     if geometry.head.expression_names != dataset.head.expression_names:
         raise InputError(f"the geometry was fitted for another head model than that of {dataset.folder}; fit it again")
-    settings = {**config.model_dump(), "seed": seed, "visibility": visibility, "albedo": albedo is not None}
-    identity = fingerprint(geometry.refined(dataset.frames("train")), geometry.head, settings)
-    checkpoint = resume(out, DESCRIPTION, identity)
-    fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device, albedo)
-    with fit.runner.active():
-        done = fit.restore(*checkpoint) if checkpoint else fit.start()
-        progress.start("fitting Gaussians", config.steps, done)
-        for step in range(done, config.steps):
-            fit.step(step)
-            if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-                meta = {"step": step + 1, "fingerprint": identity, "level": fit.light.level}
-                save_checkpoint(out, fit.tensors(), meta)
-                if on_checkpoint is not None:
-                    on_checkpoint(step + 1, fit.result())
+    refined = {frame.id: frame.pose.tensors for frame in geometry.refined(dataset.frames("train"))}
+    mesh = {name: value for name, value in vars(geometry.head).items() if name != "meta"}
+    identity = fingerprint(
+        dataset=dataset.parts("train"),
+        geometry=[mesh, refined, geometry.focal_scale],
+        settings=config.model_dump(),
+        seed=seed,
+        visibility=visibility,
+        albedo=None if albedo is None else albedo.files,
+    )
+    with OutputFolder.claim(out, "avatar", identity, force) as folder:
+        if folder.finished:
+            progress.message(f"{out} holds the finished fit of the same data and settings")
+            return load_avatar(out)
+        fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device, albedo)
+
+        def tell(steps: int) -> None:
+            if on_checkpoint is not None:
+                on_checkpoint(steps, fit.result())
+
+        run_fit(fit, "fitting Gaussians", config.steps, config.checkpoint_every, out, progress, tell)
         avatar = fit.result()
-    save_avatar(avatar, out, provenance or {})
-    remove_checkpoint(out)
+        save_avatar(avatar, out, provenance or {})
+        remove_checkpoint(out)
+        folder.finish()
     return avatar
 
 
@@ -100,9 +116,10 @@ class GaussianFit:
         device: torch.device,
         albedo: FrameMaps | None = None,
     ):
-        self.config, self.seed, self.device = config, seed, device
+        self.config, self.device = config, device
         self.runner: GraphRunner[FrameInputs] = GraphRunner(device)
-        self.log, self.room = StepLog(progress, device), Room(device, _SPARE_ROOM)
+        self.log, self.room = StepLog(progress, device, ("loss",), _STEPS_AT_ONCE), Room(device, _SPARE_ROOM)
+        self.names: tuple[str, ...] = ()  # of a step's values, the loss first
         field = expression_field(geometry.head)
         if not config.consistency:
             field = field.everywhere()
@@ -131,17 +148,26 @@ class GaussianFit:
             config.visibility_cache_mb,
             albedo,
         )
+        self.order = FrameOrder(len(refined), 1, config.steps, seed, device)
         self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
+        self.timing = DensityTiming(config.density, config.steps)
+        self.optimiser = self._new_optimiser()
+        self.priors = AvatarPriors.of(self.avatar)
+        self.statistics = DensityStatistics(self.avatar.count, device)
 
-    def start(self) -> int:
-        """Colour the avatar by its frames; returns the steps already done, none."""
-        self.light.level = colour_from_frames(self.avatar, self.frames, self.config.skin_luminance)
+    def active(self) -> AbstractContextManager[None]:
+        """Around all steps: on a GPU they have a stream of their own."""
+        return self.runner.active()
+
+    def start(self) -> None:
+        """Colour the avatar by its frames."""
+        with torch.no_grad():
+            self.light.level = colour_from_frames(self.avatar, self.frames, self.config.skin_luminance)
         self._begin()
-        return 0
 
-    def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> int:
-        """Continue where a checkpoint stopped; returns the steps already done."""
+    def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
+        """Continue where a checkpoint stopped."""
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
         frame = "camera" if old.light.carried else "world"
@@ -152,16 +178,17 @@ class GaussianFit:
         self.optimiser.load_state_tensors(tensors)
         self.statistics.total = tensors["density.total"].to(self.device)
         self.statistics.seen = tensors["density.seen"].to(self.device)
-        return int(meta["step"])
 
     def _begin(self) -> None:
-        rates = self.config.learning_rates
-        self.optimiser = Optimiser(self._leaves(), rates.model_dump(exclude={"final"}), rates.final, self.config.steps)
+        """Optimise the tensors that the avatar, its light and its tracking have now."""
+        self.optimiser = self._new_optimiser()
         self._reset_lookups()
 
-    def _leaves(self) -> dict[str, torch.Tensor]:
+    def _new_optimiser(self) -> Optimiser:
         shared = {"light": self.light.raw, "tracking": self.tracking.raw}
-        return {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
+        leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
+        rates = self.config.learning_rates
+        return Optimiser(leaves, rates.model_dump(exclude={"final"}), rates.final, self.config.steps)
 
     def _frozen(self, done: float) -> frozenset[str]:
         """The parameters that stay as they are after the share `done` of the steps."""
@@ -183,7 +210,7 @@ class GaussianFit:
 
     def step(self, step: int) -> None:
         """One frame forward, backward and update."""
-        index = self._frame_of(step)
+        (index,) = self.order.numbers(step)
         done = step / self.config.steps
         late, frozen = done >= ENTROPY_START, self._frozen(done)
         lens = self.frames.camera(index).lens
@@ -192,11 +219,9 @@ class GaussianFit:
         values = self.runner.run(
             (lens, late, frozen), lambda inputs: self._optimise(inputs, lens, late, frozen), self.frames.inputs(index)
         )
-        self.log.add(step, self.frames.frames[index].id, values, self.avatar.count)
-        event = self._is_event(step)
-        if event or (step + 1) % self.config.checkpoint_every == 0 or step + 1 == self.config.steps:
+        self.log.add(step, f"frame {self.frames.frames[index].id}", self.names, values, gaussians=self.avatar.count)
+        if self.timing.due(step):
             self.log.flush()
-        if event:
             self._rearrange(step)
         elif self.log.up_to_date and self.room.outgrown():
             # Gaussians have grown: pictures that lack some of them teach nothing.
@@ -230,40 +255,29 @@ class GaussianFit:
         self.statistics.add(screen.grad, splatted.radii)
         self.optimiser.step(frozen)
         self.room.note(splatted.instances)
-        self.log.names = ("loss", *terms)
+        self.names = ("loss", *terms)
         return torch.stack([loss, *terms.values()]).detach()
 
-    def _frame_of(self, step: int) -> int:
-        """Every epoch visits all frames in an order that depends on the seed and the epoch alone."""
-        epoch, position = divmod(step, len(self.frames))
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        return int(torch.randperm(len(self.frames), generator=generator)[position])
-
-    def _is_event(self, step: int) -> bool:
-        settings, done = self.config.density, (step + 1) / self.config.steps
-        interval = settings.interval if done <= settings.stop else settings.late_interval
-        due = (step + 1) % interval == 0
-        return due and done >= settings.start and step + 1 < self.config.steps
-
     def _rearrange(self, step: int) -> None:
-        settings, done = self.config.density, (step + 1) / self.config.steps
-        event = rearrange(self.avatar, self.field, self.statistics, settings, multiply=done <= settings.stop)
+        grow = self.timing.grows(step)
+        event = rearrange(self.avatar, self.field, self.statistics, self.config.density, multiply=grow)
         self.avatar = event.avatar
         for name in NEUTRAL:
             self.avatar.neutral[name] = self.optimiser.replace(name, self.avatar.neutral[name], event.gaussians)
         self.avatar.deltas = self.optimiser.replace("deltas", self.avatar.deltas, event.pairs)
         self._reset_lookups()
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Everything that the next step depends on."""
         statistics = {"density.total": self.statistics.total, "density.seen": self.statistics.seen}
-        return {
+        tensors = {
             **avatar_tensors(self.avatar),
             **self.optimiser.state_tensors(),
             **statistics,
             "light_raw": self.light.raw,
             "tracking_raw": self.tracking.raw,
         }
+        return tensors, {"level": self.light.level}
 
     def result(self) -> Avatar:
         """The avatar without autograd, under the fitted light, on the CPU."""

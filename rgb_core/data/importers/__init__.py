@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ...fingerprints import fingerprint
 from ...heads import Pose
 from ...images import write_png
+from ...output_folder import OutputFolder
 from ...progress import Progress, Silent
-from ..dataset import Dataset
+from ..dataset import Dataset, load_dataset
 from ..frame import check_id
 from ..records import Record
 from ..writer import DatasetWriter
@@ -68,6 +70,7 @@ def import_dataset(
     layout: str | None = None,
     copy: bool = False,
     progress: Progress | None = None,
+    force: bool = False,
 ) -> Imported:
     """Write the tracked clip in the folder `source` as a native dataset to `out`; an interrupted import continues.
 
@@ -75,6 +78,7 @@ def import_dataset(
         head_file: the head model that the coefficients refer to, where the layout does not carry one.
         layout: one of `LAYOUTS`; detected where None.
         copy: copy pictures instead of linking those that need no change.
+        force: replace what another import left in `out`.
 
     Raises:
         InputError: at the first thing in the source that cannot be used, or when `out` holds something else.
@@ -91,7 +95,19 @@ def import_dataset(
     frames = clip.frames
     if clip.camera_holds_motion and camera_moves(frames):
         frames = tuple(hold_camera(frames, clip.head, clip.shape))
-    return Imported(_write(folder, clip, frames, Path(out), copy, progress), clip.layout, verdict.overlap)
+    with OutputFolder.claim(out, "dataset", _fingerprint(clip, frames, copy), force) as owned:
+        if owned.finished:
+            progress.message(f"{out} holds the finished import of the same data")
+            return Imported(load_dataset(owned.path), clip.layout, verdict.overlap)
+        dataset = _write(folder, clip, frames, owned.path, copy, progress)
+        owned.finish()
+    return Imported(dataset, clip.layout, verdict.overlap)
+
+
+def _fingerprint(clip: Source, frames: tuple[SourceFrame, ...], copy: bool) -> str:
+    head = {name: value for name, value in vars(clip.head).items() if name != "meta"}
+    records = [{**vars(frame), "camera": [*frame.camera.lens, frame.camera.world_to_camera]} for frame in frames]
+    return fingerprint(layout=clip.layout, head=head, shape=clip.shape, frames=records, copy=copy)
 
 
 def _check_ids(folder: SourceFolder, frames: tuple[SourceFrame, ...]) -> None:
