@@ -14,6 +14,7 @@ import torch
 from ..heads import HeadModel
 from ..heads.regions import Region
 from ..rotations import matrix_to_quaternion, nearest_rotation, polar_rotation, quaternion_to_matrix
+from ..units import MILLIMETRE
 from .attachment import Attachment
 
 # A displacement below this does not show at any resolution: half the tracking noise of a good capture is ten times
@@ -50,11 +51,11 @@ def expression_field(head: HeadModel) -> ExpressionField:
     if len(skull) >= 3:
         basis = basis - _rigid_part(head.vertices, skull, basis[:, head.region == Region.SCALP])
     displacement = basis.norm(dim=2)
-    moving = displacement[displacement > 1e-3 * STILL_MM]
+    moving = displacement[displacement > MILLIMETRE * STILL_MM]
     if len(moving) == 0:
         return ExpressionField(displacement, 0.0, 1.0)
     largest = displacement.amax(dim=1)
-    lower = 0.1 * float(largest[largest > 1e-3 * STILL_MM].min())
+    lower = 0.1 * float(largest[largest > MILLIMETRE * STILL_MM].min())
     upper = float(moving.quantile(0.99))
     return ExpressionField(displacement, lower, max(upper, 2 * lower))
 
@@ -114,7 +115,7 @@ def sparse_expressions(
     """
     corners = head.faces[attachment.face_id]
     amount = field.displacement[:, corners].mean(2)
-    moving = amount > 1e-3 * STILL_MM
+    moving = amount > MILLIMETRE * STILL_MM
     gaussian, expression = moving.T.nonzero(as_tuple=True)
     offsets = torch.nn.functional.pad(moving.sum(0).cumsum(0), (1, 0))
     consistency = field.consistency(amount[expression, gaussian]) * learn[gaussian]

@@ -3,20 +3,19 @@
 import math
 from dataclasses import dataclass
 
-import mesh_rasterizer
 import torch
-from mesh_rasterizer import Fragments
 from torch import Tensor
 
 from ..images import srgb_bytes_to_linear
 from ..scene import Camera
+from ..scene.camera import SeenMesh
+from ..scene.labels import FOREIGN, has_label
 from .dataset import Dataset
 from .frame import Frame
 
 _MESH_PIXELS = 256  # longer side at which the head is drawn: enough for an overlap to a percent
 _INSIDE = 127  # matte (of 255) above which a pixel belongs to the head
 _CLEAR, _OPAQUE = 5, 250  # matte (of 255) up to and from which a pixel is not soft
-_FOREIGN_LABELS = (6, 9, 15, 16, 18)  # glasses, earring, necklace, cloth, hat: no part of the head model
 _LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB, Rec. 709
 _FACING = (1.0, -1.0, -1.0)  # a head that looks into the camera has x to the right, y up, z towards it
 
@@ -89,28 +88,10 @@ def head_angles(dataset: Dataset, frame: Frame) -> tuple[float, float, float]:
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
-@dataclass(frozen=True)
-class DrawnHead:
-    """The tracked head model in a frame: vertices [1, V, 3] in camera space, and what each pixel sees."""
-
-    vertices: Tensor
-    fragments: Fragments
-
-    @property
-    def mask(self) -> Tensor:
-        """bool [H, W]."""
-        return self.fragments.face_id[0] >= 0
-
-
-def draw_head(dataset: Dataset, frame: Frame, camera: Camera) -> DrawnHead:
+def draw_head(dataset: Dataset, frame: Frame, camera: Camera) -> SeenMesh:
     """The head model with the dataset's identity and the frame's coefficients, not fitted to anything."""
-    posed = dataset.head.with_identity(dataset.shape).pose(frame.pose)
-    vertices = camera.to_camera(posed.vertices[None])
-    intrinsics = torch.tensor([camera.intrinsics])
-    return DrawnHead(
-        vertices,
-        mesh_rasterizer.rasterize(vertices, dataset.head.faces, intrinsics, camera.width, camera.height),
-    )
+    head = dataset.head.with_identity(dataset.shape)
+    return camera.see_mesh(head.pose(frame.pose).vertices, head.faces)
 
 
 def _overlap(dataset: Dataset, frame: Frame, inside: Tensor, labels: Tensor | None) -> float:
@@ -123,5 +104,5 @@ def _overlap(dataset: Dataset, frame: Frame, inside: Tensor, labels: Tensor | No
     drawn = draw_head(dataset, frame, camera).mask
     either = matte | drawn
     if labels is not None:
-        either &= ~torch.isin(labels[rows][:, columns], torch.tensor(_FOREIGN_LABELS, dtype=labels.dtype))
+        either &= ~has_label(labels[rows][:, columns], FOREIGN)
     return float((matte & drawn & either).sum()) / max(int(either.sum()), 1)

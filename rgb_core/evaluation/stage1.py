@@ -16,12 +16,12 @@ from ..heads.regions import Region
 from ..progress import Progress
 from ..rotations import axis_angle_to_matrix
 from ..scene.labels import Label
+from ..units import MILLIMETRE
 from .normals import NormalAngles
 from .surfaces import MeshDistances, Surface
 from .truth import find_truth
 
 SCORES_FILE = "scores.json"
-_MM = 1000.0
 
 
 def score_geometry(dataset: Dataset, geometry: Geometry, out: Path, progress: Progress) -> dict[str, float]:
@@ -61,11 +61,9 @@ def measure_geometry(
             true = Surface(*truth.files.mesh(frame.id))
             distances.add(Surface(posed, geometry.head.faces), geometry.head.region, true, camera, matte, labels)
         if frame.id in truth.normal:
-            in_camera = camera.to_camera(posed)[None]
-            intrinsics = torch.tensor([camera.intrinsics])
             faces = geometry.head.faces
-            fragments = mesh_rasterizer.rasterize(in_camera, faces, intrinsics, camera.width, camera.height)
-            drawn = mesh_rasterizer.interpolate(fragments, faces, vertex_normals(posed, faces))
+            seen = camera.see_mesh(posed, faces)
+            drawn = mesh_rasterizer.interpolate(seen.fragments, faces, vertex_normals(posed, faces))
             angles.add(drawn[0], truth.files.normal(frame.id, size), labels)
         progress.advance()
     if truth.mesh:
@@ -93,8 +91,8 @@ def tracking_error(dataset: Dataset, geometry: Geometry, exact: TrueMotion) -> d
     displacement = (wrong @ face.flatten(1)).view(len(frames), -1, 3)
     return {
         "rotation_deg": math.degrees(_rms(angle)),
-        "translation_mm": _MM * _rms(moved.norm(dim=1)),
-        "expression_mm": _MM * _rms(displacement.norm(dim=2)),
+        "translation_mm": _rms(moved.norm(dim=1)) / MILLIMETRE,
+        "expression_mm": _rms(displacement.norm(dim=2)) / MILLIMETRE,
     }
 
 

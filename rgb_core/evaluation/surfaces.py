@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mesh_rasterizer import rasterize
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
@@ -90,9 +89,7 @@ def visible_labels(vertices: Tensor, bvh: MeshBvh, camera: Camera, labels: Tenso
 
 def silhouette_iou(surface: Surface, camera: Camera, matte: Tensor) -> float:
     """Intersection over union of the pixels whose centre the mesh covers and those of the matte uint8 [H, W]."""
-    in_camera = camera.to_camera(surface.vertices)[None]
-    intrinsics = torch.tensor([camera.intrinsics])
-    drawn = rasterize(in_camera, surface.faces, intrinsics, camera.width, camera.height).face_id[0] >= 0
+    drawn = camera.see_mesh(surface.vertices, surface.faces).mask
     true = matte > MATTE_THRESHOLD
     union = int((drawn | true).sum())
     return int((drawn & true).sum()) / union if union else 1.0

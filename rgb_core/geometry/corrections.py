@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from ..heads import Pose
+from ..units import MILLIMETRE
 from .config import GeometryConfig
 from .evidence import Evidence
 from .jitter import jitter, smoothed
 from .optimiser import Parameter
 
 NAMES = ("rotation", "translation", "expression")
-_MM = 1e-3
 _FOCAL_UNSURE = 0.02  # expected relative error of a focal length that the pictures had to correct at the start
 
 
@@ -31,17 +31,17 @@ class Tracking:
         }
         expected = {
             "rotation": math.radians(errors.rotation_deg),
-            "translation": errors.translation_mm * _MM,
+            "translation": errors.translation_mm * MILLIMETRE,
             "expression": errors.expression,
         }
         self._smooth = {
             "rotation": math.radians(errors.smooth_rotation_deg),
-            "translation": errors.smooth_translation_mm * _MM,
+            "translation": errors.smooth_translation_mm * MILLIMETRE,
             "expression": errors.smooth_expression,
         }
         step = {
             "rotation": math.radians(rates.rotation),
-            "translation": rates.translation * _MM,
+            "translation": rates.translation * MILLIMETRE,
             "expression": rates.expression,
         }
         times = evidence.times
@@ -114,7 +114,7 @@ class Tracking:
     def moved(self) -> dict[str, float]:
         """How far the corrections went: RMS and largest per axis or coefficient, in degrees, mm, coefficient units; and
         the mean over the clip as a share of the RMS, which is what drift would be."""
-        units = {"rotation": math.degrees(1), "translation": 1 / _MM, "expression": 1.0}
+        units = {"rotation": math.degrees(1), "translation": 1 / MILLIMETRE, "expression": 1.0}
         suffixes = {"rotation": "_deg", "translation": "_mm", "expression": ""}
         report = {}
         for name in NAMES:

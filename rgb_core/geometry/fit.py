@@ -17,6 +17,7 @@ from ..fitting.order import FrameOrder
 from ..heads import subdivide
 from ..output_folder import OutputFolder
 from ..progress import Progress
+from ..units import MILLIMETRE
 from . import losses
 from .config import GeometryConfig
 from .corrections import Tracking
@@ -35,7 +36,6 @@ from .surface import Surface
 _SMOOTHING_LEVELS = 5
 _CORRECTIONS_FROM = 0.6  # share of the steps after which expressions may change: the neutral face explains what it can
 _REPORT_EVERY = 20  # steps between reports from a device for which the host would have to wait
-_MM = 1e-3
 
 
 def fit_geometry(
@@ -204,7 +204,7 @@ class GeometryFit:
         if self._smoother is None or self._smoother[0] != level:
             start, end = self.config.smooth_start_mm, self.config.smooth_end_mm
             length = start * (end / start) ** (level / (_SMOOTHING_LEVELS - 1))
-            self._smoother = level, self.surface.smoother(length * _MM)
+            self._smoother = level, self.surface.smoother(length * MILLIMETRE)
         return self._smoother[1]
 
     def _estimate_light(self) -> None:

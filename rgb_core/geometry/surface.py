@@ -10,13 +10,13 @@ from torch import Tensor
 from ..devices import CPU
 from ..heads import HeadModel, vertex_normals
 from ..heads.regions import Region
+from ..units import MILLIMETRE
 from .config import GeometryConfig
 from .optimiser import Parameter
 from .parts import extension, is_rigid, is_surface, offset_cost
 from .smoothing import Smoother, SparseMap
 from .topology import cotangent_laplacian, face_normals, neighbouring_faces
 
-_MM = 1e-3
 _BENDING_LENGTH = 0.01  # metres: the Laplacian of an offset times this length is without a unit
 _HAIRLINE = 0.006  # metres over which hair may rise from the skin
 _LEAST_DISPLACEMENT = 1e-5  # metres below which an expression counts as not moving a vertex
@@ -49,8 +49,8 @@ class Surface:
         self.set_hair((self.base.region == Region.SCALP).float())
         rates = config.rates
         self.parameters = {
-            "offset": Parameter(torch.zeros_like(self.base.vertices), rates.offset * _MM, uniform=True),
-            "hair": Parameter(torch.zeros_like(self._outer), rates.hair * _MM, uniform=True),
+            "offset": Parameter(torch.zeros_like(self.base.vertices), rates.offset * MILLIMETRE, uniform=True),
+            "hair": Parameter(torch.zeros_like(self._outer), rates.hair * MILLIMETRE, uniform=True),
         }
         if config.expression_corrections:
             spread, chosen = _handles(head, outer, config.handles)
@@ -59,7 +59,7 @@ class Surface:
             soft = (~is_rigid(head)).to(device)
             self._strength = soft * size / size.amax(1, keepdim=True).clamp_min(_LEAST_DISPLACEMENT)
             still = torch.zeros(len(head.expression_names), chosen, 3, device=device)
-            self.parameters["handles"] = Parameter(still, rates.expression_offset * _MM, floor=1.0)
+            self.parameters["handles"] = Parameter(still, rates.expression_offset * MILLIMETRE, floor=1.0)
 
     def smoother(self, length: float) -> Smoother:
         """Smoothing of values over the surface by `length` metres."""
@@ -102,11 +102,11 @@ class Surface:
         terms = {
             "laplacian": (self._area * bending.square()).sum(),
             "normal_consistency": angles.square().sum(-1).mean(),
-            "offset_size": (self._area * self._cost * (offset / _MM).square()).sum(),
+            "offset_size": (self._area * self._cost * (offset / MILLIMETRE).square()).sum(),
             "hair_slope": (hair * self._stiffness(hair)).sum() / self._whole_area,
         }
         if "handles" in leaves:
-            terms["expression_size"] = (leaves["handles"] / _MM).square().sum(-1).mean()
+            terms["expression_size"] = (leaves["handles"] / MILLIMETRE).square().sum(-1).mean()
         return terms
 
     def _angles(self, vertices: Tensor) -> Tensor:

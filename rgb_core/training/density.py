@@ -10,6 +10,7 @@ from ..avatar.attachment import edge_neighbours, walk
 from ..avatar.deformation import ExpressionField
 from ..avatar.model import bind_expressions
 from ..rotations import quaternion_rotate
+from ..units import MILLIMETRE
 from .config import DensityControl
 
 _SPLIT_SHRINK, _SPLIT_SHIFT = 1.6, 0.75
@@ -72,7 +73,7 @@ def rearrange(
     alive = opacity >= settings.min_opacity
     chosen = _choose(statistics.mean(), alive, settings) if multiply else torch.zeros_like(alive)
     longest = avatar.neutral["log_scale"].detach().amax(1).exp()
-    split = chosen & (longest > 1e-3 * settings.split_mm)
+    split = chosen & (longest > MILLIMETRE * settings.split_mm)
     kept, cloned, halved = (alive & ~split).nonzero()[:, 0], (chosen & ~split).nonzero()[:, 0], split.nonzero()[:, 0]
     order = torch.cat([kept, cloned, halved, halved])
     grown = avatar.select(order)

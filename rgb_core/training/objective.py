@@ -8,12 +8,12 @@ from ..avatar import Avatar, PosedGaussians
 from ..images.compositing import prediction_on_black, truth_on_black
 from ..images.ssim import ssim_map
 from ..shading import Lit
+from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
 from .light import light_smoothness, white_light
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
-_MM = 1e3
 _OPAQUE = 255
 _HALVINGS = 2
 # Share of the steps from which opacities are driven to 0 or 1.
@@ -81,9 +81,9 @@ def prior_terms(
 ) -> dict[str, torch.Tensor]:
     """Terms that need no picture; `late` says whether ENTROPY_START has passed."""
     distance = (avatar.neutral["position"] - priors.surface).norm(dim=1)
-    excess = (gaussians.scales * _MM - config.max_scale_mm).clamp_min(0)
+    excess = (gaussians.scales * (1 / MILLIMETRE) - config.max_scale_mm).clamp_min(0)
     terms = {
-        "surface": ((distance - priors.parts.reach).clamp_min(0) * _MM).square().mean(),
+        "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
         "size": excess.square().mean(),
         "white_light": white_light(lit.irradiance),
         "light_smoothness": light_smoothness(envmap),

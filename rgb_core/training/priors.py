@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from ..avatar import Avatar, PosedGaussians
 from ..heads.regions import Region
+from ..units import MILLIMETRE
 
 
 class Part(NamedTuple):
@@ -60,7 +61,7 @@ class PartPriors:
         region = avatar.region()
         table = torch.zeros(len(Region), 6)
         for part in _PARTS.values():
-            values = torch.tensor([*part.roughness, *part.specular, 1e-3 * part.reach, part.floor])
+            values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
         skin = (region == Region.SKIN).nonzero()[:, 0]

@@ -11,6 +11,7 @@ import torch
 
 from ...errors import InputError
 from ...progress import Progress
+from ...units import MILLIMETRE
 from ..records import Record
 from .folder import PICTURE_SUFFIXES, SourceFolder
 from .mesh_sequence import model_of_meshes
@@ -20,7 +21,6 @@ from .transforms import is_transforms, one_camera, read_transforms
 from .vhap import OPENGL_CAMERA_TO_OPENCV, transforms_camera
 
 INSTA, VHAP_MESH = "insta", "vhap-mesh"
-_MM = 1000.0
 
 
 def _matches(folder: SourceFolder, opengl: bool) -> bool:
@@ -61,7 +61,7 @@ def _read(folder: SourceFolder, name: str, progress: Progress) -> Source:
     ]
     notes = [
         f"the head model is made of {len(head.expression_names)} components of the meshes, which leave "
-        f"{left * _MM:.2g} mm (RMS); jaw and eyes cannot be posed apart"
+        f"{left / MILLIMETRE:.2g} mm (RMS); jaw and eyes cannot be posed apart"
     ]
     if len(kept) < len(records):
         notes.append(f"{len(records) - len(kept)} frames without a mesh are left out")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import mesh_rasterizer
 import torch
 from mesh_rasterizer import Fragments
 from torch import Tensor
@@ -64,9 +63,7 @@ class Views:
     def view(self, row: int) -> MeshView:
         """The mesh in one frame."""
         camera = self.camera
-        vertices = camera.to_camera(self.vertices([row])[0])
-        intrinsics = torch.tensor([camera.intrinsics])
-        fragments = mesh_rasterizer.rasterize(vertices[None], self.head.faces, intrinsics, camera.width, camera.height)
+        seen = camera.see_mesh(self.vertices([row])[0], self.head.faces)
         marks = self.crop.points(self.clip.projected[row]).float()
         up = marks[_BROWS].mean(0) - marks[CHIN]
         height = float(up.norm())
@@ -74,7 +71,7 @@ class Views:
             torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij"
         )
         away = torch.stack([columns, rows], -1) - marks[CHIN]
-        return MeshView(vertices, fragments, -(away @ (up / height)), height)
+        return MeshView(seen.vertices[0], seen.fragments, -(away @ (up / height)), height)
 
 
 def outline(head: HeadModel, clip: TrackedClip, video: tuple[int, int], rows: Sequence[int]) -> Tensor:
