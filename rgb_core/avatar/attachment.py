@@ -7,7 +7,7 @@ Gaussian therefore starts on the triangle it was born on and moves to a neighbou
 from dataclasses import dataclass
 
 import torch
-from _diff_envshade import get_uv_of_triangle_forward
+from diff_envshade import closest_barycentric
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def walk(
         candidates = torch.cat([face_id[:, None], neighbours[face_id]], dim=1)
         triangles = vertices[faces[candidates]].reshape(-1, 3, 3)
         queries = points.repeat_interleave(4, dim=0)
-        barycentric = get_uv_of_triangle_forward(triangles, queries).nan_to_num(1 / 3)
+        barycentric = closest_barycentric(triangles, queries)
         offset = torch.einsum("pk,pkc->pc", barycentric, triangles) - queries
         best = offset.square().sum(1).reshape(-1, 4).argmin(1, keepdim=True)
         face_id = candidates.gather(1, best)[:, 0]

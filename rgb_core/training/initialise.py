@@ -1,7 +1,7 @@
 """A first avatar: flat Gaussians on the personalised mesh, coloured by what the frames show there."""
 
 import torch
-from simple_knn._C import distCUDA2
+from simple_knn import mean_squared_distance
 
 from ..avatar import CHANNELS, DELTA_WIDTH, Avatar, materials
 from ..avatar.attachment import Attachment
@@ -45,7 +45,7 @@ def initial_avatar(
     face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, density)
     attachment = Attachment(face_id, barycentric)
     position = attachment.interpolate(head.vertices, head.faces)
-    spacing = distCUDA2(position).clamp_min(1e-10).sqrt()
+    spacing = mean_squared_distance(position).clamp_min(1e-10).sqrt()
     normals = attachment.interpolate(vertex_normals(head.vertices, head.faces), head.faces)
     count = len(position)
     scale = spacing[:, None] * torch.tensor([1.0, 1.0, _FLATNESS])

@@ -49,9 +49,9 @@ extern "C" __global__ void pose_joints(
     for (int row = 0; row < 3; ++row) transforms[12 * j + 4 * row + 3] += translation[row];
 }
 
-// posed [vertices, 3]; basis [terms, vertices] of four half floats (x, y, z, 0), skin_weights [vertices, joints].
+// posed [vertices, 3]; basis [terms, vertices] of four floats (x, y, z, 0), skin_weights [vertices, joints].
 extern "C" __global__ void pose_vertices(
-    const float* rest, const uint2* basis, const float* weights, int terms, const float* skin_weights,
+    const float* rest, const float4* basis, const float* weights, int terms, const float* skin_weights,
     const float* transforms, int joints, int vertices, float* posed) {
   int v = blockIdx.x * blockDim.x + threadIdx.x;
   if (v >= vertices) return;
@@ -60,7 +60,7 @@ extern "C" __global__ void pose_vertices(
   for (int term = 0; term < terms; ++term) {
     float weight = weights[term];
     if (weight == 0) continue;
-    float4 offset = unpack_halves(basis[(long long)term * vertices + v]);
+    float4 offset = basis[(long long)term * vertices + v];
     x += weight * offset.x;
     y += weight * offset.y;
     z += weight * offset.z;

@@ -1,4 +1,4 @@
-"""A head mesh packed for posing one frame at a time: half-precision blendshapes, skinning, normals."""
+"""A head mesh packed for posing one frame at a time: blendshapes, skinning, normals."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,8 @@ def pack_head(
     joint_parents: torch.Tensor,  # [J]
     joint_basis: torch.Tensor | None = None,  # [E, J, 3]
 ) -> HeadTable:
-    """The table of a head on the device of its tensors. Offsets are rounded to float16: 5 micrometres at a centimetre.
+    """The table of a head on the device of its tensors. Offsets keep full precision: whether a vertex just
+    sees a lamp past an edge must not depend on their rounding.
 
     Raises:
         ArgumentError: for a wrong shape, or parents that form a cycle.
@@ -41,7 +42,7 @@ def pack_head(
         raise ArgumentError(f"pose_basis: expected 0 or {wanted} rows for {joints} joints, got {len(pose_basis)}")
     return HeadTable(
         rest=check_tensor("rest", rest, (None, 3)),
-        basis=torch.nn.functional.pad(torch.cat([expression_basis, pose_basis.to(expression_basis)]), (0, 1)).half(),
+        basis=torch.nn.functional.pad(torch.cat([expression_basis, pose_basis.to(expression_basis)]).float(), (0, 1)),
         skin_weights=check_tensor("skin_weights", skin_weights, (vertices, joints)),
         joint_rest=check_tensor("joint_rest", joint_rest, (joints, 3)),
         joint_basis=None if joint_basis is None else joint_basis.contiguous(),

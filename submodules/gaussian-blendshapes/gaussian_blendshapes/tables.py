@@ -42,7 +42,7 @@ class HeadTable:
     """V vertices, E expressions, K pose correctives (0, or 9 for every joint but the root), J joints."""
 
     rest: torch.Tensor  # [V, 3]
-    basis: torch.Tensor  # [E + K, V, 4] float16: offsets x, y, z and a 0 that aligns them
+    basis: torch.Tensor  # [E + K, V, 4] float32: offsets x, y, z and a 0 that aligns them
     skin_weights: torch.Tensor  # [V, J]
     joint_rest: torch.Tensor  # [J, 3]
     joint_basis: torch.Tensor | None  # [E, J, 3] how expressions move the joints; None: they do not
