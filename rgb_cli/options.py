@@ -30,7 +30,14 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a preset field, as in gaussians.steps=2000. Repeatable."),
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute; auto takes a usable GPU.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Folder to write. The same run again continues there, or says that it is finished; another needs --force.",
+    ),
+]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with a dataset.json.")]
 AvatarFolder = Annotated[Path, typer.Argument(metavar="AVATAR", help="Folder written by fit-gaussians or demo.")]
 Force = Annotated[

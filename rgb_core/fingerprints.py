@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .errors import InputError
@@ -62,6 +61,6 @@ def files_in(folder: Path, patterns: Iterable[str] = ("**/*",)) -> dict[str, Pat
 
 
 def _tensor_digest(tensor: Tensor) -> str:
-    values = tensor.detach().cpu().contiguous()
+    values = tensor.detach().cpu()
     kind = f"{values.dtype} {list(values.shape)} "
-    return hashlib.sha256(kind.encode() + values.view(torch.uint8).numpy().tobytes()).hexdigest()
+    return hashlib.sha256(kind.encode() + values.numpy().tobytes()).hexdigest()
