@@ -62,8 +62,8 @@ def tiles(name: str, dataset: Dataset, renderer: Renderer) -> list[Tile]:
     """A test frame under its own light and under the hard sun, and its albedo."""
     frame = dataset.frames("test")[0]
     light = Light.load(dataset.envmaps["sun"]) if "sun" in dataset.envmaps else None
-    own, sun = (renderer.render(frame, frame.camera, envmap) for envmap in (None, light))
-    pictures = {"": own.color, "sun": sun.color, "albedo": own.albedo}
+    own, sun = (renderer.render(frame.pose, frame.camera, given, ("albedo",)) for given in (None, light))
+    pictures = {"": own.color, "sun": sun.color, "albedo": own.layers["albedo"]}
     return [
         Tile(to_bytes(prediction_on_black(color, own.alpha)).cpu(), f"{name} {what}".strip())
         for what, color in pictures.items()

@@ -12,6 +12,7 @@ import torch
 from rgb_core.avatar import Avatar, load_avatar
 from rgb_core.devices import resolve_device
 from rgb_core.exporting import Tile, contact_sheet
+from rgb_core.heads import Pose
 from rgb_core.images import write_png
 from rgb_core.rendering import Renderer, Shot, Staging, at_size, render_pictures, turntable
 from rgb_core.scene import Light
@@ -31,8 +32,8 @@ def expression_shots(avatar: Avatar) -> list[tuple[str, Shot]]:
             for strength in (0.5, 1.0):
                 expression = torch.zeros(len(avatar.head.expression_names))
                 expression[index] = strength
-                shot = Shot(expression, portrait.joints, portrait.translation, portrait.camera)
-                shots.append((f"{name} {strength}", shot))
+                pose = Pose(expression, portrait.joints, portrait.translation)
+                shots.append((f"{name} {strength}", Shot(pose, portrait.camera)))
     return shots
 
 

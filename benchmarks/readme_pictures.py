@@ -35,20 +35,20 @@ def main() -> None:
     size = (width, width * dataset.height // dataset.width)
     camera = dataset.camera(frame, size)
 
-    drawn = renderer.render(frame, camera)
+    drawn = renderer.render(frame.pose, camera, layers=("albedo", "roughness", "normal"))
     layers = [
         Tile(to_bytes(truth_on_black(dataset.load_rgba(frame, size))), "unseen test frame"),
         Tile(to_bytes(prediction_on_black(drawn.color, drawn.alpha)), "avatar"),
-        Tile(to_bytes(linear_to_srgb(drawn.albedo)), "albedo"),
-        Tile(to_bytes(drawn.roughness[..., None].expand(-1, -1, 3)), "roughness"),
-        Tile(to_bytes((drawn.normal + drawn.alpha[..., None]) / 2), "normals"),
+        Tile(to_bytes(linear_to_srgb(drawn.layers["albedo"])), "albedo"),
+        Tile(to_bytes(drawn.layers["roughness"][..., None].expand(-1, -1, 3)), "roughness"),
+        Tile(to_bytes((drawn.layers["normal"] + drawn.alpha[..., None]) / 2), "normals"),
     ]
     write_png(arguments.out / "overview.png", contact_sheet([layers]))
     rows = [[], []]
     for name in LIGHTS:
         light = Light.load(name)
         for row, shadows in zip(rows, (True, False), strict=True):
-            lit = Renderer(renderer.avatar, shadows).render(frame, camera, light)
+            lit = Renderer(renderer.avatar, shadows).render(frame.pose, camera, light)
             label = name if shadows else f"{name}, --no-visibility"
             row.append(Tile(to_bytes(prediction_on_black(lit.color, lit.alpha)), label))
     write_png(arguments.out / "lights.png", contact_sheet(rows))

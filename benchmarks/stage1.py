@@ -18,6 +18,7 @@ from rgb_core.devices import resolve_device
 from rgb_core.evaluation.stage1 import measure_geometry
 from rgb_core.geometry import GeometryConfig, fit_geometry, load_geometry, unrefined
 from rgb_core.geometry.result import RECORD_FILE
+from rgb_core.heads import Pose
 from rgb_core.presets import load_preset
 from rgb_core.progress import Silent
 
@@ -57,9 +58,11 @@ def noisy(dataset: Dataset) -> Dataset:
     generator = torch.Generator().manual_seed(0)
 
     def change(_: int, frame: dict) -> dict:
-        joints = frame["joints"].clone()
+        expression, joints, translation = frame["pose"].tensors
+        joints = joints.clone()
         joints[0] += torch.deg2rad(3 * torch.randn(3, generator=generator))
-        return {"joints": joints, "translation": frame["translation"] + 0.005 * torch.randn(3, generator=generator)}
+        shifted = translation + 0.005 * torch.randn(3, generator=generator)
+        return {"pose": Pose(expression, joints, shifted)}
 
     return train_frames(dataset, change)
 
@@ -68,11 +71,9 @@ def wrong_focal(factor: float) -> Callable[[Dataset], Dataset]:
     """Focal lengths, of training and test frames, that are `factor` of the true ones."""
 
     def disturb(dataset: Dataset) -> Dataset:
-        def camera(frame):
-            fx, fy, cx, cy = frame.camera.intrinsics
-            return dataclasses.replace(frame.camera, intrinsics=(factor * fx, factor * fy, cx, cy))
-
-        frames = tuple(dataclasses.replace(frame, camera=camera(frame)) for frame in dataset.all_frames)
+        frames = tuple(
+            dataclasses.replace(frame, camera=frame.camera.with_scaled_focal(factor)) for frame in dataset.all_frames
+        )
         return dataclasses.replace(dataset, all_frames=frames)
 
     return disturb

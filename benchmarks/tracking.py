@@ -76,7 +76,7 @@ def compare(truth: Dataset, tracked: Tracked) -> None:
         )
         for some, roots in (
             (known, axis_angle_to_matrix(torch.tensor([exact[frame.id]["root"] for frame in known]).double())),
-            (frames, skull_rotation(torch.stack([frame.joints for frame in frames]).double(), joint_names)),
+            (frames, skull_rotation(torch.stack([frame.pose.joints for frame in frames]).double(), joint_names)),
         )
     ]
     left, _, right = torch.linalg.svd((turned[0].mT @ turned[1]).sum(0))
@@ -86,7 +86,7 @@ def compare(truth: Dataset, tracked: Tracked) -> None:
     most = angle.quantile(0.95)
     print(f"pose error mean {angle.mean():.2f}, median {angle.median():.2f}, 95th percentile {most:.2f} deg")
     true = torch.tensor([exact[frame.id]["expression"] for frame in known])
-    found = torch.stack([frame.expression for frame in frames])
+    found = torch.stack([frame.pose.expression for frame in frames])
     names = tracked.dataset.head.expression_names
     print(f"{'expression':18} mean error  correlation  true mean")
     errors = []

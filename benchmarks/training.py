@@ -50,7 +50,7 @@ def test_scores(dataset: Dataset, avatar: Avatar, device: torch.device) -> dict[
     renderer = Renderer(avatar.to(device))
     scores = []
     for frame in dataset.frames("test"):
-        drawn = renderer.render(frame, frame.camera)
+        drawn = renderer.render(frame.pose, frame.camera)
         rgba = dataset.load_rgba(frame)
         prediction = quantize(prediction_on_black(drawn.color.cpu(), drawn.alpha.cpu()))
         scores.append(score_image(prediction, quantize(truth_on_black(rgba)), rgba[..., 3]))

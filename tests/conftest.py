@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rgb_core.heads import HeadModel
+from rgb_core.heads.regions import Region
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def patch() -> HeadModel:
     right = (vertices[:, 0] > 0) & (vertices[:, 1] < 0.025)
     shear[right, 1] = 0.2 * vertices[right, 0]
     region = torch.zeros(81, dtype=torch.uint8)
-    region[vertices[:, 1] > 0.035] = 1
+    region[vertices[:, 1] > 0.035] = Region.SCALP
     return HeadModel(
         name="patch",
         vertices=vertices,

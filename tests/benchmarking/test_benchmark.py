@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from rgb_core.avatar import PosedGaussians
 from rgb_core.benchmarking.comparison import compare
 from rgb_core.benchmarking.scenes import bench_avatar, ellipsoid, ellipsoid_view
 from rgb_core.errors import InputError
-from rgb_core.rendering import composite_gaussians
+from rgb_core.rendering.stages import splat
 
 THEIRS = """
 import time
@@ -44,11 +45,12 @@ def test_the_workload_is_that_of_the_table():
     """The picture is covered by about 36 percent, and a head of about 70,000 Gaussians fits into it."""
     world_to_camera, lens = ellipsoid_view(128)
     means, rotations, scales, opacities, colors = ellipsoid(20_000)
-    cloud = type("Cloud", (), {"means": means, "rotations": rotations, "scales": scales, "opacities": opacities})
-    drawn = composite_gaussians(cloud, colors, world_to_camera, lens, antialias=False)
+    still = torch.zeros(len(means), 3)
+    cloud = PosedGaussians(means, rotations, scales, opacities, still, still[:, :1], still)
+    drawn = splat(cloud, colors, world_to_camera, lens, antialias=False)
     assert 0.3 < float((drawn.alpha > 0.5).float().mean()) < 0.4
     avatar = bench_avatar(2000)
     pixels, depth = avatar.portrait.camera.project(avatar.neutral["position"])
     assert bool((depth > 0).all())
     assert float(((pixels > 0) & (pixels < 512)).all(1).float().mean()) > 0.9
-    assert torch.isfinite(avatar.light).all()
+    assert torch.isfinite(avatar.light.radiance).all()

@@ -13,7 +13,7 @@ from rgb_core.data import DatasetWriter, load_dataset
 from rgb_core.data.inspection import inspect_dataset
 from rgb_core.data.inspection_frames import draw_head
 from rgb_core.data.inspection_overlay import overlay
-from rgb_core.heads import builtin_head
+from rgb_core.heads import Pose, builtin_head
 from rgb_core.images import read_png, write_png
 from rgb_core.progress import Silent
 from rgb_core.scene import Camera
@@ -38,7 +38,7 @@ def write_clip(folder: Path) -> Path:
         expression[0] = 0.3 * index
         pixels = torch.full((SIZE[1], SIZE[0], 4), 255, dtype=torch.uint8)
         split = "test" if index == 2 else "train"
-        writer.add_frame(name, split, CAMERA, expression, joints, torch.zeros(3), pixels)
+        writer.add_frame(name, split, CAMERA, Pose(expression, joints, torch.zeros(3)), pixels)
     dataset = writer.finish()
     for frame in dataset.all_frames:
         pixels = torch.full((SIZE[1], SIZE[0], 4), GREY, dtype=torch.uint8)

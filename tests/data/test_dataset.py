@@ -9,6 +9,7 @@ from dataset_samples import CAMERA, IDS, SIZE, tiny_head
 
 from rgb_core.data import DatasetWriter, load_dataset, write_ply
 from rgb_core.errors import InputError
+from rgb_core.heads import Pose
 from rgb_core.images import rgba_to_linear, write_png
 
 LIGHT = torch.ones(3, 4, 8)
@@ -29,8 +30,8 @@ def start(folder, fps=25.0):
 def add_frames(writer, ids=IDS):
     for index, name in enumerate(ids):
         pixels = () if writer.has_frame(name) else (picture(index), labels() if index < 2 else None)
-        coefficients = torch.tensor([0.5, 0.25]), torch.full((2, 3), 0.1 * index), torch.tensor([0, 0, 0.01 * index])
-        writer.add_frame(name, "train" if index < 2 else "test", CAMERA, *coefficients, *pixels)
+        pose = Pose(torch.tensor([0.5, 0.25]), torch.full((2, 3), 0.1 * index), torch.tensor([0, 0, 0.01 * index]))
+        writer.add_frame(name, "train" if index < 2 else "test", CAMERA, pose, *pixels)
 
 
 @pytest.fixture
@@ -62,9 +63,9 @@ def test_what_is_written_is_read_back(folder):
     assert frame.id == "00002"
     assert frame.camera.intrinsics == CAMERA.intrinsics
     assert torch.equal(frame.camera.world_to_camera, CAMERA.world_to_camera)
-    assert torch.equal(frame.expression, torch.tensor([0.5, 0.25]))
-    assert torch.equal(frame.joints, torch.full((2, 3), 0.2))
-    assert torch.equal(frame.translation, torch.tensor([0, 0, 0.02]))
+    assert torch.equal(frame.pose.expression, torch.tensor([0.5, 0.25]))
+    assert torch.equal(frame.pose.joints, torch.full((2, 3), 0.2))
+    assert torch.equal(frame.pose.translation, torch.tensor([0, 0, 0.02]))
     assert torch.equal(dataset.load_rgba(frame), picture(2))
     assert dataset.semantic(frame) is None
     assert torch.equal(dataset.semantic(dataset.frame("00001")), labels())
@@ -150,21 +151,21 @@ def test_nothing_foreign_is_overwritten(tmp_path, folder):
 
 def test_the_writer_refuses_what_the_format_cannot_say(tmp_path):
     writer = start(tmp_path / "a")
-    zeros = torch.zeros(2), torch.zeros(2, 3), torch.zeros(3)
+    still = Pose.rest(2, 2)
     with pytest.raises(ValueError, match="no pixels"):
-        writer.add_frame("0", "train", CAMERA, *zeros)
+        writer.add_frame("0", "train", CAMERA, still)
     with pytest.raises(ValueError, match="expected 16 x 12"):
-        writer.add_frame("0", "train", CAMERA, *zeros, torch.zeros(5, 5, 4))
+        writer.add_frame("0", "train", CAMERA, still, torch.zeros(5, 5, 4))
     with pytest.raises(InputError, match="cannot be a file name"):
-        writer.add_frame("../0", "train", CAMERA, *zeros, picture(0))
+        writer.add_frame("../0", "train", CAMERA, still, picture(0))
     add_frames(writer)
     with pytest.raises(InputError, match="added twice"):
-        writer.add_frame("00000", "train", CAMERA, *zeros, picture(0))
+        writer.add_frame("00000", "train", CAMERA, still, picture(0))
 
 
 def test_an_invalid_dataset_stays_unfinished(tmp_path):
     writer = start(tmp_path / "a")
-    writer.add_frame("0", "train", CAMERA, torch.zeros(3), torch.zeros(2, 3), torch.zeros(3), picture(0))
+    writer.add_frame("0", "train", CAMERA, Pose.rest(3, 2), picture(0))
     with pytest.raises(InputError, match="expression"):
         writer.finish()
     assert not (tmp_path / "a/dataset.json").exists()

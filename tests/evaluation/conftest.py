@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from evaluation_scenes import CAMERA, LIGHTS, SIZE, TEST_IDS, TRUTH_IDS, disc, labels, picture, sphere_head
+from evaluation_scenes import CAMERA, LIGHTS, SIZE, TEST_IDS, TRUTH_IDS, disc, labels, picture, posed, sphere_head
 
 from rgb_core.data import DatasetWriter
 
@@ -12,9 +12,8 @@ def dataset(tmp_path_factory):
     """One training frame and three test frames, two of which have ground truth."""
     head = sphere_head()
     writer = DatasetWriter(tmp_path_factory.mktemp("clip") / "sphere", "ball", (SIZE, SIZE), 25.0, head)
-    still = torch.zeros(1), torch.zeros(1, 3), torch.zeros(3)
     for index, name in enumerate(("00000", *TEST_IDS)):
-        writer.add_frame(name, "train" if index == 0 else "test", CAMERA, *still, picture(index), labels())
+        writer.add_frame(name, "train" if index == 0 else "test", CAMERA, posed(index), picture(index), labels())
     inside, normal = disc()
     for index, name in enumerate(TRUTH_IDS):
         relit = {light: picture(100 * index + k) for k, light in enumerate(LIGHTS, start=20)}

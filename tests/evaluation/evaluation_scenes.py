@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 import torch
 
 from rgb_core.data import Dataset
-from rgb_core.heads import HeadModel
+from rgb_core.heads import HeadModel, Pose
 from rgb_core.images import rgba_to_linear
-from rgb_core.scene import Camera
+from rgb_core.rendering import RenderedFrame
+from rgb_core.scene import Camera, Light
+from rgb_core.scene.labels import Label
 
 SIZE = 48
 RADIUS = 0.1
@@ -17,7 +19,6 @@ TRUTH_IDS = ("00001", "00003")
 WORLD_TO_CAMERA = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]])
 CAMERA = Camera((200.0, 200.0, 24.0, 24.0), WORLD_TO_CAMERA, SIZE, SIZE)
 LIGHTS = {"noon": torch.full((3, 4, 8), 1.0), "dusk": torch.full((3, 4, 8), 0.25)}
-SKIN, HAIR = 1, 17
 
 
 def sphere(radius=RADIUS, rings=48):
@@ -76,17 +77,14 @@ def picture(seed):
 def labels():
     """uint8 [H, W]: hair on the upper half of the sphere, skin on the lower."""
     inside, normal = disc()
-    return torch.where(inside, torch.where(normal[..., 1] > 0, HAIR, SKIN), 0).to(torch.uint8)
+    return torch.where(inside, torch.where(normal[..., 1] > 0, Label.HAIR, Label.SKIN), Label.BACKGROUND).to(
+        torch.uint8
+    )
 
 
-@dataclass
-class Drawn:
-    """The channels of a frame."""
-
-    color: torch.Tensor
-    alpha: torch.Tensor
-    albedo: torch.Tensor
-    normal: torch.Tensor
+def posed(index):
+    """The pose of frame number `index`: its coefficient moves nothing, so that frames differ in it alone."""
+    return Pose(torch.tensor([float(index)]), torch.zeros(1, 3), torch.zeros(3))
 
 
 @dataclass
@@ -98,27 +96,29 @@ class Oracle:
     offset: torch.Tensor = field(default_factory=lambda: torch.zeros(3))
     name: str = "oracle"
     gaussian_count: int = 7
-    light: torch.Tensor = field(default_factory=lambda: torch.ones(3, 4, 8))
+    light: Light = field(default_factory=lambda: Light(torch.ones(3, 4, 8)))
 
     @property
     def region(self):
         return self.dataset.head.region
 
-    def render(self, frame, camera, envmap=None):
+    def render(self, pose, camera, light=None, layers=()):
+        (frame,) = (
+            frame for frame in self.dataset.all_frames if all(map(torch.equal, frame.pose.tensors, pose.tensors))
+        )
         size = camera.width, camera.height
         known = self.dataset.ground_truth
         image = self.dataset.image(frame, size)
-        albedo = torch.zeros_like(image)
-        normal = torch.zeros_like(image)
+        true = {}
         if frame.id in TRUTH_IDS and known is not None:
-            albedo = rgba_to_linear(known.albedo(frame.id, size))
-            normal = known.normal(frame.id, size)
-        if envmap is not None:
-            name = next(name for name, light in LIGHTS.items() if torch.equal(light, envmap))
+            albedo = rgba_to_linear(known.albedo(frame.id, size))[..., :3]
+            true = {"albedo": albedo * self.gain, "normal": known.normal(frame.id, size)[..., :3]}
+        if light is not None:
+            name = next(name for name, radiance in LIGHTS.items() if torch.equal(radiance, light.radiance))
             image = rgba_to_linear(known.relit(name, frame.id, size))
             image = torch.cat([image[..., :3] * self.gain, image[..., 3:]], -1)
-        return Drawn(image[..., :3], image[..., 3], albedo[..., :3] * self.gain, normal[..., :3])
+        return RenderedFrame(image[..., :3], image[..., 3], {layer: true[layer] for layer in layers})
 
-    def posed_mesh(self, frame):
+    def posed_mesh(self, pose):
         head = self.dataset.head
         return head.vertices + self.offset, head.faces

@@ -116,7 +116,7 @@ def test_a_real_clip_has_nulls_instead_of_truth(dataset, tmp_path):
     writer = DatasetWriter(tmp_path / "real", "real", (dataset.width, dataset.height), 25.0, sphere_head())
     for split, frame in (("train", dataset.frames("train")[0]), ("test", dataset.frames("test")[0])):
         pixels = dataset.load_rgba(frame)
-        writer.add_frame(frame.id, split, frame.camera, frame.expression, frame.joints, frame.translation, pixels)
+        writer.add_frame(frame.id, split, frame.camera, frame.pose, pixels)
     real = writer.finish()
     metrics = evaluate(real, Oracle(real), tmp_path / "out")
     assert metrics["reenactment"]["psnr"] == PERFECT_PSNR
@@ -162,7 +162,7 @@ def test_a_clip_without_test_frames_is_refused(dataset, tmp_path):
     writer = DatasetWriter(tmp_path / "clip", "clip", (dataset.width, dataset.height), 25.0, sphere_head())
     frame = dataset.all_frames[0]
     pixels = dataset.load_rgba(frame)
-    writer.add_frame(frame.id, "train", frame.camera, frame.expression, frame.joints, frame.translation, pixels)
+    writer.add_frame(frame.id, "train", frame.camera, frame.pose, pixels)
     clip = writer.finish()
     with pytest.raises(InputError, match="no test frames"):
         evaluate(clip, Oracle(clip), tmp_path / "out")

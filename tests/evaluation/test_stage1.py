@@ -6,13 +6,12 @@ import math
 import pytest
 import torch
 
-from rgb_core.data.ground_truth import Coefficients as Exact
+from rgb_core.data import TrueMotion
 from rgb_core.evaluation.stage1 import measure_geometry, tracking_error
 from rgb_core.geometry import Geometry, unrefined
-from rgb_core.geometry.result import Coefficients
+from rgb_core.heads import Pose
 from rgb_core.progress import Silent
-
-MILLIMETRE = 1e-3
+from rgb_core.units import MILLIMETRE
 
 
 def test_a_larger_sphere_is_off_by_its_radius(dataset):
@@ -41,8 +40,8 @@ def test_tracking_errors_have_their_units(dataset):
         dataset.head, expression_basis=torch.full_like(dataset.head.expression_basis, MILLIMETRE)
     )
     moved = dataclasses.replace(dataset, head=head)
-    turned = Coefficients(torch.tensor([2.0]), torch.tensor([[0, math.radians(3), 0]]), torch.tensor([0, 0.003, 0.004]))
-    exact = Exact(torch.zeros(0), torch.zeros(3), *({frame.id: torch.zeros(n)} for n in (1, 3, 3)))
+    turned = Pose(torch.tensor([2.0]), torch.tensor([[0, math.radians(3), 0]]), torch.tensor([0, 0.003, 0.004]))
+    exact = TrueMotion(torch.zeros(0), torch.zeros(3), *({frame.id: torch.zeros(n)} for n in (1, 3, 3)))
     error = tracking_error(moved, Geometry(head, tracking={frame.id: turned}), exact)
     assert error["rotation_deg"] == pytest.approx(3.0, rel=1e-4)
     assert error["translation_mm"] == pytest.approx(5.0, rel=1e-5)

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
-from evaluation_scenes import CAMERA, HAIR, RADIUS, SKIN, disc, labels, sphere
+from evaluation_scenes import CAMERA, RADIUS, disc, labels, sphere
 from torchoptixext_visibility import MeshBvh
 
 from rgb_core.evaluation.normals import NormalAngles, erode
 from rgb_core.evaluation.surfaces import MeshDistances, Surface, silhouette_iou, surface_distance, visible_labels
 from rgb_core.rotations import axis_angle_to_matrix
+from rgb_core.scene.labels import Label
 
 
 def _truth():
@@ -30,11 +31,11 @@ def test_tilting_every_normal_gives_the_tilt():
 def test_angles_are_split_by_label():
     truth, parts = _truth(), labels()
     tilt = axis_angle_to_matrix(torch.tensor([0, 0, math.radians(30.0)]))
-    predicted = torch.where((parts == HAIR)[..., None], truth[..., :3] @ tilt.T, truth[..., :3])
+    predicted = torch.where((parts == Label.HAIR)[..., None], truth[..., :3] @ tilt.T, truth[..., :3])
     angles = NormalAngles()
     angles.add(predicted, truth, parts)
     # A turn by 30 degrees about z moves n by 2 asin(sin(15 deg) sqrt(nx^2 + ny^2)).
-    counted = erode(truth[..., 3] >= 1) & (parts == HAIR)
+    counted = erode(truth[..., 3] >= 1) & (parts == Label.HAIR)
     sine = truth[..., :2].norm(dim=-1)[counted].double()
     expected = torch.rad2deg(2 * torch.asin(math.sin(math.radians(15)) * sine)).mean().item()
     scores = angles.scores()
@@ -111,14 +112,14 @@ def test_only_vertices_that_face_the_camera_get_a_label():
     cosine = (normal * towards).sum(1)
     assert not seen[cosine < -0.05].any()
     front = cosine > 0.3
-    assert (seen[front & (vertices[:, 1] > 0.01)] == HAIR).all()
-    assert (seen[front & (vertices[:, 1] < -0.01)] == SKIN).all()
+    assert (seen[front & (vertices[:, 1] > 0.01)] == Label.HAIR).all()
+    assert (seen[front & (vertices[:, 1] < -0.01)] == Label.SKIN).all()
 
 
 def test_vertices_outside_the_picture_have_no_label():
     vertices, faces = sphere()
     aside = vertices + torch.tensor([2.0, 0, 0])
-    everywhere = torch.full((CAMERA.height, CAMERA.width), SKIN, dtype=torch.uint8)
+    everywhere = torch.full((CAMERA.height, CAMERA.width), Label.SKIN, dtype=torch.uint8)
     assert not visible_labels(aside, MeshBvh(aside, faces), CAMERA, everywhere).any()
 
 

@@ -10,9 +10,11 @@ import torch
 from rgb_core.data import Dataset, DatasetWriter
 from rgb_core.geometry import GeometryConfig
 from rgb_core.geometry.shading import light_basis
-from rgb_core.heads import HeadModel, builtin_head, vertex_normals
+from rgb_core.heads import HeadModel, Pose, builtin_head, vertex_normals
+from rgb_core.heads.regions import Region
 from rgb_core.images import linear_to_srgb
 from rgb_core.scene import Camera
+from rgb_core.scene.labels import Label
 
 SIZE = 96
 FRAMES = 12
@@ -38,7 +40,7 @@ CONFIG = GeometryConfig.model_validate(
 def true_head(hair: float = HAIR_HEIGHT) -> HeadModel:
     """The built-in head under a cap of `hair` metres."""
     head = builtin_head()
-    cap = torch.sigmoid((head.vertices[:, 1:2] - 0.06) / 0.01) * (head.region == 1)[:, None]
+    cap = torch.sigmoid((head.vertices[:, 1:2] - 0.06) / 0.01) * (head.region == Region.SCALP)[:, None]
     raised = head.vertices + hair * cap * vertex_normals(head.vertices, head.faces)
     return dataclasses.replace(head, vertices=raised)
 
@@ -46,7 +48,7 @@ def true_head(hair: float = HAIR_HEIGHT) -> HeadModel:
 def wavy_head(height: float) -> HeadModel:
     """The built-in head with waves of `height` metres, 3 cm long, on the face: silhouettes hardly show them."""
     head = builtin_head()
-    waves = torch.cos(2 * math.pi * head.vertices[:, :1] / 0.03) * (head.region == 0)[:, None]
+    waves = torch.cos(2 * math.pi * head.vertices[:, :1] / 0.03) * (head.region == Region.SKIN)[:, None]
     return dataclasses.replace(
         head, vertices=head.vertices + height * waves * vertex_normals(head.vertices, head.faces)
     )
@@ -60,9 +62,15 @@ def joints_at(index: int, period: int = FRAMES, swing: tuple[float, float] = SWI
     return joints
 
 
+def posed(joints: torch.Tensor, translation: torch.Tensor | None = None) -> Pose:
+    """The built-in head without expression."""
+    expression = torch.zeros(len(builtin_head().expression_names))
+    return Pose(expression, joints, torch.zeros(3) if translation is None else translation)
+
+
 def draw(head: HeadModel, joints: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """RGBA [H,W,4], labels [H,W] and world normals [H,W,3] of a posed head: a smooth texture under light from above."""
-    vertices = head.pose(torch.zeros(1, len(head.expression_names)), joints[None], torch.zeros(1, 3)).vertices
+    vertices = head.pose(posed(joints)).vertices[None]
     camera = CAMERA.to_camera(vertices)
     intrinsics = torch.tensor([CAMERA.intrinsics])
     fragments = mesh_rasterizer.rasterize(camera, head.faces, intrinsics, SIZE, SIZE)
@@ -70,13 +78,13 @@ def draw(head: HeadModel, joints: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     light[0], light[1], light[2], light[3] = 3.0, 0.7, 0.9, 0.4
     albedo = 0.3 + 0.1 * torch.sin(150 * head.vertices)
     normals = vertex_normals(vertices[0], head.faces)
-    hair = (head.region == 1).float()[:, None]
+    hair = (head.region == Region.SCALP).float()[:, None]
     attributes = torch.cat([albedo * (light_basis(normals) @ light), torch.ones_like(hair), hair], dim=1)
     image = mesh_rasterizer.interpolate(fragments, head.faces, attributes)
     image = mesh_rasterizer.antialias(image, fragments, camera, head.faces, intrinsics)[0]
     alpha = image[..., 3:4].clamp(0, 1)
     rgba = torch.cat([linear_to_srgb((image[..., :3] / alpha.clamp_min(1e-3)).clamp(0, 1)), alpha], dim=-1)
-    labels = torch.where(image[..., 4] > 0.5, 17, 1) * (image[..., 3] > 0.5)
+    labels = torch.where(image[..., 4] > 0.5, Label.HAIR, Label.SKIN) * (image[..., 3] > 0.5)
     drawn_normals = mesh_rasterizer.interpolate(fragments, head.faces, normals)[0]
     return rgba, labels.to(torch.uint8), torch.nn.functional.normalize(drawn_normals, dim=-1)
 
@@ -110,7 +118,6 @@ def make_clip(
         train = index < frames
         translation = torch.randn(3, generator=generator) * translation_noise * train
         joints[0] += torch.randn(3, generator=generator) * rotation_noise * train
-        expression = torch.zeros(len(head.expression_names))
         split = "train" if train else "test"
-        writer.add_frame(f"{index:02d}", split, recorded, expression, joints, translation, rgba, labels)
+        writer.add_frame(f"{index:02d}", split, recorded, posed(joints, translation), rgba, labels)
     return writer.finish()

@@ -10,9 +10,11 @@ from rgb_core.errors import DivergenceError, InputError
 from rgb_core.geometry.evidence import Evidence
 from rgb_core.geometry.normal_maps import normal_maps
 from rgb_core.geometry.schedule import Schedule, Watch
+from rgb_core.heads import Pose
 from rgb_core.images import write_png
 from rgb_core.progress import Silent
 from rgb_core.scene import Camera
+from rgb_core.scene.labels import Label
 
 SIZE = 16
 CAMERA = Camera((20.0, 20.0, 8.0, 8.0), torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]]), SIZE, SIZE)
@@ -33,17 +35,16 @@ class Messages(Silent):
 def clip(patch, tmp_path):
     """Four frames of a square: labelled, unlabelled, without matte, empty."""
     writer = DatasetWriter(tmp_path / "clip", "square", (SIZE, SIZE), 25.0, patch)
-    pose = torch.zeros(2), torch.zeros(1, 3), torch.zeros(3)
     rgba = torch.zeros(SIZE, SIZE, 4)
     rgba[4:12, 4:12] = torch.tensor([0.5, 0.4, 0.3, 1.0])
     labels = torch.zeros(SIZE, SIZE, dtype=torch.uint8)
-    labels[4:8, 4:12], labels[8:12, 4:8], labels[8:12, 8:12] = 17, 1, 16
+    labels[4:8, 4:12], labels[8:12, 4:8], labels[8:12, 8:12] = Label.HAIR, Label.SKIN, Label.CLOTH
     opaque, empty = rgba.clone(), rgba.clone()
     opaque[..., 3], empty[..., 3] = 1, 0
     for name, image, semantic in (
         ("labelled", rgba, labels), ("plain", rgba, None), ("opaque", opaque, None), ("empty", empty, None),
     ):  # fmt: skip
-        writer.add_frame(name, "train", CAMERA, *pose, image, semantic)
+        writer.add_frame(name, "train", CAMERA, Pose.rest(2, 1), image, semantic)
     return writer.finish()
 
 

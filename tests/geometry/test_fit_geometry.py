@@ -11,6 +11,7 @@ from rgb_core.errors import DivergenceError, InputError
 from rgb_core.geometry import fit_geometry, load_geometry, unrefined
 from rgb_core.geometry.fit import GeometryFit
 from rgb_core.heads import vertex_normals
+from rgb_core.heads.regions import Region
 from rgb_core.images import read_png, write_png
 from rgb_core.progress import Silent
 
@@ -35,27 +36,27 @@ def test_the_silhouette_and_the_hair_are_found(clip, fitted):
     assert geometry.metrics["silhouette_iou"] > geometry.metrics["silhouette_iou_before"] + 0.01
     moved = geometry.head.vertices - clip.head.vertices
     outward = (moved * vertex_normals(clip.head.vertices, clip.head.faces)).sum(1)
-    top = (clip.head.region == 1) & (clip.head.vertices[:, 1] > 0.08)
+    top = (clip.head.region == Region.SCALP) & (clip.head.vertices[:, 1] > 0.08)
     assert float(outward[top].mean()) == pytest.approx(HAIR_HEIGHT, rel=0.35)
-    face = clip.head.region == 0
+    face = clip.head.region == Region.SKIN
     assert float(moved[face].norm(dim=1).mean()) < 0.0015
 
 
 def test_eyes_keep_their_shape(clip, fitted):
     _, geometry = fitted
     moved = geometry.head.vertices - clip.head.vertices
-    left = (clip.head.region == 4) & (clip.head.vertices[:, 0] > 0)
+    left = (clip.head.region == Region.EYEBALL) & (clip.head.vertices[:, 0] > 0)
     assert float((moved[left] - moved[left].mean(0)).abs().max()) < 1e-6
     corrected = geometry.head.expression_basis - clip.head.expression_basis
-    assert corrected[:, clip.head.region == 0].any()
-    assert not corrected[:, clip.head.region == 4].any()
+    assert corrected[:, clip.head.region == Region.SKIN].any()
+    assert not corrected[:, clip.head.region == Region.EYEBALL].any()
 
 
 def test_tracking_noise_is_reduced_and_does_not_drift(clip, fitted):
     _, geometry = fitted
     frames = clip.frames("train")
-    before = torch.stack([frame.translation for frame in frames])
-    after = torch.stack([frame.translation for frame in geometry.refined(frames)])
+    before = torch.stack([frame.pose.translation for frame in frames])
+    after = torch.stack([frame.pose.translation for frame in geometry.refined(frames)])
     assert torch.allclose(after.mean(0), before.mean(0), atol=1e-7)
     # true translation is 0; across the view (x, y), where pictures show it best
     assert float((after - after.mean(0))[:, :2].norm()) < 0.8 * float((before - before.mean(0))[:, :2].norm())
@@ -65,7 +66,7 @@ def test_test_frames_change_in_focal_length_alone(clip, fitted):
     _, geometry = fitted
     frame = clip.frames("test")[0]
     (refined,) = geometry.refined([frame])
-    assert torch.equal(refined.translation, frame.translation)
+    assert torch.equal(refined.pose.translation, frame.pose.translation)
     assert refined.camera.intrinsics[0] == pytest.approx(frame.camera.intrinsics[0] * geometry.focal_scale)
     assert refined.camera.intrinsics[2:] == frame.camera.intrinsics[2:]
 

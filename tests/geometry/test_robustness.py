@@ -11,6 +11,7 @@ from rgb_core.data import Dataset
 from rgb_core.evaluation.surfaces import surface_distance
 from rgb_core.geometry import Geometry, fit_geometry
 from rgb_core.heads import HeadModel, vertex_normals
+from rgb_core.heads.regions import Region
 from rgb_core.images import write_png
 from rgb_core.progress import Silent
 
@@ -26,9 +27,9 @@ class Messages(Silent):
 
 
 def face_error_mm(geometry: Geometry, hair: float = HAIR_HEIGHT) -> float:
-    """Mean distance of the fitted face (region 0) at rest to the true surface: what exact coefficients show."""
+    """Mean distance of the fitted face (its skin) at rest to the true surface: what exact coefficients show."""
     true = true_head(hair)
-    face = geometry.head.vertices[geometry.head.region == 0]
+    face = geometry.head.vertices[geometry.head.region == Region.SKIN]
     return 1000 * float(surface_distance(face, MeshBvh(true.vertices, true.faces)).mean())
 
 
@@ -77,7 +78,7 @@ def test_noisy_tracking_is_noticed_and_reduced(tmp_path):
     frames = clip.frames("train")
     true = torch.stack([joints_at(number, period=80)[0] for number in range(40)])
     before, after = (
-        torch.stack([frame.joints[0] for frame in each]) - true for each in (frames, geometry.refined(frames))
+        torch.stack([frame.pose.joints[0] for frame in each]) - true for each in (frames, geometry.refined(frames))
     )
     assert float((after - after.mean(0)).norm()) < 0.5 * float((before - before.mean(0)).norm())
     assert torch.allclose(after.mean(0), before.mean(0), atol=1e-5)
@@ -101,7 +102,7 @@ def test_a_right_focal_length_stays(tmp_path):
 
 def test_a_frame_whose_tracking_is_lost_is_left_out(tmp_path):
     clip = make_clip(tmp_path / "clip")
-    clip.frame("03").translation[0] += 0.2
+    clip.frame("03").pose.translation[0] += 0.2
     geometry, messages = fit(clip, tmp_path, steps=4)
     assert "03" not in geometry.tracking
     assert len(geometry.tracking) == FRAMES - 1
@@ -112,12 +113,12 @@ def test_the_mesh_does_not_take_over_what_tracking_should_do(tmp_path):
     clip = make_clip(tmp_path / "clip", translation_noise=0.001)
     geometry, _ = fit(clip, tmp_path)
     head = clip.head
-    face = head.region == 0
+    face = head.region == Region.SKIN
     shift, turn = rigid_part((geometry.head.vertices - head.vertices)[face], head.vertices[face])
     # the noise of twelve frames has a mean of 1 mm / sqrt(12) per axis, which no fit could tell from a move of the head
     assert shift < 2 * math.sqrt(3) / math.sqrt(12)
     assert turn < 0.5
-    expressions = torch.stack([frame.expression for frame in geometry.refined(clip.frames("train"))])
+    expressions = torch.stack([frame.pose.expression for frame in geometry.refined(clip.frames("train"))])
     assert float(expressions.mean(0).abs().max()) < 1e-6
 
 
@@ -138,5 +139,5 @@ def test_normal_maps_show_what_silhouettes_cannot(tmp_path):
 def face_angle(geometry: Geometry, true: HeadModel) -> float:
     """Mean angle in degrees between the normals of corresponding vertices of the fitted and the true face, in front."""
     fitted, exact = (vertex_normals(head.vertices, head.faces) for head in (geometry.head, true))
-    front = (true.region == 0) & (exact[:, 2] > 0.5)
+    front = (true.region == Region.SKIN) & (exact[:, 2] > 0.5)
     return float(torch.rad2deg(torch.acos((fitted * exact).sum(1)[front].clamp(-1, 1))).mean())

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rgb_core.heads import builtin_head, vertex_normals
+from rgb_core.heads import Pose, builtin_head, vertex_normals
 from rgb_core.heads.arkit import ARKIT_NAMES
 from rgb_core.heads.builtin import BUILTIN_HEAD
+from rgb_core.heads.regions import Region, in_regions
 
 SIDES = {"Left": ("left_eye", 1), "Right": ("right_eye", -1)}
 
@@ -20,18 +21,18 @@ def head():
 
 
 def posed(head, shape=None, joints=None, **expressions):
-    expression = torch.zeros(1, len(head.expression_names))
+    pose = Pose.rest(len(head.expression_names), head.joint_count)
     for name, value in expressions.items():
-        expression[0, head.expression_index(name)] = value
-    rotation = torch.zeros(1, head.joint_count, 3)
+        pose.expression[head.expression_index(name)] = value
     for name, value in (joints or {}).items():
-        rotation[0, head.joint_names.index(name)] = torch.tensor(value)
-    return head.pose(expression, rotation, torch.zeros(1, 3), shape).vertices[0]
+        pose.joints[head.joint_names.index(name)] = torch.tensor(value)
+    person = head if shape is None else head.with_identity(shape)
+    return person.pose(pose).vertices
 
 
 def eye_vertices(head, side):
     sign = SIDES[side][1]
-    return (head.region == 4) & (head.vertices[:, 0] * sign > 0)
+    return (head.region == Region.EYEBALL) & (head.vertices[:, 0] * sign > 0)
 
 
 def test_size_and_parts(head):
@@ -40,7 +41,7 @@ def test_size_and_parts(head):
     assert head.expression_names == ARKIT_NAMES
     assert len(head.shape_basis) >= 50
     assert head.joint_names == ("root", "neck", "jaw", "left_eye", "right_eye")
-    assert set(head.region.tolist()) == set(range(9))
+    assert set(head.region.tolist()) == set(Region) - {Region.OTHER}
     assert head.landmarks68.unique().numel() == 68
     torch.testing.assert_close(head.skin_weights.sum(1), torch.ones(head.vertex_count))
     assert builtin_head() is head
@@ -62,7 +63,7 @@ def test_winding_is_consistent_and_outward(head):
         eye = eye_vertices(head, side)
         outward = head.vertices[eye] - head.joint_positions[head.joint_names.index(joint)]
         assert (torch.nn.functional.cosine_similarity(normals[eye], outward) > 0.9).all()
-    scalp = head.region == 1
+    scalp = head.region == Region.SCALP
     assert (torch.nn.functional.cosine_similarity(normals[scalp], head.vertices[scalp]) > 0.3).all()
     assert normals[head.landmarks68[30], 2] > 0.5  # the tip of the nose faces forward
 
@@ -72,9 +73,9 @@ def test_the_skin_is_closed_but_for_the_neck(head):
     edges, count = sides.sort(1).values.unique(dim=0, return_counts=True)
     assert count.max() == 2
     border = edges[count == 1].unique()
-    assert set(head.region[border].tolist()) == {2, 7}  # the neck ring, and the teeth, which are strips
-    ring = border[head.region[border] == 2]
-    assert len(ring) == (head.region[edges[count == 1]] == 2).all(1).sum()  # one closed ring
+    assert set(head.region[border].tolist()) == {Region.NECK, Region.TEETH}  # a ring, and strips
+    ring = border[head.region[border] == Region.NECK]
+    assert len(ring) == (head.region[edges[count == 1]] == Region.NECK).all(1).sum()  # one closed ring
     assert head.vertices[ring, 1].max() < head.vertices[head.landmarks68[8], 1]
     assert (head.skin_weights[ring, 0] == 1).all()  # where the body would begin, nothing follows the head
 
@@ -113,7 +114,7 @@ def test_jaw_joint_opens_the_mouth(head):
     """Lower teeth and tongue turn rigidly with the jaw, upper teeth stay, the lips part, the forehead is still."""
     still, open_mouth = posed(head), posed(head, joints={"jaw": [0.3, 0.0, 0.0]})
     moved = (open_mouth - still).norm(dim=1)
-    teeth = head.region == 7
+    teeth = head.region == Region.TEETH
     follows = head.skin_weights[:, 2]
     assert set(follows[teeth].tolist()) == {0.0, 1.0}
     assert moved[teeth & (follows == 0)].max() < 1e-6
@@ -128,7 +129,7 @@ def test_jaw_joint_opens_the_mouth(head):
 def test_jaw_open_expression_and_jaw_joint_agree(head):
     """The joint was fitted to the sculpted expression, so one turn takes teeth and chin to the same place."""
     sculpted = posed(head, jawOpen=1.0)
-    lower_teeth = (head.region == 7) & (head.skin_weights[:, 2] == 1)
+    lower_teeth = (head.region == Region.TEETH) & (head.skin_weights[:, 2] == 1)
 
     def apart(degrees):
         turned = posed(head, joints={"jaw": [math.radians(degrees), 0.0, 0.0]})
@@ -175,7 +176,7 @@ def test_landmarks_are_symmetric(head):
 def test_random_identities_keep_the_surface(head):
     """Unit normal coefficients give faces, not knots: hardly a face of the visible surface turns over."""
     generator = torch.Generator().manual_seed(0)
-    visible = torch.isin(head.region, torch.tensor([0, 1, 2, 8]))[head.faces].all(1)
+    visible = in_regions(head.region, (Region.SKIN, Region.SCALP, Region.NECK, Region.LIPS))[head.faces].all(1)
 
     def normals(vertices):
         a, b, c = vertices[head.faces[visible]].unbind(1)
@@ -186,7 +187,7 @@ def test_random_identities_keep_the_surface(head):
     for _ in range(10):
         vertices = posed(head, torch.randn(len(head.shape_basis), generator=generator))
         assert ((normals(vertices) * neutral).sum(1) < 0).float().mean() < 0.002
-        spread.append((vertices - head.vertices)[head.region == 0].norm(dim=1).mean())
+        spread.append((vertices - head.vertices)[head.region == Region.SKIN].norm(dim=1).mean())
     assert 0.002 < torch.stack(spread).mean() < 0.012  # people differ by millimetres
 
 

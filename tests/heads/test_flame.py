@@ -20,7 +20,7 @@ from flame_samples import (
 )
 
 from rgb_core.errors import InputError
-from rgb_core.heads import HeadModel, load_any_head, load_head, save_head
+from rgb_core.heads import HeadModel, Pose, load_any_head, load_head, save_head
 from rgb_core.heads.foreign import load_flame
 from rgb_core.heads.foreign.flame_version import PEAKS_2020, recognise_version
 
@@ -85,9 +85,10 @@ def test_posing_is_flames(path: Path, arrays: dict[str, np.ndarray], tmp_path: P
     def tensor(values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).float()
 
-    posed = head.pose(tensor(coefficients)[None], tensor(pose)[None], tensor(translation)[None], tensor(shape))
+    person = head.with_identity(tensor(shape))
+    posed = person.pose(Pose(tensor(coefficients), tensor(pose), tensor(translation)))
     wanted = flame_by_hand(arrays, shape, expression, pose, translation, lids, eyelids)
-    assert np.abs(posed.vertices[0].numpy() - wanted).max() < FLOAT32
+    assert np.abs(posed.vertices.numpy() - wanted).max() < FLOAT32
     assert np.abs(wanted - arrays["v_template"]).max() > 0.05
 
 
@@ -130,12 +131,11 @@ def test_npz(tmp_path: Path, arrays: dict[str, np.ndarray], head: HeadModel, spa
 @pytest.mark.parametrize("left_eye_first", [True, False])
 def test_eyes_are_named_by_what_they_move(tmp_path: Path, left_eye_first: bool):
     head = load_flame(write_flame(tmp_path / "flame2023.pkl", flame_arrays(left_eye_first=left_eye_first)))
-    pose = torch.zeros(1, 5, 3)
-    pose[0, head.joint_names.index("left_eye"), 1] = 0.3
-    zero = torch.zeros(1, 100), torch.zeros(1, 3)
-    still = head.pose(zero[0], torch.zeros(1, 5, 3), zero[1]).vertices[0]
+    pose = Pose.rest(100, 5)
+    still = head.pose(pose).vertices
+    pose.joints[head.joint_names.index("left_eye"), 1] = 0.3
     correctives = torch.zeros_like(head.pose_basis)
-    moved = type(head)(**{**vars(head), "pose_basis": correctives}).pose(zero[0], pose, zero[1]).vertices[0]
+    moved = type(head)(**{**vars(head), "pose_basis": correctives}).pose(pose).vertices
     assert still[(moved - still).norm(dim=1) > 1e-4, 0].min() > 0.01  # the head's left is +x
 
 

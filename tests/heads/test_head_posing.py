@@ -9,7 +9,7 @@ from head_samples import random_head
 from scipy.spatial.transform import Rotation
 
 from rgb_core.errors import InputError
-from rgb_core.heads import vertex_normals
+from rgb_core.heads import Pose, vertex_normals
 from rgb_core.rotations import axis_angle_to_matrix
 
 
@@ -20,6 +20,7 @@ def head():
 
 
 def draw_pose(batch: int = 4, seed: int = 5) -> tuple[torch.Tensor, ...]:
+    """Expression, joints and translation of a batch, and an identity."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> torch.Tensor:
@@ -59,7 +60,7 @@ def posed_by_loops(head, expression, joints, translation, shape) -> np.ndarray:
 def test_agrees_with_loops(regressed):
     head = random_head(regressed=regressed)
     expression, joints, translation, shape = draw_pose()
-    vertices, _ = head.pose(expression, joints, translation, shape)
+    vertices, _ = head.with_identity(shape).pose(Pose(expression, joints, translation))
     for index in range(4):
         expected = posed_by_loops(
             head, expression[index].numpy(), joints[index].numpy(), translation[index].numpy(), shape.numpy()
@@ -80,8 +81,8 @@ def test_order_of_joints_does_not_matter():
     )
     plain = dataclasses.replace(head, pose_basis=head.pose_basis[:0])
     expression, joints, translation, _ = draw_pose()
-    expected = plain.pose(expression, joints, translation)
-    got = shuffled.pose(expression, joints[:, order], translation)
+    expected = plain.pose(Pose(expression, joints, translation))
+    got = shuffled.pose(Pose(expression, joints[:, order], translation))
     torch.testing.assert_close(got.vertices, expected.vertices)
     torch.testing.assert_close(got.transforms, expected.transforms[:, order])
 
@@ -89,13 +90,18 @@ def test_order_of_joints_does_not_matter():
 def test_gradients_by_finite_differences():
     head = random_head(regressed=True)
     inputs = tuple(tensor.requires_grad_() for tensor in draw_pose(batch=1))
-    assert torch.autograd.gradcheck(lambda *pose: tuple(head.pose(*pose)), inputs)
+
+    def posed(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        *pose, shape = tensors
+        return tuple(head.with_identity(shape).pose(Pose(*pose)))
+
+    assert torch.autograd.gradcheck(posed, inputs)
 
 
 def test_gradient_at_rest_is_finite(head):
     joints = torch.zeros(1, 3, 3, dtype=torch.float64, requires_grad=True)
     zeros = torch.zeros(1, 3, dtype=torch.float64)
-    head.pose(zeros, joints, zeros).vertices.square().sum().backward()
+    head.pose(Pose(zeros, joints, zeros)).vertices.square().sum().backward()
     assert joints.grad.isfinite().all()
     assert joints.grad.abs().max() > 0
 
@@ -105,9 +111,10 @@ def test_root_rotation_is_rigid(head):
     joints[:, 0] = 0
     still, moved = joints, joints.clone()
     moved[:, 0] = torch.tensor([0.3, -0.8, 0.5], dtype=torch.float64)
-    before = head.pose(expression, still, translation * 0, shape).vertices
-    after = head.pose(expression, moved, translation, shape).vertices
-    rotation, center = axis_angle_to_matrix(moved[0, 0]), head.joint_positions[0]
+    person = head.with_identity(shape)
+    before = person.pose(Pose(expression, still, translation * 0)).vertices
+    after = person.pose(Pose(expression, moved, translation)).vertices
+    rotation, center = axis_angle_to_matrix(moved[0, 0]), person.joint_positions[0]
     torch.testing.assert_close(after, (before - center) @ rotation.T + center + translation[:, None])
 
 
@@ -116,8 +123,8 @@ def test_transforms_carry_each_joints_own_vertices(head):
         head, skin_weights=torch.eye(3, dtype=torch.float64).repeat(4, 1), pose_basis=head.pose_basis[:0]
     )
     expression, joints, translation, _ = draw_pose()
-    vertices, transforms = owned.pose(expression, joints, translation)
-    unposed = owned.pose(expression, joints * 0, translation * 0).vertices
+    vertices, transforms = owned.pose(Pose(expression, joints, translation))
+    unposed = owned.pose(Pose(expression, joints * 0, translation * 0)).vertices
     for joint in range(3):
         motion = transforms[:, joint]
         expected = unposed[:, joint::3] @ motion[:, :3, :3].mT + motion[:, None, :3, 3]
@@ -135,9 +142,9 @@ def test_transforms_carry_each_joints_own_vertices(head):
     ],
 )
 def test_wrong_lengths_are_refused(head, expression, joints, translation, shape, word):
-    tensors = [torch.zeros(size, dtype=torch.float64) for size in (expression, joints, translation, shape)]
+    *pose, identity = (torch.zeros(size, dtype=torch.float64) for size in (expression, joints, translation, shape))
     with pytest.raises(InputError, match=f"'random' takes {word}"):
-        head.pose(*tensors)
+        head.with_identity(identity).pose(Pose(*pose))
 
 
 def test_unknown_expression_is_refused(head):

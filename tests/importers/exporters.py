@@ -46,16 +46,16 @@ def metrical(clip: Clip, folder: Path, tracked: int | None = None, pictures: str
         camera = frame.camera.world_to_camera
         fx, fy, cx, cy = (scale * value for value in frame.camera.intrinsics)
         zeros = np.zeros((1, 12), np.float32)
-        eyes = np.concatenate([six_numbers(frame.joints[3]), six_numbers(frame.joints[4])])
+        eyes = np.concatenate([six_numbers(frame.pose.joints[3]), six_numbers(frame.pose.joints[4])])
         record = {
             "flame": {
-                "exp": np.array([padded(frame.expression[:EXPRESSIONS], 100)]),
+                "exp": np.array([padded(frame.pose.expression[:EXPRESSIONS], 100)]),
                 "shape": np.array([padded(clip.shape, 300)]),
                 "tex": np.zeros((1, 140), np.float32),
                 "sh": np.zeros((1, 9, 3), np.float32),
                 "eyes": eyes[None],
-                "eyelids": np.array([padded(frame.expression[EXPRESSIONS:], 2)]),
-                "jaw": six_numbers(frame.joints[2])[None],
+                "eyelids": np.array([padded(frame.pose.expression[EXPRESSIONS:], 2)]),
+                "jaw": six_numbers(frame.pose.joints[2])[None],
             },
             "camera": {"R": zeros[:, :6], "t": zeros[:, :3], "fl": zeros[:, :1], "pp": zeros[:, :2]},
             "opencv": {
@@ -81,8 +81,8 @@ def imavatar(
         world = FLIP @ frame.camera.world_to_camera.numpy()
         world[:, 3] *= 4
         pose = [
-            *frame.joints.reshape(-1).tolist(),
-            *([4 * x for x in frame.translation.tolist()] if translated else []),
+            *frame.pose.joints.reshape(-1).tolist(),
+            *([4 * x for x in frame.pose.translation.tolist()] if translated else []),
         ]
         file = f"{index + 1}"
         write_matted(clip, index, folder / "image" / f"{file}.png", folder / "mask" / f"{file}.png")
@@ -90,7 +90,7 @@ def imavatar(
             {
                 "file_path": f"./image/{file}",
                 "world_mat": world.tolist(),
-                "expression": padded(frame.expression, 50),
+                "expression": padded(frame.pose.expression, 50),
                 "pose": pose,
                 "bbox": [-1, -1, 1, 1],
                 "flame_keypoints": [],
@@ -115,10 +115,10 @@ def hravatar(clip: Clip, folder: Path, version: int = 1) -> None:
         file = f"{index}.png"
         write_matted(clip, index, folder / "images" / file, folder / "mask" / file)
         record[file if index % 2 else str(index)] = {
-            "expcode": [padded(frame.expression[:EXPRESSIONS], 100)],
-            "fullposecode": [frame.joints.reshape(-1).tolist()],
-            "translation": [frame.translation.tolist()],
-            "eyelids": [padded(frame.expression[EXPRESSIONS:], 2)],
+            "expcode": [padded(frame.pose.expression[:EXPRESSIONS], 100)],
+            "fullposecode": [frame.pose.joints.reshape(-1).tolist()],
+            "translation": [frame.pose.translation.tolist()],
+            "eyelids": [padded(frame.pose.expression[EXPRESSIONS:], 2)],
             "world_mat": world.tolist(),
         }
     record["world_mat"] = np.eye(4).tolist()
@@ -144,14 +144,14 @@ def vhap(clip: Clip, folder: Path, test: int = 2) -> None:
     for index, frame in enumerate(clip.frames):
         file = f"{index:05d}_00.png"
         write_matted(clip, index, folder / "images" / file, folder / "fg_masks" / file)
-        joints = frame.joints.numpy()
+        joints = frame.pose.joints.numpy()
         parameters = {
-            "translation": frame.translation.numpy()[None],
+            "translation": frame.pose.translation.numpy()[None],
             "rotation": joints[:1],
             "neck_pose": joints[1:2],
             "jaw_pose": joints[2:3],
             "eyes_pose": joints[3:].reshape(1, 6),
-            "expr": np.array([padded(frame.expression, 100)]),
+            "expr": np.array([padded(frame.pose.expression, 100)]),
             "shape": np.array(padded(clip.shape, 300)),
         }
         if clip.offsets is not None:
@@ -195,7 +195,7 @@ def insta(clip: Clip, folder: Path, opengl: bool = False) -> None:
         write_matted(clip, index, folder / "images" / f"{name}.png")
         write_obj(folder / "meshes" / f"{name}.obj", still, clip.head.faces)
         (folder / "flame/exp").mkdir(parents=True, exist_ok=True)
-        np.savetxt(folder / "flame/exp" / f"{name}.txt", padded(frame.expression, 100))
+        np.savetxt(folder / "flame/exp" / f"{name}.txt", padded(frame.pose.expression, 100))
         frames.append(
             {
                 "transform_matrix": to_world.tolist(),
@@ -219,9 +219,9 @@ def native(clip: Clip, folder: Path) -> None:
                 "image": f"pictures/{index}.png",
                 "K": list(frame.camera.intrinsics),
                 "w2c": frame.camera.world_to_camera.tolist(),
-                "expression": frame.expression.tolist(),
-                "joints": frame.joints.tolist(),
-                "translation": frame.translation.tolist(),
+                "expression": frame.pose.expression.tolist(),
+                "joints": frame.pose.joints.tolist(),
+                "translation": frame.pose.translation.tolist(),
             }
         )
     save_head(clip.head, folder / "model.npz")

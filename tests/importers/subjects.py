@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import mesh_rasterizer
 import torch
 
-from rgb_core.heads import HeadModel
+from rgb_core.heads import HeadModel, Pose
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera
 
@@ -69,11 +69,9 @@ def flame_like_head(left_eye_first: bool = True, eyelids: bool = False) -> HeadM
 
 @dataclass(frozen=True)
 class TrueFrame:
-    """Exact coefficients and the real camera of one frame, float64."""
+    """Exact pose, float64, and the real camera of one frame."""
 
-    expression: torch.Tensor
-    joints: torch.Tensor
-    translation: torch.Tensor
+    pose: Pose
     camera: Camera
 
 
@@ -99,7 +97,7 @@ class Clip:
     def vertices(self, index: int) -> torch.Tensor:
         """[V, 3] posed in the world, float64."""
         frame = self.frames[index]
-        return posed(self.personal, self.shape, frame.expression, frame.joints, frame.translation)
+        return posed(self.personal, self.shape, frame.pose)
 
     def pixels(self, index: int) -> torch.Tensor:
         """[V, 2] projected vertices, float64."""
@@ -115,15 +113,13 @@ class Clip:
         return torch.cat([colours, covered[..., None] * 255], -1).to(torch.uint8)
 
 
-def posed(head: HeadModel, shape, expression, joints, translation) -> torch.Tensor:
+def posed(head: HeadModel, shape: torch.Tensor, pose: Pose) -> torch.Tensor:
     """[V, 3] float64."""
     fields = {field.name: getattr(head, field.name) for field in dataclasses.fields(head)}
     double = {k: v.double() for k, v in fields.items() if isinstance(v, torch.Tensor) and v.is_floating_point()}
     double["skin_weights"] /= double["skin_weights"].sum(1, keepdim=True)  # float32 rows miss 1 by 6e-8
     exact = dataclasses.replace(head, **double)
-    identity = shape.double() if shape.numel() else None
-    pose = expression[None].double(), joints[None].double(), translation[None].double()
-    return exact.pose(*pose, identity).vertices[0]
+    return exact.with_identity(shape.double()).pose(pose.to(torch.float64)).vertices
 
 
 def make_clip(
@@ -154,17 +150,15 @@ def make_clip(
         translation = 0.01 * draw(3) if translated else torch.zeros(3, dtype=torch.float64)
         expression = torch.zeros(len(head.expression_names), dtype=torch.float64)
         expression[:] = 0.4 * draw(len(expression))
-        made.append(TrueFrame(expression, joints, translation, camera))
+        made.append(TrueFrame(Pose(expression, joints, translation), camera))
     return Clip(head, 0.5 * draw(IDENTITIES), tuple(made), size)
 
 
 def root_motion(clip: Clip, index: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The rigid motion R [3, 3], t [3] from the head at rest, root and translation zero, to the world."""
     frame = clip.frames[index]
-    rotation = axis_angle_to_matrix(frame.joints[0])
+    rotation = axis_angle_to_matrix(frame.pose.joints[0])
     head = clip.personal
-    still = torch.zeros(5, 3, dtype=torch.float64)
-    nothing = torch.zeros(3, dtype=torch.float64)
-    unposed = posed(head, clip.shape, frame.expression, still, nothing)
+    unposed = posed(head, clip.shape, Pose(frame.pose.expression, torch.zeros(5, 3), torch.zeros(3)))
     rest = head.joint_regressor[0].double() @ unposed
-    return rotation, rest - rotation @ rest + frame.translation
+    return rotation, rest - rotation @ rest + frame.pose.translation

@@ -53,13 +53,13 @@ def test_a_camera_put_to_rest_sees_the_same(turns):
     for frame, (turn, root, shift) in zip(clip.frames, turns, strict=True):
         rotation = axis_angle_to_matrix(torch.tensor(turn, dtype=torch.float64))
         motion = torch.cat([rotation, torch.tensor([[0.1], [0.0], [3.0]], dtype=torch.float64)], 1)
-        joints = torch.cat([torch.tensor([root], dtype=torch.float64), frame.joints[1:]])
+        joints = torch.cat([torch.tensor([root], dtype=torch.float64), frame.pose.joints[1:]])
         frames.append(
             SourceFrame(
                 id="",
                 image=Path(),
                 camera=dataclasses.replace(frame.camera, world_to_camera=motion),
-                expression=frame.expression,
+                expression=frame.pose.expression,
                 joints=joints,
                 translation=0.1 * torch.tensor(shift, dtype=torch.float64),
             )
@@ -67,10 +67,7 @@ def test_a_camera_put_to_rest_sees_the_same(turns):
     held = hold_camera(frames, HEAD, clip.shape)
     assert not camera_moves(held)
     for before, after in zip(frames, held, strict=True):
-        seen = [
-            frame.camera.project(posed(HEAD, clip.shape, frame.expression, frame.joints, frame.translation))[0]
-            for frame in (before, after)
-        ]
+        seen = [frame.camera.project(posed(HEAD, clip.shape, frame.pose))[0] for frame in (before, after)]
         assert float((seen[0] - seen[1]).abs().max()) < UNMOVED
 
 

@@ -11,6 +11,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import save_head
 from rgb_core.images import read_png, write_png
 from rgb_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from rgb_core.scene.labels import Label
 
 from . import exporters
 from .messages import Messages
@@ -101,7 +102,7 @@ def test_a_body_in_the_matte_is_a_warning(native: Path, tmp_path: Path):
 def test_cloth_is_no_part_of_the_matte(native: Path, tmp_path: Path):
     for path in (native / "pictures").iterdir():
         picture = read_png(path, dtype=torch.uint8)
-        labels = torch.where(picture[..., 3] == 0, 16, 1).to(torch.uint8)
+        labels = torch.where(picture[..., 3] == 0, Label.CLOTH, Label.SKIN).to(torch.uint8)
         picture[..., 3] = 255
         write_png(path, picture)
         write_png(native / "labels" / path.name, labels)

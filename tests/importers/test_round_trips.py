@@ -23,7 +23,7 @@ TOLERANCE = 1e-4  # pixels; float32 coefficients of a head at 1 m err by 2e-5 of
 def pixels_of(dataset, index: int) -> torch.Tensor:
     """[V, 2] in float64, of what load_dataset returns."""
     frame = dataset.all_frames[index]
-    world = posed(dataset.head, dataset.shape, frame.expression, frame.joints, frame.translation)
+    world = posed(dataset.head, dataset.shape, frame.pose)
     camera = dataclasses.replace(frame.camera, world_to_camera=frame.camera.world_to_camera.double())
     return camera.project(world)[0]
 
@@ -68,8 +68,8 @@ def test_metrical_tracker(round_trip, left_eye_first: bool):
     assert [frame.id for frame in dataset.all_frames][:2] == ["00000", "00001"]
     assert dataset.light_frame == "world"
     for frame, true in zip(dataset.all_frames, clip.frames, strict=True):
-        assert torch.allclose(frame.joints[3:], true.joints[3:].float(), atol=1e-6)  # the order of the arrays
-        assert torch.allclose(frame.expression, true.expression.float())  # the eyelids are its last two
+        assert torch.allclose(frame.pose.joints[3:], true.pose.joints[3:].float(), atol=1e-6)  # the order of the arrays
+        assert torch.allclose(frame.pose.expression, true.pose.expression.float())  # the eyelids are its last two
 
 
 def test_head_motion_leaves_the_camera(round_trip):
@@ -79,10 +79,11 @@ def test_head_motion_leaves_the_camera(round_trip):
     assert torch.equal(cameras, cameras[:1].expand_as(cameras))
     assert torch.equal(cameras[0, :, :3], torch.diag(torch.tensor([1.0, -1.0, -1.0])))
     # The real camera was upright, so the world axes agree: normals turn under the light as they really did.
-    found = torch.stack([frame.joints[0] for frame in dataset.all_frames])
-    true = torch.stack([frame.joints[0] for frame in clip.frames])
+    found = torch.stack([frame.pose.joints[0] for frame in dataset.all_frames])
+    true = torch.stack([frame.pose.joints[0] for frame in clip.frames])
     assert torch.allclose(axis_angle_to_matrix(found.double()), axis_angle_to_matrix(true), atol=1e-6)
-    assert torch.allclose(torch.stack([f.translation for f in dataset.all_frames]).mean(0), torch.zeros(3), atol=1e-6)
+    moved = torch.stack([frame.pose.translation for frame in dataset.all_frames])
+    assert torch.allclose(moved.mean(0), torch.zeros(3), atol=1e-6)
 
 
 def test_pictures_of_1024_tracked_at_512(round_trip):
@@ -162,8 +163,8 @@ def test_mesh_sequences_need_no_head_model(round_trip, layout: str, opengl: bool
     clip = make_clip(flame_like_head(), square_pixels=False)
     dataset = round_trip(clip, exporters.insta, layout, with_head=False, opengl=opengl)
     assert len(dataset.head.expression_names) == len(clip.frames) - 1  # all that the meshes span beside the neutral one
-    quiet = int(np.argmin([float(frame.expression.norm()) for frame in clip.frames]))
-    assert float(dataset.all_frames[quiet].expression.norm()) < 1e-5
+    quiet = int(np.argmin([float(frame.pose.expression.norm()) for frame in clip.frames]))
+    assert float(dataset.all_frames[quiet].pose.expression.norm()) < 1e-5
     cameras = torch.stack([frame.camera.world_to_camera for frame in dataset.all_frames])
     assert torch.equal(cameras, cameras[:1].expand_as(cameras))
 

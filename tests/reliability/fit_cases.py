@@ -19,8 +19,10 @@ from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.storage import DESCRIPTION, TENSORS, save_avatar
 from rgb_core.fitting.checkpoint import FILE, load_checkpoint, save_checkpoint
 from rgb_core.geometry import Geometry, load_geometry
-from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, TRACKING_FORMAT, Coefficients, save_geometry
+from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, TRACKING_FORMAT, save_geometry
+from rgb_core.heads import Pose
 from rgb_core.presets import load_preset
+from rgb_core.scene import Light
 from tests.data.dataset_samples import CAMERA, tiny_head
 
 from .cases import DEEP, Case, written
@@ -28,7 +30,7 @@ from .cases import DEEP, Case, written
 _COUNT = 3  # Gaussians
 
 
-def write_avatar(folder: Path) -> Path:
+def tiny_avatar() -> Avatar:
     """A whole avatar of three Gaussians without learned expressions."""
     none = SparseExpressions(
         offsets=torch.zeros(_COUNT + 1, dtype=torch.int64),
@@ -36,7 +38,7 @@ def write_avatar(folder: Path) -> Path:
         consistency=torch.zeros(0),
         initial=torch.zeros(0, 10),
     )
-    avatar = Avatar(
+    return Avatar(
         name="tiny",
         head=tiny_head(),
         attachment=Attachment(torch.zeros(_COUNT, dtype=torch.int64), torch.full((_COUNT, 3), 1 / 3)),
@@ -44,17 +46,20 @@ def write_avatar(folder: Path) -> Path:
         expressions=none,
         deltas=torch.zeros(0, DELTA_WIDTH),
         delta_scale=torch.ones(DELTA_WIDTH),
-        light=torch.ones(3, 4, 8),
+        light=Light(torch.ones(3, 4, 8)),
         portrait=Portrait(CAMERA, torch.zeros(2, 3), torch.zeros(3)),
     )
-    save_avatar(avatar, folder, {})
+
+
+def write_avatar(folder: Path) -> Path:
+    """The folder of `tiny_avatar`."""
+    save_avatar(tiny_avatar(), folder, {})
     return folder
 
 
 def write_geometry(folder: Path) -> Path:
     """A whole geometry folder with one tracked frame."""
-    tracked = Coefficients(torch.zeros(2), torch.zeros(2, 3), torch.zeros(3))
-    save_geometry(Geometry(tiny_head(), 1.0, {"00000": tracked}, {"silhouette_iou": 0.9}), folder, {})
+    save_geometry(Geometry(tiny_head(), 1.0, {"00000": Pose.rest(2, 2)}, {"silhouette_iou": 0.9}), folder, {})
     return folder
 
 

@@ -9,7 +9,7 @@ import torch
 
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.errors import InputError
-from rgb_core.heads import HeadModel
+from rgb_core.heads import HeadModel, Pose
 from rgb_core.rendering.shots import TURN, clip_shots, retarget, turntable
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera
@@ -25,10 +25,7 @@ def look_at(yaw: float) -> Camera:
 
 def frame(root: list[float], translation: list[float], camera: Camera) -> SimpleNamespace:
     return SimpleNamespace(
-        expression=torch.tensor([0.3, 0.6]),
-        joints=torch.tensor([root]),
-        translation=torch.tensor(translation),
-        camera=camera,
+        pose=Pose(torch.tensor([0.3, 0.6]), torch.tensor([root]), torch.tensor(translation)), camera=camera
     )
 
 
@@ -47,10 +44,11 @@ def test_portrait_is_the_frame_that_faces_its_camera(avatar: SimpleNamespace):
 
 def test_a_face_turned_by_its_neck_is_no_portrait():
     """The torso faces the camera in both; the neck turns the second by half a radian."""
-    straight, turned = (frame([0.0] * 3, [0.0] * 3, look_at(0)) for _ in range(2))
-    straight.joints = torch.tensor([[0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    turned.joints = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
-    assert torch.equal(Portrait.of([turned, straight], ("root", "neck")).joints, straight.joints)
+    angles = torch.tensor([[0.1, 0.0, 0.0], [0.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    straight, turned = (
+        SimpleNamespace(pose=Pose(torch.zeros(2), joints, torch.zeros(3)), camera=look_at(0)) for joints in angles
+    )
+    assert torch.equal(Portrait.of([turned, straight], ("root", "neck")).joints, straight.pose.joints)
 
 
 def test_portrait_survives_yaml(avatar: SimpleNamespace):
@@ -65,7 +63,7 @@ def test_turntable_swings_both_ways_about_the_portrait(avatar: SimpleNamespace):
     rest = axis_angle_to_matrix(avatar.portrait.joints[0])
     angles = []
     for shot in shots:
-        relative = axis_angle_to_matrix(shot.joints[0]) @ rest.T
+        relative = axis_angle_to_matrix(shot.pose.joints[0]) @ rest.T
         angles.append(math.atan2(float(relative[0, 2]), float(relative[0, 0])))
     assert angles[0] == pytest.approx(0, abs=1e-5)
     assert angles[2] == pytest.approx(TURN, abs=1e-5)
@@ -79,11 +77,11 @@ def test_retarget_keeps_what_the_camera_sees(avatar: SimpleNamespace):
     frames = [frame([0.2, 0.5, 0.1], [0.01, 0.0, 0.0], aside), frame([0.0, -0.3, 0.0], [-0.01, 0.0, 0.0], aside)]
     shots = retarget(avatar, source, frames)
     for shot, driver in zip(shots, frames, strict=True):
-        seen = shot.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(shot.joints[0])
-        wanted = driver.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(driver.joints[0])
+        seen = shot.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(shot.pose.joints[0])
+        wanted = driver.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(driver.pose.joints[0])
         torch.testing.assert_close(seen, wanted, atol=1e-5, rtol=0)
-        torch.testing.assert_close(shot.expression, driver.expression)
-    apart = shots[0].camera.world_to_camera[:, :3] @ (shots[0].translation - shots[1].translation)
+        torch.testing.assert_close(shot.pose.expression, driver.pose.expression)
+    apart = shots[0].camera.world_to_camera[:, :3] @ (shots[0].pose.translation - shots[1].pose.translation)
     torch.testing.assert_close(apart, aside.world_to_camera[:, :3] @ torch.tensor([0.02, 0.0, 0.0]), atol=1e-6, rtol=0)
 
 

@@ -1,4 +1,4 @@
-"""Environment maps: convention, energy, and the built-in lights."""
+"""Maps of light: convention, energy, files, and the built-in lights."""
 
 import math
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rgb_core.errors import InputError
 from rgb_core.images import read_hdr, write_exr, write_hdr, write_png
-from rgb_core.scene import Camera
-from rgb_core.scene import light as environment
+from rgb_core.scene import BUILTIN_LIGHTS, Camera, Light
 from rgb_core.scene.builtin_lights import builtin_light
+from rgb_core.scene.light import load_map, resample, sample, turn_map
 
 
 def random_map(height=16, width=32, seed=0):
@@ -44,28 +44,28 @@ def test_sampling_matches_the_golden_numbers():
         [0.444153, 1.379436, 0.672476],
     ]
     # The numbers carry six decimals; float32 azimuths move a sample by 1e-6 of a texel.
-    assert torch.allclose(environment.sample(envmap.view(3, 16, 32), directions), torch.tensor(expected), atol=3e-6)
+    assert torch.allclose(sample(envmap.view(3, 16, 32), directions), torch.tensor(expected), atol=3e-6)
 
 
 def test_sampling_a_texel_centre_gives_the_texel():
     envmap = random_map()
     directions = texel_directions(16, 32).view(16, 32, 3) * 7  # length must not matter
-    assert torch.allclose(environment.sample(envmap, directions), envmap.permute(1, 2, 0), atol=2e-5)
+    assert torch.allclose(sample(envmap, directions), envmap.permute(1, 2, 0), atol=2e-5)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 33), st.integers(1, 70), st.integers(1, 33), st.integers(1, 70))
 def test_resampling_keeps_the_energy_at_any_ratio(height, width, new_height, new_width):
     envmap = random_map(height, width)
-    resampled = environment.resample(envmap, new_height, new_width)
+    resampled = resample(envmap, new_height, new_width)
     assert resampled.shape == (3, new_height, new_width)
     # float32 texels: each is rounded to 6e-8 of itself.
     assert torch.allclose(energy(resampled), energy(envmap), rtol=1e-6)
 
 
 def test_resampling_a_constant_is_constant_and_doubling_repeats():
-    assert torch.allclose(environment.resample(torch.full((3, 7, 14), 2.5), 5, 9), torch.tensor(2.5))
-    doubled = environment.resample(random_map(), 32, 64)
+    assert torch.allclose(resample(torch.full((3, 7, 14), 2.5), 5, 9), torch.tensor(2.5))
+    doubled = resample(random_map(), 32, 64)
     repeated = random_map().repeat_interleave(2, 1).repeat_interleave(2, 2)
     assert torch.allclose(doubled, repeated, rtol=1e-6)
 
@@ -74,7 +74,7 @@ def test_resampling_a_constant_is_constant_and_doubling_repeats():
 @given(st.floats(-20, 20))
 def test_rotation_keeps_the_energy_of_every_row(yaw):
     envmap = random_map()
-    rotated = environment.rotate(envmap, yaw)
+    rotated = turn_map(envmap, yaw)
     assert torch.allclose(rotated.double().sum(-1), envmap.double().sum(-1), rtol=1e-6)
 
 
@@ -82,28 +82,28 @@ def test_rotation_keeps_the_energy_of_every_row(yaw):
 def test_rotation_by_whole_texels_rolls_the_columns(columns):
     envmap = random_map()
     # Azimuth runs from +x to +z, against a right-handed turn about +y.
-    assert torch.allclose(environment.rotate(envmap, 2 * math.pi * columns / 32), envmap.roll(-columns, -1), atol=1e-6)
+    assert torch.allclose(turn_map(envmap, 2 * math.pi * columns / 32), envmap.roll(-columns, -1), atol=1e-6)
 
 
 def test_rotation_is_right_handed_about_up():
     yaw = 2 * math.pi * 3 / 32
     about_up = torch.tensor([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]])
     directions = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
-    rotated = environment.rotate(random_map(), yaw)
-    before = environment.sample(random_map(), directions)
-    assert torch.allclose(environment.sample(rotated, directions @ about_up.T), before, atol=1e-4)
+    rotated = turn_map(random_map(), yaw)
+    before = sample(random_map(), directions)
+    assert torch.allclose(sample(rotated, directions @ about_up.T), before, atol=1e-4)
 
 
 def test_rotation_by_half_a_texel_shares_equally():
     envmap = torch.zeros(3, 1, 8)
     envmap[:, :, 4] = 1
-    half = environment.rotate(envmap, -2 * math.pi * 0.5 / 8)
+    half = turn_map(envmap, -2 * math.pi * 0.5 / 8)
     assert torch.allclose(half[0, 0], torch.tensor([0, 0, 0, 0, 0.5, 0.5, 0, 0]), atol=1e-6)
 
 
 def test_two_rotations_undo_each_other_on_average():
     envmap = random_map()
-    there_and_back = environment.rotate(environment.rotate(envmap, 1.0), -1.0)
+    there_and_back = turn_map(turn_map(envmap, 1.0), -1.0)
     assert torch.allclose(there_and_back.mean(), envmap.mean(), rtol=1e-6)
 
 
@@ -112,7 +112,7 @@ def test_background_shows_what_lies_ahead_upright():
     colours = (texel_directions(64, 128).view(64, 128, 3).permute(2, 0, 1) + 1) / 2
     matrix = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0]])
     camera = Camera((40.0, 40.0, 20.0, 15.0), matrix, 40, 30)
-    picture = 2 * environment.background(colours, camera) - 1
+    picture = 2 * Light(colours).background(camera) - 1
     assert picture.shape == (30, 40, 3)
     # Bilinear blending of unit vectors across a texel of 2.8 degrees is off by less than 1e-3.
     assert torch.allclose(picture, camera.ray_directions(), atol=1e-3)
@@ -121,9 +121,9 @@ def test_background_shows_what_lies_ahead_upright():
     assert picture[15, 20, 2] < -0.99
 
 
-@pytest.mark.parametrize("name", environment.BUILTIN_LIGHTS)
+@pytest.mark.parametrize("name", BUILTIN_LIGHTS)
 def test_builtin_lights_are_exposed_for_a_face_that_looks_along_z(name):
-    envmap = environment.load(name)
+    envmap = load_map(name)
     assert envmap.shape == (3, 64, 128)
     assert torch.isfinite(envmap).all()
     assert (envmap >= 0).all()
@@ -132,7 +132,7 @@ def test_builtin_lights_are_exposed_for_a_face_that_looks_along_z(name):
     assert (envmap.flatten(1) @ facing).mean().item() == pytest.approx(0.65, rel=2e-3)
 
 
-@pytest.mark.parametrize("name", environment.BUILTIN_LIGHTS)
+@pytest.mark.parametrize("name", BUILTIN_LIGHTS)
 def test_builtin_lights_have_the_same_energy_at_any_resolution(name):
     large, small = builtin_light(name), builtin_light(name, 16, 32)
     # Both are area averages of one function, sampled four times as finely.
@@ -140,7 +140,7 @@ def test_builtin_lights_have_the_same_energy_at_any_resolution(name):
 
 
 def test_the_hard_light_is_hard_and_the_soft_ones_are_soft():
-    contrast = {name: float(environment.load(name).max() / environment.load(name).mean()) for name in ("sun", "window")}
+    contrast = {name: float(load_map(name).max() / load_map(name).mean()) for name in ("sun", "window")}
     assert contrast["sun"] > 500
     assert contrast["window"] < 100
 
@@ -150,7 +150,7 @@ def test_files_load_as_channels_first_linear(tmp_path, suffix):
     image = random_map(8, 16).permute(1, 2, 0) / 5
     path = tmp_path / f"light{suffix}"
     {".hdr": write_hdr, ".exr": write_exr, ".png": write_png}[suffix](path, image)
-    loaded = environment.load(path)
+    loaded = load_map(path)
     assert loaded.shape == (3, 8, 16)
     if suffix == ".png":
         decoded = torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
@@ -163,7 +163,7 @@ def test_negative_texels_become_black(tmp_path):
     image = torch.ones(4, 8, 3)
     image[1, 2, 0] = -0.1
     write_exr(tmp_path / "a.exr", image)
-    assert environment.load(tmp_path / "a.exr").min() == 0
+    assert load_map(tmp_path / "a.exr").min() == 0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -172,24 +172,24 @@ def test_non_finite_texels_are_refused(tmp_path, value):
     image[1, 2] = value
     write_exr(tmp_path / "a.exr", image)
     with pytest.raises(InputError, match="1 texels that are NaN or infinite"):
-        environment.load(tmp_path / "a.exr")
+        load_map(tmp_path / "a.exr")
 
 
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(InputError, match="studio, window, sunset, ring, sun"):
-        environment.load("disco")
+        load_map("disco")
 
 
 def test_maps_that_are_no_panorama_are_refused(tmp_path):
     write_hdr(tmp_path / "a.hdr", torch.ones(8, 8, 3))
     with pytest.raises(InputError, match="twice as wide as high"):
-        environment.load(tmp_path / "a.hdr")
+        load_map(tmp_path / "a.hdr")
     with pytest.raises(InputError, match=r"missing\.hdr"):
-        environment.load(tmp_path / "missing.hdr")
+        load_map(tmp_path / "missing.hdr")
 
 
 def test_lights_survive_the_file_format(tmp_path):
-    envmap = environment.load("sunset")
+    envmap = load_map("sunset")
     write_hdr(tmp_path / "a.hdr", envmap.permute(1, 2, 0))
     # Half a mantissa step of the largest component: 1 in 256.
     error = (read_hdr(tmp_path / "a.hdr").permute(2, 0, 1) - envmap).abs()

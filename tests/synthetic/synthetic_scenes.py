@@ -10,6 +10,7 @@ from torchoptixext_visibility import MeshBvh
 
 from rgb_core.heads import vertex_normals
 from rgb_core.scene import Camera
+from rgb_core.scene.labels import Label
 from rgb_core.synthetic.render import Material, PosedMesh, sample_surface
 
 HEIGHT, WIDTH = 32, 64
@@ -63,7 +64,7 @@ def matte(albedo: float):
     def paint(face_id: Tensor, barycentric: Tensor) -> Material:
         count = len(face_id)
         colour = torch.full((count, 3), albedo)
-        return Material(colour, torch.zeros(count, 3), torch.ones(count, 1), torch.ones(count, dtype=torch.int64))
+        return Material(colour, torch.zeros(count, 3), torch.ones(count, 1), torch.full((count,), Label.SKIN))
 
     return paint
 

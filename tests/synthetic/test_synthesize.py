@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from rgb_core.data import load_dataset
 from rgb_core.errors import InputError
+from rgb_core.heads.regions import Region
 from rgb_core.images import linear_to_rgba, read_png
 from rgb_core.progress import Silent
-from rgb_core.scene import light as environment
+from rgb_core.scene.labels import Label
+from rgb_core.scene.light import load_map
 from rgb_core.synthetic import SyntheticConfig, synthesize
-from rgb_core.synthetic.lighting import Light
+from rgb_core.synthetic.lighting import SampledLight
 from rgb_core.synthetic.render import light_picture, sample_surface
 from rgb_core.synthetic.scene import Scene
 
@@ -56,7 +58,7 @@ def test_dataset_loads_with_all_its_ground_truth(folder):
     for frame in dataset.all_frames:
         alpha, labels = dataset.image(frame)[..., 3], dataset.semantic(frame)
         assert 0.15 < alpha.mean() < 0.7  # the head fills the frame
-        assert {1, 10, 14, 17} <= set(labels.unique().tolist())  # skin, nose, neck, hair
+        assert {Label.SKIN, Label.NOSE, Label.NECK, Label.HAIR} <= set(labels.unique().tolist())
         assert ((labels > 0) == (alpha > 0.5)).float().mean() > 0.95
 
 
@@ -87,26 +89,26 @@ def test_given_head_is_not_the_truth_but_close(folder):
     dataset = load_dataset(folder)
     vertices, _ = dataset.ground_truth.mesh("00003")
     frame = dataset.frame("00003")
-    given = dataset.head.pose(frame.expression[None], frame.joints[None], frame.translation[None]).vertices[0]
+    given = dataset.head.pose(frame.pose).vertices
     distance = torch.cdist(given, vertices).amin(1)
     assert 0.0005 < distance.mean() < 0.01  # metres: a different identity, not a different pose
-    scalp = dataset.head.region == 1
+    scalp = dataset.head.region == Region.SCALP
     assert distance[scalp].mean() > 0.004  # the hair that the model lacks
 
 
 def test_test_frames_have_exact_coefficients_and_training_frames_do_not(folder):
     dataset, exact = load_dataset(folder), load_dataset(folder).ground_truth.coefficients()
     for frame in dataset.frames("test"):
-        torch.testing.assert_close(frame.expression, exact.expression[frame.id])
-        torch.testing.assert_close(frame.joints[0], exact.root[frame.id])
+        torch.testing.assert_close(frame.pose.expression, exact.expression[frame.id])
+        torch.testing.assert_close(frame.pose.joints[0], exact.root[frame.id])
     for frame in dataset.frames("train"):
-        assert 0 < (frame.joints[0] - exact.root[frame.id]).abs().max() < 0.03
+        assert 0 < (frame.pose.joints[0] - exact.root[frame.id]).abs().max() < 0.03
 
 
 def test_relit_picture_follows_from_the_stored_light(folder):
     scene = Scene.build(CONFIG, SEED)
     mesh = scene.posed(5)
-    light = Light(environment.load(folder / "envmaps" / "sun.hdr"))
+    light = SampledLight(load_map(folder / "envmaps" / "sun.hdr"))
     surface = sample_surface(mesh, scene.camera, scene.paint, 16, np.random.default_rng(0))
     radiance = light_picture(surface, light, mesh.bvh, 64, np.random.default_rng(1))
     again = linear_to_rgba(torch.cat([radiance, surface.coverage()], -1)).float()
@@ -130,7 +132,7 @@ def test_albedo_has_the_colours_of_the_parts(folder):
     dataset = load_dataset(folder)
     albedo = dataset.ground_truth.albedo("00003").float() / 255
     labels = dataset.semantic(dataset.frame("00003"))
-    skin, hair = albedo[labels == 1][:, :3].mean(0), albedo[labels == 17][:, :3].mean(0)
+    skin, hair = albedo[labels == Label.SKIN][:, :3].mean(0), albedo[labels == Label.HAIR][:, :3].mean(0)
     assert skin[0] > skin[1] > skin[2]
     assert skin.mean() > hair.mean() + 0.1
 

@@ -8,9 +8,11 @@ import torch
 from synthetic_scenes import HEIGHT, WIDTH, front_camera, joined, matte, one_texel, posed, quad, sampled, sphere
 
 from rgb_core.data import write_ply
-from rgb_core.heads import builtin_head
-from rgb_core.scene import light as environment
-from rgb_core.synthetic.lighting import Light, exposed
+from rgb_core.heads import Pose, builtin_head
+from rgb_core.scene import BUILTIN_LIGHTS
+from rgb_core.scene.labels import Label
+from rgb_core.scene.light import load_map, resample
+from rgb_core.synthetic.lighting import SampledLight, exposed
 from rgb_core.synthetic.render import light_picture, sample_surface
 
 WHITE = torch.ones(3, HEIGHT, WIDTH)
@@ -18,7 +20,7 @@ FLOOR = quad([(-0.15, -0.15, 0), (0.15, -0.15, 0), (0.15, 0.15, 0), (-0.15, 0.15
 
 
 def picture(surface, mesh, envmap, shadow_rays=32, seed=0):
-    return light_picture(surface, Light(envmap), mesh.bvh, shadow_rays, np.random.default_rng(seed))
+    return light_picture(surface, SampledLight(envmap), mesh.bvh, shadow_rays, np.random.default_rng(seed))
 
 
 def test_white_sphere_in_a_white_furnace_disappears():
@@ -71,7 +73,7 @@ def test_picture_is_linear_in_the_light():
 def test_few_shadow_rays_agree_with_many_in_the_mean():
     mesh = posed(*joined(FLOOR, sphere(0.06)))
     surface = sampled(mesh, front_camera())
-    envmap = environment.resample(environment.load("window"), HEIGHT, WIDTH)
+    envmap = resample(load_map("window"), HEIGHT, WIDTH)
     few = torch.stack([picture(surface, mesh, envmap, 8, seed) for seed in range(16)]).mean()
     # The ratio of two estimates is biased by O(1 / rays); with 32 rays a pixel it must stay well below a grey level.
     assert few == pytest.approx(picture(surface, mesh, envmap, 1024).mean().item(), rel=3e-3)
@@ -91,13 +93,13 @@ def test_coverage_and_labels_vote_by_area():
     alpha, labels = surface.coverage()[..., 0], surface.labels()
     assert (alpha[:, :4] == 1).all()
     assert (alpha[:, 4:] == 0).all()
-    assert (labels[:, :4] == 1).all()
-    assert (labels[:, 4:] == 0).all()
+    assert (labels[:, :4] == Label.SKIN).all()
+    assert (labels[:, 4:] == Label.BACKGROUND).all()
 
 
-@pytest.mark.parametrize("name", sorted(environment.BUILTIN_LIGHTS))
+@pytest.mark.parametrize("name", sorted(BUILTIN_LIGHTS))
 def test_every_light_exposes_a_face_alike(name):
-    envmap = environment.resample(environment.load(name), HEIGHT, WIDTH)
+    envmap = resample(load_map(name), HEIGHT, WIDTH)
     scaled = exposed(envmap, torch.tensor([0.0, 0.0, 1.0]))
     mesh = posed(*sphere())
     surface = sampled(mesh, front_camera())
@@ -110,16 +112,15 @@ def test_diffuse_head_agrees_with_mitsuba(tmp_path):
     mitsuba = pytest.importorskip("mitsuba")
     mitsuba.set_variant("scalar_rgb")
     head = builtin_head()
-    expression = torch.zeros(1, len(head.expression_names))
-    expression[0, head.expression_index("jawOpen")] = 0.7
-    joints = torch.zeros(1, head.joint_count, 3)
-    joints[0, 0, 1] = 0.5
-    vertices = head.pose(expression, joints, torch.zeros(1, 3)).vertices[0]
+    pose = Pose.rest(len(head.expression_names), head.joint_count)
+    pose.expression[head.expression_index("jawOpen")] = 0.7
+    pose.joints[0, 1] = 0.5
+    vertices = head.pose(pose).vertices
     mesh = posed(vertices, head.faces)
     envmap = 0.2 + torch.rand(3, 16, 32, generator=torch.Generator().manual_seed(4)) ** 4
     camera = _camera_at(vertices, 40)
     surface = sample_surface(mesh, camera, matte(0.6), 16, np.random.default_rng(0))
-    ours = picture(surface, mesh, environment.resample(envmap, HEIGHT, WIDTH), 32)
+    ours = picture(surface, mesh, resample(envmap, HEIGHT, WIDTH), 32)
     theirs = _render_with_mitsuba(mitsuba, vertices, head.faces, envmap, camera, tmp_path / "head.ply")
     # 2 % is the promise of the project; both sides' own noise in the mean is near 0.1 %.
     assert ours.mean() == pytest.approx(theirs.mean().item(), rel=0.02)
@@ -138,7 +139,7 @@ def _render_with_mitsuba(mitsuba, vertices, faces, envmap, camera, path):
     """[H,W,3] by Mitsuba's direct integrator, the map repeated 16-fold so that it is constant within each texel."""
     write_ply(path, vertices, faces)
     # Mitsuba's azimuth is atan2(x, -z): a quarter turn from ours.
-    fine = environment.resample(envmap, 256, 512).roll(128, -1).permute(1, 2, 0).contiguous()
+    fine = resample(envmap, 256, 512).roll(128, -1).permute(1, 2, 0).contiguous()
     origin = camera.center.tolist()
     transform = mitsuba.ScalarTransform4f
     scene = mitsuba.load_dict(

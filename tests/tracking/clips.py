@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rgb_core.exporting import write_video
-from rgb_core.heads import HeadModel, builtin_head
+from rgb_core.heads import HeadModel, Pose, builtin_head
 from rgb_core.heads.regions import Region, in_regions
 from rgb_core.tracking import landmarks
 from rgb_core.tracking.detect.correspondence import Correspondence
@@ -41,16 +41,14 @@ def spread_correspondence(head: HeadModel) -> Correspondence:
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """Exact coefficients of a clip of the built-in head: expression [N, E], joints [N, J, 3], translation [N, 3]."""
+    """Exact coefficients of a clip of the built-in head: N poses, and an identity [S]."""
 
-    expression: Tensor
-    joints: Tensor
-    translation: Tensor
+    pose: Pose
     shape: Tensor
 
     def vertices(self) -> Tensor:
         """[N, V, 3] in camera space."""
-        posed = builtin_head().pose(self.expression, self.joints, self.translation, self.shape).vertices
+        posed = builtin_head().with_identity(self.shape).pose(self.pose).vertices
         return posed @ _CAMERA[:, :3].T + _CAMERA[:, 3]
 
     def landmarks(self) -> Tensor:
@@ -74,7 +72,7 @@ def talking(count: int) -> Truth:
     translation = torch.stack([0.01 * time.sin(), 0.01 * time.cos(), 0.02 * time.sin()], 1)
     shape = torch.zeros(len(head.shape_basis))
     shape[:3] = torch.tensor([0.8, -0.6, 0.5])
-    return Truth(expression, joints, translation, shape)
+    return Truth(Pose(expression, joints, translation), shape)
 
 
 def film(path: Path, truth: Truth, empty: Sequence[int] = ()) -> Path:
@@ -82,7 +80,7 @@ def film(path: Path, truth: Truth, empty: Sequence[int] = ()) -> Path:
     head = builtin_head()
     tones = torch.rand(len(head.vertices), 3, generator=torch.Generator().manual_seed(2)) * 0.2
     colour = torch.tensor([0.7, 0.45, 0.35]) + tones
-    colour[head.region == 1] = torch.tensor([0.1, 0.1, 0.1])
+    colour[head.region == Region.SCALP] = torch.tensor([0.1, 0.1, 0.1])
     intrinsics = torch.tensor([[FOCAL, FOCAL, SIZE[0] / 2, SIZE[1] / 2]])
     frames = []
     for number, vertices in enumerate(truth.vertices()):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rgb_core.errors import InputError
-from rgb_core.heads import HeadModel, builtin_head
+from rgb_core.heads import HeadModel, Pose, builtin_head
 from rgb_core.tracking import landmarks
 from rgb_core.tracking.detect import correspondence
 from rgb_core.tracking.detect.painted_head import View, draw, eyeballs
@@ -68,9 +68,9 @@ def test_lips_are_told_apart_with_an_open_mouth(monkeypatch: pytest.MonkeyPatch)
     """A point of a lip follows it when the mouth opens, as it did when the detector saw it."""
     head = builtin_head()
     found = correspondence.find_correspondence(head, Onlooker(monkeypatch))
-    expression = torch.zeros(1, len(head.expression_names))
-    expression[0, head.expression_index("jawOpen")] = 0.8
-    opened = head.pose(expression, torch.zeros(1, head.joint_count, 3), torch.zeros(1, 3)).vertices[0]
+    pose = Pose.rest(len(head.expression_names), head.joint_count)
+    pose.expression[head.expression_index("jawOpen")] = 0.8
+    opened = head.pose(pose).vertices
     lips = list(landmarks.LIPS)
     distance = (found.points(opened) - spread_correspondence(head).points(opened)).norm(dim=1)[lips]
     assert float(distance.median()) < 1e-4

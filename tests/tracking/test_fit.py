@@ -110,7 +110,7 @@ def test_the_gradient_is_that_of_the_cost() -> None:
 def turned_by(clip: TrackedClip, truth: Truth) -> torch.Tensor:
     """[N] degrees between the fitted and the true skull."""
     names = builtin_head().joint_names
-    difference = skull_rotation(clip.joints, names).mT @ skull_rotation(truth.joints.double(), names)
+    difference = skull_rotation(clip.pose.joints, names).mT @ skull_rotation(truth.pose.joints.double(), names)
     return (((difference.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1).acos()).rad2deg()
 
 
@@ -127,18 +127,14 @@ def test_a_clip_is_recovered(fitted: tuple[TrackedClip, Truth]) -> None:
     assert float((clip.projected - truth.landmarks()[..., :2]).norm(dim=-1).median()) < 0.25
     assert float(turned_by(clip, truth).max()) < 1.0
     jaw = builtin_head().expression_index("jawOpen")
-    assert float((clip.expression[:, jaw] - truth.expression[:, jaw]).abs().max()) < 0.1
+    assert float((clip.pose.expression[:, jaw] - truth.pose.expression[:, jaw]).abs().max()) < 0.1
     assert clip.focal == pytest.approx(FOCAL, rel=1e-3)
 
 
 def test_the_coefficients_pose_the_head_where_the_landmarks_are(fitted: tuple[TrackedClip, Truth]) -> None:
     """Root joints are regressed and move with identity and expression; the world and its camera are ours."""
     clip, truth = fitted
-    posed = (
-        builtin_head()
-        .pose(clip.expression.float(), clip.joints.float(), clip.translation.float(), clip.shape.float())
-        .vertices
-    )
+    posed = builtin_head().with_identity(clip.shape.float()).pose(clip.pose.to(torch.float32)).vertices
     camera = posed @ clip.world_to_camera[:, :3].float().T + clip.world_to_camera[:, 3].float()
     points = spread_correspondence(builtin_head()).points(camera)
     pixels = clip.focal * points[..., :2] / points[..., 2:] + torch.tensor(SIZE) / 2
@@ -148,9 +144,9 @@ def test_the_coefficients_pose_the_head_where_the_landmarks_are(fitted: tuple[Tr
 
 def test_expressions_stay_within_bounds(fitted: tuple[TrackedClip, Truth]) -> None:
     clip, _ = fitted
-    assert float(clip.expression.min()) >= 0
-    assert float(clip.expression.max()) <= 1
-    assert not clip.expression[:, builtin_head().expression_index("tongueOut")].any()
+    assert float(clip.pose.expression.min()) >= 0
+    assert float(clip.pose.expression.max()) <= 1
+    assert not clip.pose.expression[:, builtin_head().expression_index("tongueOut")].any()
 
 
 def test_a_frame_without_a_face_lies_between_its_neighbours() -> None:
@@ -160,7 +156,7 @@ def test_a_frame_without_a_face_lies_between_its_neighbours() -> None:
     head = builtin_head()
     clip = fit_clip(head, spread_correspondence(head), seen, Silent(), focal=FOCAL)
     assert float(turned_by(clip, truth)[4]) < 1.0
-    assert bool(clip.translation.isfinite().all())
+    assert bool(clip.pose.translation.isfinite().all())
 
 
 def test_one_frame_is_enough() -> None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from rgb_core.heads import builtin_head
+from rgb_core.heads import Pose, builtin_head
 from rgb_core.heads.pose import skull_rotation
 from rgb_core.tracking.solve.clip import TrackedClip
 from rgb_core.tracking.solve.neck import bend_neck
@@ -19,12 +19,12 @@ def rigid_clip(yaw: torch.Tensor) -> TrackedClip:
     joints[:, 0, 1] = yaw
     expression = torch.zeros(count, len(head.expression_names)).double()
     nothing = torch.zeros(count, 478, 2).double()
-    return TrackedClip(expression, joints, torch.zeros(count, 3).double(), torch.zeros(0), FOCAL, CAMERA, nothing)
+    pose = Pose(expression, joints, torch.zeros(count, 3).double())
+    return TrackedClip(pose, torch.zeros(0), FOCAL, CAMERA, nothing)
 
 
 def vertices(clip: TrackedClip) -> torch.Tensor:
-    pose = (values.float() for values in (clip.expression, clip.joints, clip.translation))
-    return builtin_head().pose(*pose).vertices
+    return builtin_head().pose(clip.pose.to(torch.float32)).vertices
 
 
 def test_the_face_stays_and_the_torso_rests() -> None:
@@ -46,8 +46,8 @@ def test_the_face_stays_and_the_torso_rests() -> None:
 def test_the_skull_turns_as_before() -> None:
     head, clip = builtin_head(), rigid_clip(torch.linspace(-0.6, 0.6, 9))
     bent = bend_neck(head, clip, spread_correspondence(head))
-    turned = skull_rotation(bent.joints, head.joint_names)
-    wanted = skull_rotation(clip.joints, head.joint_names)
+    turned = skull_rotation(bent.pose.joints, head.joint_names)
+    wanted = skull_rotation(clip.pose.joints, head.joint_names)
     cosine = ((turned.mT @ wanted).diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
     assert float(cosine.clamp(-1, 1).acos().rad2deg().max()) < 1.0  # what the root's share of the face takes
 
@@ -55,6 +55,6 @@ def test_the_skull_turns_as_before() -> None:
 def test_shoulders_follow_where_a_neck_cannot_turn() -> None:
     head, clip = builtin_head(), rigid_clip(torch.linspace(-1.5, 1.5, 9))
     bent = bend_neck(head, clip, spread_correspondence(head))
-    neck = bent.joints[:, head.joint_names.index("neck")].norm(dim=1).rad2deg()
+    neck = bent.pose.joints[:, head.joint_names.index("neck")].norm(dim=1).rad2deg()
     assert 49 < float(neck.max()) < 53
-    assert float(bent.joints[0, 0, 1].rad2deg()) < -30
+    assert float(bent.pose.joints[0, 0, 1].rad2deg()) < -30

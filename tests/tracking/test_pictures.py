@@ -93,8 +93,7 @@ def clip_of(count: int) -> TrackedClip:
     truth = talking(count)
     camera = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0.9]]).double()
     projected = truth.landmarks()[..., :2].double()
-    fields = (truth.expression, truth.joints, truth.translation, truth.shape)
-    return TrackedClip(*(values.double() for values in fields), FOCAL, camera, projected)
+    return TrackedClip(truth.pose.to(torch.float64), truth.shape.double(), FOCAL, camera, projected)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +115,7 @@ def parsed() -> dict[str, torch.Tensor]:
     shirt = (rows > 206) & (region != Region.SKIN)
     picture = torch.full((256, 256, 3), 230, dtype=torch.uint8)
     picture[covered] = torch.tensor([200, 140, 110], dtype=torch.uint8)
-    picture[hair & ~((region >= 0) & (region != 1))] = torch.tensor([30, 22, 18], dtype=torch.uint8)
+    picture[hair & ~((region >= 0) & (region != Region.SCALP))] = torch.tensor([30, 22, 18], dtype=torch.uint8)
     picture[shirt] = torch.tensor([20, 120, 40], dtype=torch.uint8)
     noise = torch.randint(0, 12, picture.shape, generator=torch.Generator().manual_seed(0))
     picture = (picture.int() + noise - 6).clamp(0, 255).byte()
@@ -132,8 +131,8 @@ def test_labels_follow_the_model_and_colours(parsed: dict[str, torch.Tensor]) ->
     labels, region = parsed["labels"], parsed["region"]
     assert float((labels[parsed["hair"]] == Label.HAIR).float().mean()) > 0.9
     assert float((labels[region == Region.SCALP] == Label.HAIR).float().mean()) > 0.9
-    eyes = (region == 4).nonzero()[:, 1]
-    picture_left = (region == 4) & (torch.arange(256)[None] < eyes.float().mean())
+    eyes = (region == Region.EYEBALL).nonzero()[:, 1]
+    picture_left = (region == Region.EYEBALL) & (torch.arange(256)[None] < eyes.float().mean())
     assert bool((labels[picture_left] == Label.RIGHT_EYE).all())  # the head's right eye
     assert (
         float((labels[region == Region.LIPS] != Label.SKIN).float().mean()) > 0.8
@@ -145,7 +144,7 @@ def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) ->
     deep[:220] = False
     assert float(parsed["matte"][deep].max()) == 0
     assert bool((parsed["labels"][deep] == Label.CLOTH).all())
-    face = parsed["region"] == 0
+    face = parsed["region"] == Region.SKIN
     face[190:] = False
     assert float(parsed["matte"][face].min()) == 1
 

@@ -69,7 +69,7 @@ def test_a_video_becomes_a_dataset(clip: tuple[Path, Truth], tmp_path: Path) -> 
     for frame in dataset.all_frames:
         names = dataset.head.joint_names
         true = skull_rotation(truth.joints[int(frame.id)], names)
-        turned = skull_rotation(frame.joints, names).T @ true
+        turned = skull_rotation(frame.pose.joints, names).T @ true
         assert (
             float(((turned.trace() - 1) / 2).clamp(-1, 1).acos().rad2deg()) < 4
         )  # priors, pictures and offsets included

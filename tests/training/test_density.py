@@ -10,7 +10,7 @@ from rgb_core.avatar.model import bind_expressions
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.sampling import sample_surface
 from rgb_core.heads import HeadModel
-from rgb_core.scene import Camera
+from rgb_core.scene import Camera, Light
 from rgb_core.training.config import DensityControl
 from rgb_core.training.density import DensityStatistics, rearrange
 
@@ -43,7 +43,7 @@ def avatar(patch: HeadModel) -> Avatar:
         expressions=pairs,
         deltas=torch.randn(len(pairs.expression), DELTA_WIDTH, generator=generator),
         delta_scale=torch.ones(DELTA_WIDTH),
-        light=torch.ones(3, 16, 32),
+        light=Light(torch.ones(3, 16, 32)),
         portrait=Portrait(
             Camera((100.0, 100.0, 32.0, 32.0), torch.eye(3, 4), 64, 64), torch.zeros(1, 3), torch.zeros(3)
         ),

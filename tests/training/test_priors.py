@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from rgb_core.heads.regions import Region
 from rgb_core.training.light import LightParameters, light_smoothness, white_light
 from rgb_core.training.objective import picture_terms
 from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
@@ -72,8 +73,8 @@ def test_the_gradient_of_the_smoothness_is_that_of_plain_indexing():
 
 
 def test_skin_has_an_opacity_floor_and_hair_has_none():
-    """Codes 0 and 1 are skin and scalp; a lack of 0.4 below 0.6 costs 0.16 where it counts."""
-    avatar = SimpleNamespace(region=lambda: torch.tensor([0, 1]), count=2)
+    """A lack of 0.4 below 0.6 costs 0.16 where it counts."""
+    avatar = SimpleNamespace(region=lambda: torch.tensor([Region.SKIN, Region.SCALP]), count=2)
     parts = PartPriors.of(avatar)
     cost = parts.opacity_floor(SimpleNamespace(opacities=torch.tensor([[0.2], [0.2]])))
     assert float(cost) == pytest.approx(0.16 / 2)

@@ -19,7 +19,7 @@ def gaussians() -> PosedGaussians:
     generator = torch.Generator().manual_seed(0)
     means = 0.1 * torch.randn(20, 3, generator=generator) @ ROOT[:3, :3].T + ROOT[:3, 3]
     rotations = torch.nn.functional.normalize(torch.randn(20, 4, generator=generator), dim=1)
-    return PosedGaussians(means, rotations, *(torch.zeros(20, width) for width in (3, 1, 3, 1, 3, 3)))
+    return PosedGaussians(means, rotations, *(torch.zeros(20, width) for width in (3, 1, 3, 1, 3)))
 
 
 def inputs(index: int) -> SimpleNamespace:
