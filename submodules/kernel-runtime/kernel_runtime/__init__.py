@@ -1,8 +1,8 @@
 """What every kernel package shares: argument checks with readable errors, numba settings, device dispatch."""
 
 from .arguments import ArgumentError, UnsupportedDevice, as_numpy, check_tensor, device_of, require_cpu
-from .environment import texel_directions
 from .jit import chunk_bounds, jit, parallel_jit
+from .texels import texel_directions
 
 __all__ = [
     "ArgumentError",
