@@ -2,7 +2,7 @@
 
 import torch
 from gaussian_blendshapes import GaussianTable, HeadTable, pack_gaussians, pack_head
-from gaussian_blendshapes.gaussians import CHANNELS
+from gaussian_blendshapes.tables import CHANNELS
 from visibility_meshes import head as head_mesh
 
 

@@ -16,7 +16,7 @@ from gaussian_blendshapes import (
     skin_gaussians,
     vertex_normals,
 )
-from gaussian_blendshapes.skinning import LEARNED
+from gaussian_blendshapes.tables import LEARNED
 from kernel_runtime import ArgumentError
 from visibility_meshes import head as head_mesh
 from visibility_meshes import vertex_normals as expected_normals

@@ -12,7 +12,7 @@ from gaussian_blendshapes import (
     skin_gaussians,
     weighted_segment_sum,
 )
-from gaussian_blendshapes.skinning import LEARNED
+from gaussian_blendshapes.tables import LEARNED
 
 pytestmark = [
     pytest.mark.gpu,

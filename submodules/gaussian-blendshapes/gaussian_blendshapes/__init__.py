@@ -1,9 +1,10 @@
 """Blendshapes and linear blend skinning of head meshes and of Gaussians attached to them."""
 
-from .gaussians import GaussianTable, PosedGaussians, attach, pack_gaussians, pose_gaussians
-from .head import FaceRings, HeadTable, PosedMesh, pack_head, pose_head, vertex_normals
+from .gaussians import PosedGaussians, attach, pack_gaussians, pose_gaussians
+from .head import PosedMesh, pack_head, pose_head, vertex_normals
 from .segment_sum import weighted_segment_sum
-from .skinning import Carrier, skin_gaussians
+from .skinning import skin_gaussians
+from .tables import Carrier, FaceRings, GaussianTable, HeadTable
 
 __all__ = [
     "Carrier",

@@ -1,15 +1,11 @@
 """Launches of the posing kernels and the segment sum."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from kernel_runtime.cuda import CudaModule
 
-if TYPE_CHECKING:
-    from .gaussians import GaussianTable
-    from .head import FaceRings, HeadTable
-    from .skinning import Carrier
+from .tables import Carrier, FaceRings, GaussianTable, HeadTable
 
 _PACKAGE, _HEADERS = "gaussian_blendshapes", ("skinning.cuh", "posing.cuh")
 _HEAD = CudaModule(_PACKAGE, "head.cu", ("posing.cuh",))
@@ -47,7 +43,7 @@ def segment_sum_backward(gradient: torch.Tensor, weights: torch.Tensor, offsets:
 
 
 def pose_head(
-    table: "HeadTable", expression: torch.Tensor, joints: torch.Tensor, translation: torch.Tensor
+    table: HeadTable, expression: torch.Tensor, joints: torch.Tensor, translation: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Vertices [V, 3], normals [V, 3], transforms [J, 12], weights [E + K]."""
     count, vertices = len(joints), len(table.rest)
@@ -63,14 +59,14 @@ def pose_head(
     return posed, vertex_normals(posed, table.rings), transforms, weights
 
 
-def vertex_normals(vertices: torch.Tensor, rings: "FaceRings") -> torch.Tensor:
+def vertex_normals(vertices: torch.Tensor, rings: FaceRings) -> torch.Tensor:
     """[V, 3]; see `head.vertex_normals`."""
     count, normals = len(vertices), torch.empty_like(vertices)
     _NORMALS.launch(_blocks(count), _THREADS, (vertices, rings.faces, rings.offsets, rings.around, count, normals))
     return normals
 
 
-def pose_gaussians(table: "GaussianTable", weights: torch.Tensor, transforms: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def pose_gaussians(table: GaussianTable, weights: torch.Tensor, transforms: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """The fields of `gaussians.PosedGaussians`."""
     points, correctives = len(table.neutral), len(table.corrective)
     outputs = tuple(weights.new_empty(points, width) for width in (3, 4, 3, 1, 3, 1, 1))
@@ -86,7 +82,7 @@ def skin(
     neutral: Sequence[torch.Tensor],
     learned: torch.Tensor,
     delta_scale: torch.Tensor,
-    carrier: "Carrier",
+    carrier: Carrier,
     least_roughness: float,
 ) -> tuple[torch.Tensor, ...]:
     """The fields of `gaussians.PosedGaussians`; see `skinning.skin_gaussians`."""
@@ -100,7 +96,7 @@ def skin_backward(
     neutral: Sequence[torch.Tensor],
     learned: torch.Tensor,
     delta_scale: torch.Tensor,
-    carrier: "Carrier",
+    carrier: Carrier,
     least_roughness: float,
     gradients: Sequence[torch.Tensor],
 ) -> tuple[torch.Tensor, ...]:
@@ -116,7 +112,7 @@ def _skinning_arguments(
     neutral: Sequence[torch.Tensor],
     learned: torch.Tensor,
     delta_scale: torch.Tensor,
-    carrier: "Carrier",
+    carrier: Carrier,
     least_roughness: float,
 ) -> tuple[torch.Tensor | int | float | None, ...]:
     joints, points = len(carrier.transforms), len(learned)
@@ -125,7 +121,7 @@ def _skinning_arguments(
 
 
 def attach(
-    table: "GaussianTable",
+    table: GaussianTable,
     vertex_normals: torch.Tensor,
     occlusion: torch.Tensor | None,
     means: torch.Tensor,

@@ -1,6 +1,5 @@
 """Gaussians packed for posing one frame at a time: all deltas of a pair side by side in half precision, one launch."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -8,13 +7,8 @@ from kernel_runtime import ArgumentError, check_tensor, device_of
 
 from . import cuda, reference
 from .head import PosedMesh
+from .tables import CHANNELS, WIDTH, GaussianTable
 
-# What a row of `neutral` and of `deltas` holds, and how many numbers of each. `turn` is the change of the identity
-# quaternion that the mesh under the Gaussian makes; it turns the Gaussian's own rotation.
-CHANNELS = {
-    "position": 3, "turn": 4, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo": 3, "roughness": 1, "specular": 1,
-}  # fmt: skip
-WIDTH = sum(CHANNELS.values())
 _MOST_EXPRESSIONS = 2**15
 
 
@@ -36,22 +30,6 @@ class Attached(NamedTuple):
     normals: torch.Tensor  # [P, 3] unit
     views: torch.Tensor  # [P, 3] unit, towards the camera
     occlusion: torch.Tensor  # [P, 1]
-
-
-@dataclass(frozen=True)
-class GaussianTable:
-    """P Gaussians, N pairs (Gaussian, expression), K pose correctives, J joints."""
-
-    neutral: torch.Tensor  # [P, WIDTH] raw parameters in the order of CHANNELS; those of `turn` are 0
-    offsets: torch.Tensor  # [P + 1] int32: pairs offsets[p] .. offsets[p + 1] belong to Gaussian p
-    expression: torch.Tensor  # [N] int16
-    deltas: torch.Tensor  # [N, WIDTH] float16, per unit coefficient
-    corrective: torch.Tensor  # [K, P, 4] float16: moves x, y, z and a 0
-    skin_weights: torch.Tensor  # [P, J]
-    corners: torch.Tensor  # [P, 3] int32 vertices of the triangle each is attached to
-    barycentric: torch.Tensor  # [P, 3]
-    normal_offset: torch.Tensor  # [P, 3] added to the mesh's unit normal, in the axes of the Gaussian
-    least_roughness: float  # roughness = least + (1 - least) * sigmoid(raw)
 
 
 def pack_gaussians(

@@ -1,12 +1,12 @@
 """A head mesh packed for posing one frame at a time: half-precision blendshapes, skinning, normals."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from kernel_runtime import ArgumentError, check_tensor, device_of
 
 from . import cuda, reference
+from .tables import FaceRings, HeadTable
 
 
 class PosedMesh(NamedTuple):
@@ -16,46 +16,6 @@ class PosedMesh(NamedTuple):
     normals: torch.Tensor  # [V, 3] unit; 0 where a vertex has no face with area
     transforms: torch.Tensor  # [J, 12] rigid motion of every joint from rest to pose, rows of [R | t]
     weights: torch.Tensor  # [E + K] the expression, then (with correctives) R - I of every joint but the root
-
-
-@dataclass(frozen=True)
-class FaceRings:
-    """The F faces of a mesh and which of them surround each of its V vertices."""
-
-    faces: torch.Tensor  # [F, 3] int32
-    offsets: torch.Tensor  # [V + 1] int32
-    around: torch.Tensor  # [3 F] int32: the faces around vertex v from offsets[v] on, in the order of their numbers
-
-    @classmethod
-    def of(cls, faces: torch.Tensor, vertex_count: int) -> "FaceRings":
-        """The rings of faces [F, 3], on their device."""
-        corners = faces.reshape(-1).long()
-        counts = torch.bincount(corners, minlength=vertex_count)
-        return cls(
-            faces=faces.to(torch.int32).contiguous(),
-            offsets=torch.nn.functional.pad(counts.cumsum(0), (1, 0)).to(torch.int32),
-            around=(torch.argsort(corners, stable=True) // 3).to(torch.int32),
-        )
-
-
-@dataclass(frozen=True)
-class HeadTable:
-    """V vertices, E expressions, K pose correctives (0, or 9 for every joint but the root), J joints."""
-
-    rest: torch.Tensor  # [V, 3]
-    basis: torch.Tensor  # [E + K, V, 4] float16: offsets x, y, z and a 0 that aligns them
-    skin_weights: torch.Tensor  # [V, J]
-    joint_rest: torch.Tensor  # [J, 3]
-    joint_basis: torch.Tensor | None  # [E, J, 3] how expressions move the joints; None: they do not
-    parents: torch.Tensor  # [J] int32, -1 for the root
-    order: torch.Tensor  # [J] int32, parents before children
-    rings: FaceRings
-    expressions: int  # E
-
-    @property
-    def correctives(self) -> int:
-        """K."""
-        return len(self.basis) - self.expressions
 
 
 def pack_head(

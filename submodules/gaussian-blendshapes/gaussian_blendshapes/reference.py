@@ -1,21 +1,16 @@
 """Posing in plain torch: any float dtype, the oracle of the tests and the CPU's implementation."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-if TYPE_CHECKING:
-    from .gaussians import GaussianTable
-    from .head import FaceRings, HeadTable
-    from .skinning import Carrier
+from .tables import CHANNELS, LEARNED, Carrier, FaceRings, GaussianTable, HeadTable
 
 _POLAR_STEPS = 4
 
 
 def pose_head(
-    table: "HeadTable", expression: Tensor, joints: Tensor, translation: Tensor
+    table: HeadTable, expression: Tensor, joints: Tensor, translation: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Vertices [V, 3], normals [V, 3], transforms [J, 12], weights [E + K]."""
     rotations = _rotations(joints)
@@ -37,7 +32,7 @@ def pose_head(
     return vertices, vertex_normals(vertices, table.rings), transforms.flatten(1), weights
 
 
-def vertex_normals(vertices: Tensor, rings: "FaceRings") -> Tensor:
+def vertex_normals(vertices: Tensor, rings: FaceRings) -> Tensor:
     """[V, 3]; see `head.vertex_normals`."""
     faces = rings.faces.long()
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
@@ -46,11 +41,8 @@ def vertex_normals(vertices: Tensor, rings: "FaceRings") -> Tensor:
     return normalize(sums, dim=1, eps=torch.finfo(vertices.dtype).tiny)
 
 
-def pose_gaussians(table: "GaussianTable", weights: Tensor, transforms: Tensor) -> tuple[Tensor, ...]:
+def pose_gaussians(table: GaussianTable, weights: Tensor, transforms: Tensor) -> tuple[Tensor, ...]:
     """The fields of `gaussians.PosedGaussians`."""
-    from .gaussians import CHANNELS
-    from .skinning import LEARNED, Carrier
-
     rows = weights[table.expression.long()][:, None] * table.deltas.to(weights)
     owner = torch.repeat_interleave(table.offsets.long().diff())
     zeros = torch.zeros_like(table.neutral, dtype=weights.dtype)
@@ -68,11 +60,9 @@ def pose_gaussians(table: "GaussianTable", weights: Tensor, transforms: Tensor) 
 
 
 def skin(
-    neutral: list[Tensor], learned: Tensor, delta_scale: Tensor, carrier: "Carrier", least_roughness: float
+    neutral: list[Tensor], learned: Tensor, delta_scale: Tensor, carrier: Carrier, least_roughness: float
 ) -> tuple[Tensor, ...]:
     """The fields of `gaussians.PosedGaussians`; see `skinning.skin_gaussians`."""
-    from .skinning import LEARNED
-
     changes = (learned * delta_scale).split(list(LEARNED.values()), dim=1)
     raw = {name: value + change for name, value, change in zip(LEARNED, neutral, changes, strict=True)}
     shift, turn = carrier.moved.split([3, 4], dim=1)
@@ -93,7 +83,7 @@ def skin(
 
 
 def attach(
-    table: "GaussianTable",
+    table: GaussianTable,
     vertex_normals: Tensor,
     occlusion: Tensor | None,
     means: Tensor,

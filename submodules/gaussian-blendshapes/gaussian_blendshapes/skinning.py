@@ -1,36 +1,12 @@
 """From blended parameters to posed Gaussians, differentiable: the step of training behind the sums over expressions."""
 
-from dataclasses import dataclass
-
 import torch
 from kernel_runtime import check_tensor, device_of
 from torch.autograd.function import once_differentiable
 
 from . import cuda, reference
-from .gaussians import CHANNELS, PosedGaussians
-
-# The parameters that are learned, and how many numbers of each.
-LEARNED = {name: width for name, width in CHANNELS.items() if name != "turn"}
-_WIDTH, _MOVED = sum(LEARNED.values()), CHANNELS["position"] + CHANNELS["turn"]
-
-
-@dataclass(frozen=True)
-class Carrier:
-    """How the posed mesh carries every Gaussian; nothing in here has a gradient."""
-
-    moved: torch.Tensor  # [P, 7] what expressions do to the place, and to the identity quaternion under the Gaussian
-    corrective: torch.Tensor | None  # [P, 3] what pose correctives do to the place
-    skin_weights: torch.Tensor  # [P, J]
-    transforms: torch.Tensor  # [J, 12] rows of [R | t]
-
-    def checked(self, points: int) -> "Carrier":
-        """The same, contiguous, or ArgumentError where a shape or dtype does not fit."""
-        corrective = self.corrective
-        if corrective is not None:
-            corrective = check_tensor("corrective", corrective, (points, 3))
-        skin_weights = check_tensor("skin_weights", self.skin_weights, (points, None))
-        transforms = check_tensor("transforms", self.transforms, (skin_weights.shape[1], 12))
-        return Carrier(check_tensor("moved", self.moved, (points, _MOVED)), corrective, skin_weights, transforms)
+from .gaussians import PosedGaussians
+from .tables import LEARNED, LEARNED_WIDTH, Carrier
 
 
 class _Skin(torch.autograd.Function):
@@ -68,8 +44,8 @@ def skin_gaussians(
     """
     points = len(learned)
     tensors = [check_tensor(name, neutral[name], (points, width)) for name, width in LEARNED.items()]
-    learned = check_tensor("learned", learned, (points, _WIDTH))
-    delta_scale = check_tensor("delta_scale", delta_scale, (_WIDTH,))
+    learned = check_tensor("learned", learned, (points, LEARNED_WIDTH))
+    delta_scale = check_tensor("delta_scale", delta_scale, (LEARNED_WIDTH,))
     kind = device_of("skin_gaussians", learned, delta_scale, *tensors, carrier.moved, carrier.skin_weights)
     carrier = carrier.checked(points)
     if kind == "cpu":
