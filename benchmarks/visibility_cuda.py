@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from frnn import frnn_grid_points
 from kernel_runtime.timing import eager_ms, graph_ms
-from simple_knn._C import distCUDA2
+from simple_knn import mean_squared_distance
 from torchoptixext_visibility import MeshBvh
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kernels"))
@@ -68,7 +68,7 @@ def main() -> None:
     options = {"K": NEIGHBOURS, "r": RADIUS}
     report(f"frnn, {QUERIES} points, K = {NEIGHBOURS}", lambda: frnn_grid_points(*clouds, **options))
     report("frnn, grid reused", lambda: frnn_grid_points(*clouds, **options, grid=grid))
-    report(f"distCUDA2, {QUERIES} points", lambda: distCUDA2(near), in_graph=False)
+    report(f"mean_squared_distance, {QUERIES} points", lambda: mean_squared_distance(near), in_graph=False)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from kernel_runtime import ArgumentError
-from simple_knn import reference
+from simple_knn import mean_squared_distance, reference
 from simple_knn._C import distCUDA2
 
 
@@ -24,26 +24,30 @@ def test_agrees_with_all_pairs(kind):
         points[:, 1:] = 0
     expected = reference.mean_nearest_distance2(points.double())
     # Squares of differences of float32 coordinates: relative error of a few roundings.
-    assert torch.allclose(distCUDA2(points).double(), expected, rtol=1e-6, atol=0)
+    assert torch.allclose(mean_squared_distance(points).double(), expected, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [0.0]), (2, [4.0, 4.0]), (3, [20.0, 10.0, 26.0])])
 def test_small_clouds_average_over_the_others_there_are(count, expected):
     points = torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [6.0, 0.0, 0.0]])[:count]
-    assert torch.equal(distCUDA2(points), torch.tensor(expected))
+    assert torch.equal(mean_squared_distance(points), torch.tensor(expected))
 
 
 def test_no_points():
-    assert distCUDA2(torch.zeros(0, 3)).shape == (0,)
+    assert mean_squared_distance(torch.zeros(0, 3)).shape == (0,)
 
 
 def test_repeats_bit_for_bit():
     points = cloud(5000, 1)
-    assert torch.equal(distCUDA2(points), distCUDA2(points))
+    assert torch.equal(mean_squared_distance(points), mean_squared_distance(points))
 
 
 def test_misuse_is_reported():
     with pytest.raises(ArgumentError, match="points: expected shape"):
-        distCUDA2(torch.zeros(4, 2))
+        mean_squared_distance(torch.zeros(4, 2))
     with pytest.raises(ArgumentError, match="not finite"):
-        distCUDA2(torch.full((4, 3), torch.nan))
+        mean_squared_distance(torch.full((4, 3), torch.nan))
+
+
+def test_upstreams_name_is_the_same_function():
+    assert distCUDA2 is mean_squared_distance

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from kernel_runtime import ArgumentError
-from simple_knn import reference
-from simple_knn._C import distCUDA2
+from simple_knn import mean_squared_distance, reference
 from test_simple_knn import cloud
 
 pytestmark = [
@@ -24,7 +23,7 @@ def test_agrees_with_all_pairs(kind):
         points[200:900] = points[:700].clone()
     if kind == "line":
         points[:, 1:] = 0
-    ours = distCUDA2(points.cuda())
+    ours = mean_squared_distance(points.cuda())
     assert ours.device.type == "cuda"
     expected = reference.mean_nearest_distance2(points.double())
     # Squares of differences of float32 coordinates: relative error of a few roundings.
@@ -33,23 +32,23 @@ def test_agrees_with_all_pairs(kind):
 
 def test_agrees_with_the_cpu_on_many_points():
     points = cloud(70_000)
-    assert torch.allclose(distCUDA2(points.cuda()).cpu(), distCUDA2(points), rtol=1e-6, atol=0)
+    assert torch.allclose(mean_squared_distance(points.cuda()).cpu(), mean_squared_distance(points), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 17])
 def test_small_clouds(count):
     points = cloud(count, 3)
-    ours = distCUDA2(points.cuda()).cpu()
+    ours = mean_squared_distance(points.cuda()).cpu()
     assert ours.shape == (count,)
     if count:
         assert torch.allclose(ours.double(), reference.mean_nearest_distance2(points.double()), rtol=1e-6, atol=0)
 
 
 def test_points_at_one_place_gaps_and_misuse():
-    assert (distCUDA2(torch.ones(5000, 3).cuda()) == 0).all()
+    assert (mean_squared_distance(torch.ones(5000, 3).cuda()) == 0).all()
     points = cloud(500).cuda()
-    assert torch.equal(distCUDA2(points.T.contiguous().T), distCUDA2(points))
+    assert torch.equal(mean_squared_distance(points.T.contiguous().T), mean_squared_distance(points))
     with pytest.raises(ArgumentError, match="float64"):
-        distCUDA2(points.double())
+        mean_squared_distance(points.double())
     with pytest.raises(ArgumentError, match="not finite"):
-        distCUDA2(points * torch.nan)
+        mean_squared_distance(points * torch.nan)

@@ -3,12 +3,14 @@
 from .envmap import blur_envmap, sample_envmap, texel_directions, texel_solid_angles
 from .occlusion import occlusion
 from .ops import Shading, integrate, shade
+from .triangles import closest_barycentric
 from .visibility import PointVisibility
 
 __all__ = [
     "PointVisibility",
     "Shading",
     "blur_envmap",
+    "closest_barycentric",
     "integrate",
     "occlusion",
     "sample_envmap",

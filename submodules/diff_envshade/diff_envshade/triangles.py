@@ -1,6 +1,7 @@
 """Closest points on triangles as barycentrics, differentiable."""
 
 import torch
+from kernel_runtime import ArgumentError, device_of
 from torch import Tensor
 
 
@@ -9,7 +10,14 @@ def closest_barycentric(triangles: Tensor, points: Tensor) -> Tensor:
 
     Differentiable. Outside, the closest point lies on the edge whose own closest point is nearest; a coordinate that is
     clamped at a corner has no gradient. Degenerate triangles count as their edges.
+
+    Raises:
+        ArgumentError: the shapes do not fit, or the tensors lie on several devices.
     """
+    device_of("closest_barycentric", triangles, points)
+    if triangles.shape != (*points.shape, 3) or points.shape[-1:] != (3,):
+        shapes = f"{list(triangles.shape)} and {list(points.shape)}"
+        raise ArgumentError(f"triangles, points: expected shapes [..., 3, 3] and [..., 3], got {shapes}")
     origin, edge_s, edge_t = triangles[..., 0, :], triangles[..., 1, :], triangles[..., 2, :]
     edge_s, edge_t = edge_s - origin, edge_t - origin
     offset = points - origin

@@ -1,1 +1,5 @@
-"""Mean squared distance to the three nearest neighbours; the function is `simple_knn._C.distCUDA2`, as upstream."""
+"""Mean squared distance of points to their three nearest neighbours; `simple_knn._C` has upstream's name."""
+
+from .ops import mean_squared_distance
+
+__all__ = ["mean_squared_distance"]
