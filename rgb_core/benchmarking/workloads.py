@@ -1,5 +1,7 @@
 """What is timed, as functions without arguments."""
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +17,7 @@ from ..rendering import RealTimeRenderer
 from .scenes import bench_avatar, ellipsoid, ellipsoid_view, head_mesh, shading_scene
 
 GAUSSIANS, VISIBILITY_POINTS, SIZE = 70_000, 20_000, 512
+_TURN_DEGREES = 1.0  # of the head between two frames
 CURVE, CURVE_SIZES = (1_000, 10_000, 70_000, 500_000, 2_000_000), (256, 512, 1024, 2048)
 _SAMPLED = 80_500  # Poisson sampling keeps about GAUSSIANS of them
 
@@ -129,11 +132,19 @@ def _visibility(device: torch.device) -> Workload:
     vertices, faces = (tensor.to(device) for tensor in head_mesh())
     bvh = MeshBvh(vertices, faces)
     normals = vertex_normals(vertices, FaceRings.of(faces, len(vertices)))
-    points, upward, light = vertices[:VISIBILITY_POINTS], normals[:VISIBILITY_POINTS], torch.eye(3, device=device)
+    light = torch.eye(3, device=device)
+    angle = torch.tensor(math.radians(_TURN_DEGREES), device=device)
+    turn = torch.eye(3, device=device)
+    turn[0, 0] = turn[2, 2] = angle.cos()
+    turn[0, 2], turn[2, 0] = angle.sin(), -angle.sin()
+    # The head turns to and fro: a call must not find the very scene that it has left.
+    poses = itertools.cycle([(vertices, normals), (vertices @ turn.T, normals @ turn.T)])
+    points = vertices[:VISIBILITY_POINTS]
 
     def pose() -> None:
-        bvh.refit(vertices)
-        bvh.visibility(points, upward, 16, 32, light)
+        moved, upward = next(poses)
+        bvh.refit(moved)
+        bvh.visibility(moved[:VISIBILITY_POINTS], upward[:VISIBILITY_POINTS], 16, 32, light)
 
     return Workload(f"visibility, {len(points)} points x 512, {len(faces)} faces, refit", pose, 0.5)
 
