@@ -25,7 +25,9 @@ def main() -> None:
         grads = torch.randn(2, points, 3, device="cuda").unbind(0)
 
         def backward(fixed=fixed, seen=seen, rotation=rotation, grads=grads, specular=True, of_map=True):
-            return cuda.backward(*grads, *fixed, seen, rotation, specular, of_map)
+            normal, view, roughness, envmap = fixed
+            surface = cuda.Surface(normal, view, None, None, roughness, envmap, cuda.Mesh.of(seen), rotation)
+            return cuda.shade_backward((None, *grads), (None, None), surface, specular, of_map)
 
         cases = {
             "forward": lambda fixed=fixed, seen=seen: integrate(*fixed, seen),

@@ -15,11 +15,17 @@ def bench(
         Path | None,
         typer.Option("--upstream", help="Folder with the original CUDA packages (pip --target), to time them too."),
     ] = None,
+    sizes: Annotated[
+        bool,
+        typer.Option("--sizes", help="Also time the rasteriser from 1,000 to 2 million Gaussians, 256 to 2048 pixels."),
+    ] = False,
     device: DeviceOption = Device.auto,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Time every kernel, every stage of a frame and the whole frame: medians in milliseconds.
+
+    Where gsplat is installed it is timed beside ours.
 
     Example: rgb bench
     """
@@ -29,7 +35,9 @@ def bench(
     where = resolve_device(device)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        rows = benchmark(where, reporter, upstream)
-    columns = {"name": "work", "milliseconds": "ms", "eager": "ms with launches", "target": "target on an H200",
-               "upstream": "upstream ms", "ratio": "upstream / ours"}  # fmt: skip
+        rows = benchmark(where, reporter, upstream, sizes)
+    columns = {
+        "name": "work", "milliseconds": "ms", "eager": "ms with launches", "host": "host ms", "memory": "MB",
+        "target": "target on an H200", "other": "other ms", "ratio": "other / ours", "file": "loaded",
+    }  # fmt: skip
     reporter.table(f"rgb bench on {device_name(where)}", columns, [asdict(row) for row in rows])

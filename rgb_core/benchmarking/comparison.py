@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +18,75 @@ from ..errors import InputError
 from .scenes import ellipsoid, ellipsoid_view, head_mesh, shading_scene
 from .workloads import GAUSSIANS, SIZE
 
-_SECONDS = 600
+_SECONDS = 900  # gsplat compiles itself at first use
+_RESULT = "RESULT "
 
 
-def compare(folder: Path, gaussians: int = GAUSSIANS, size: int = SIZE) -> dict[str, tuple[float, float]]:
-    """Median milliseconds (ours, theirs) by workload, of every package that `folder` holds.
+@dataclass(frozen=True)
+class Comparison:
+    """One workload by the calls of another package; medians in milliseconds of a call followed by a wait."""
+
+    name: str
+    package: str  # and its version
+    file: str  # that was loaded
+    ours: float
+    theirs: float
+
+
+def compare(folder: Path | None, gaussians: int = GAUSSIANS, size: int = SIZE) -> list[Comparison]:
+    """Our packages beside those that `folder` holds, and beside gsplat where it is installed, here or there.
+
+    What Python finds outside of the folder under upstream's names is ours and counts for nothing here.
 
     Args:
-        folder: where upstream's packages are installed, as by `pip install --target`.
+        folder: where upstream's packages are installed, as by `pip install --target`; None: only gsplat is looked for.
         gaussians, size: how many points and Gaussians, and pixels of a side.
 
     Raises:
-        InputError: when none of the packages is there or runs.
+        InputError: when the folder holds none of upstream's packages, or none that runs.
     """
-    if not folder.is_dir():
+    if folder is not None and not folder.is_dir():
         raise InputError(f"--upstream {folder} is not a folder; install upstream's packages there with pip --target")
     with tempfile.TemporaryDirectory() as temporary:
         scene = Path(temporary) / "scene.safetensors"
         save_file(_scene(gaussians, size), scene)
-        theirs, ours = _measure(scene, folder), _measure(scene, None)
-    if not theirs["times"]:
-        problems = "; ".join(f"{name}: {problem}" for name, problem in theirs["problems"].items())
-        raise InputError(f"none of upstream's packages in {folder} runs: {problems}")
-    return {name: (ours["times"][name], time) for name, time in theirs["times"].items()}
+        ours = _measure(scene, None)
+        theirs = _theirs(_measure(scene, folder), folder) if folder else {}
+        if torch.cuda.is_available():
+            theirs |= {name: found for name, found in _measure(scene, folder, "gsplat").items() if "times" in found}
+    own = {workload: ms for found in ours.values() for workload, ms in found.get("times", {}).items()}
+    return [
+        Comparison(workload, f"{name} {found['version']}".strip(), found["file"], own[workload], ms)
+        for name, found in theirs.items()
+        for workload, ms in found["times"].items()
+        if workload in own
+    ]
 
 
-def _measure(scene: Path, folder: Path | None) -> dict[str, Any]:
-    """Run upstream.py with `folder` before all other places of packages."""
+def _theirs(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Those packages that came from the folder and ran."""
+    there = {
+        name: package
+        for name, package in found.items()
+        if "file" in package and Path(package["file"]).resolve().is_relative_to(folder.resolve())
+    }
+    run = {name: package for name, package in there.items() if "times" in package}
+    if not run:
+        problems = "; ".join(f"{name}: {package['problem']}" for name, package in there.items())
+        raise InputError(f"none of upstream's packages in {folder} runs: {problems or 'none is there'}")
+    return run
+
+
+def _measure(scene: Path, folder: Path | None, *arguments: str) -> dict[str, Any]:
+    """Run upstream.py with `folder` before all other places of packages; what it found, by the package's name."""
     paths = [str(folder.resolve())] if folder else []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *(path for path in sys.path if path)])}
-    command = [sys.executable, "-P", str(Path(__file__).with_name("upstream.py")), str(scene)]
+    command = [sys.executable, "-P", str(Path(__file__).with_name("upstream.py")), str(scene), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    if done.returncode:
+    lines = [line for line in done.stdout.splitlines() if line.startswith(_RESULT)]
+    if done.returncode or not lines:
         raise InputError(f"timing the packages in {folder or 'this environment'} failed: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout)
+    return json.loads(lines[-1].removeprefix(_RESULT))
 
 
 def _scene(gaussians: int, size: int) -> dict[str, torch.Tensor]:

@@ -1,7 +1,8 @@
-"""Times packages by the calls that upstream defines: `python upstream.py SCENE.safetensors`, prints JSON.
+"""Times packages by the calls that upstream defines: `python upstream.py SCENE.safetensors [gsplat]`, prints JSON.
 
-The packages that Python finds under the names of upstream are timed, ours or theirs; nothing else of this project may
-be imported here, since theirs would shadow ours.
+The packages that Python finds under the names of upstream are timed, ours or theirs, and the files that they came from
+are named; with `gsplat` that package alone, by its own call. Nothing else of this project may be imported here, since
+theirs would shadow ours.
 """
 
 import json
@@ -10,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
+_RESULT = "RESULT "  # before the line that counts: packages print what they like
 _DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 _WARM_UP, _REPEATS = (5, 50) if _DEVICE == "cuda" else (1, 3)
 
@@ -36,8 +39,7 @@ def _finish() -> None:
         torch.cuda.synchronize()
 
 
-def _shading(scene: dict[str, torch.Tensor]) -> dict[str, float]:
-    module = import_module("_diff_envshade")
+def _shading(scene: dict[str, torch.Tensor], module: Any) -> dict[str, float]:
     points = len(scene["normal"])
     colours = torch.full((points, 3), 0.5, device=_DEVICE)
     ones = torch.ones(points, 3, device=_DEVICE)
@@ -53,8 +55,7 @@ def _shading(scene: dict[str, torch.Tensor]) -> dict[str, float]:
     }
 
 
-def _rasterising(scene: dict[str, torch.Tensor]) -> dict[str, float]:
-    module = import_module("diff_gaussian_rasterization")
+def _rasterising(scene: dict[str, torch.Tensor], module: Any) -> dict[str, float]:
     size, tangent = int(scene["size"]), float(scene["tangent"])
     settings = module.GaussianRasterizationSettings(
         size, size, tangent, tangent, torch.zeros(3, device=_DEVICE), 1.0, scene["view_matrix"], scene["projection"], 0,
@@ -68,16 +69,34 @@ def _rasterising(scene: dict[str, torch.Tensor]) -> dict[str, float]:
     def forward() -> torch.Tensor:
         return rasterizer(means, screen, opacities, colors_precomp=colors, scales=scales, rotations=rotations)[0]
 
+    return _both_passes(forward, [*inputs, screen])
+
+
+def _gsplat(scene: dict[str, torch.Tensor], module: Any) -> dict[str, float]:
+    size = int(scene["size"])
+    names = ("means", "rotations", "scales", "opacities", "colors")
+    means, rotations, scales, opacities, colors = inputs = [scene[name].clone().requires_grad_() for name in names]
+    lens = torch.zeros(1, 3, 3, device=_DEVICE)
+    lens[0, 0, 0] = lens[0, 1, 1] = size / (2 * float(scene["tangent"]))
+    lens[0, :2, 2], lens[0, 2, 2] = size / 2, 1
+    camera = scene["view_matrix"].T[None].contiguous(), lens, size, size
+
+    def forward() -> torch.Tensor:
+        return module.rasterization(means, rotations, scales, opacities[:, 0], colors, *camera)[0]
+
+    return _both_passes(forward, inputs)
+
+
+def _both_passes(forward: Callable[[], torch.Tensor], inputs: list[torch.Tensor]) -> dict[str, float]:
     def both() -> None:
-        torch.autograd.grad(forward().sum(), [*inputs, screen])
+        torch.autograd.grad(forward().sum(), inputs)
 
     with torch.no_grad():
         alone = _median_ms(forward)
     return {"rasterise forward": alone, "rasterise forward + backward": _median_ms(both)}
 
 
-def _visibility(scene: dict[str, torch.Tensor]) -> dict[str, float]:
-    module = import_module("torchoptixext_visibility")
+def _visibility(scene: dict[str, torch.Tensor], module: Any) -> dict[str, float]:
     module.optixEnvmapVisibility_init(_DEVICE, 3, 1_000_000)
     vertices, faces, normals, turn = scene["vertices"], scene["faces"], scene["vertex_normals"], torch.eye(3)
 
@@ -90,17 +109,23 @@ def _visibility(scene: dict[str, torch.Tensor]) -> dict[str, float]:
     return result
 
 
+_UPSTREAM = {
+    "_diff_envshade": _shading, "diff_gaussian_rasterization": _rasterising, "torchoptixext_visibility": _visibility,
+}  # fmt: skip
+
+
 def main() -> None:
     """Time every package that is there; one that is missing or fails is reported by name."""
     scene = {name: tensor.to(_DEVICE) for name, tensor in load_file(sys.argv[1]).items()}
-    times: dict[str, float] = {}
-    problems: dict[str, str] = {}
-    for measure in (_shading, _rasterising, _visibility):
+    packages = {}
+    for name, measure in ({"gsplat": _gsplat} if "gsplat" in sys.argv else _UPSTREAM).items():
         try:
-            times |= measure(scene)
+            module = import_module(name)
+            packages[name] = {"file": module.__file__, "version": getattr(module, "__version__", "")}
+            packages[name]["times"] = measure(scene, module)
         except Exception as error:  # foreign packages fail in their own ways
-            problems[measure.__name__.strip("_")] = f"{type(error).__name__}: {error}"
-    json.dump({"times": times, "problems": problems}, sys.stdout)
+            packages.setdefault(name, {})["problem"] = f"{type(error).__name__}: {error}"
+    print(_RESULT + json.dumps(packages))
 
 
 if __name__ == "__main__":

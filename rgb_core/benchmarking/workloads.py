@@ -1,18 +1,22 @@
 """What is timed, as functions without arguments."""
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from diff_envshade import PointVisibility, integrate
 from diff_gaussian_rasterization import rasterize
-from gaussian_blendshapes import FaceRings, pose_head, vertex_normals
+from gaussian_blendshapes import FaceRings, pose_head, vertex_normals, weighted_segment_sum
 from torchoptixext_visibility import MeshBvh
 
 from ..avatar import Avatar
 from ..avatar.packing import pack_avatar
 from ..heads import Pose
-from ..images import linear_to_srgb, to_bytes
+from ..images import linear_to_srgb
 from ..rendering import Renderer
 from ..rendering.renderer import attached_vertices
 from ..rendering.stages import attach_packed, pose_packed, splat, visible_to
@@ -20,6 +24,8 @@ from ..shading import SurfaceTracer, light_gaussians
 from .scenes import bench_avatar, ellipsoid, ellipsoid_view, head_mesh, shading_scene
 
 GAUSSIANS, VISIBILITY_POINTS, SIZE = 70_000, 20_000, 512
+_TURN_DEGREES = 1.0  # of the head between two frames
+CURVE, CURVE_SIZES = (1_000, 10_000, 70_000, 500_000, 2_000_000), (256, 512, 1024, 2048)
 _SAMPLED = 80_500  # Poisson sampling keeps about GAUSSIANS of them
 
 
@@ -30,6 +36,12 @@ class Workload:
     name: str
     run: Callable[[], object]
     target_ms: float | None = None  # on an H200, without the host's launches
+    captured: Callable[[], object] | None = None  # what is timed in a CUDA graph; None: the same
+
+    @property
+    def in_graph(self) -> Callable[[], object]:
+        """What is timed in a CUDA graph."""
+        return self.captured or self.run
 
 
 def kernel_workloads(device: torch.device) -> list[Workload]:
@@ -39,6 +51,7 @@ def kernel_workloads(device: torch.device) -> list[Workload]:
         *_shading(device, 32, 0.35, 1.2),
         *_rasterising(device),
         _visibility(device),
+        _launch(device),
     ]
 
 
@@ -88,7 +101,7 @@ def _stages(avatar: Avatar) -> list[Workload]:
             "  splat",
             lambda: splat(gaussians, radiance, given.world_to_camera, camera.lens, avatar.antialias, capacity=room),
         ),
-        Workload("  encode", lambda: to_bytes(linear_to_srgb(drawn.image))),
+        Workload("  encode", lambda: (linear_to_srgb(drawn.image).clamp(0, 1) * 255 + 0.5).to(torch.uint8)),
     ]
 
 
@@ -109,33 +122,72 @@ def _shading(device: torch.device, rows: int, forward_ms: float, backward_ms: fl
     ]
 
 
-def _rasterising(device: torch.device) -> list[Workload]:
-    inputs = [tensor.to(device).requires_grad_() for tensor in ellipsoid(GAUSSIANS)]
-    fixed = [tensor.detach() for tensor in inputs]
-    world_to_camera, lens = ellipsoid_view(SIZE)
-    camera = world_to_camera.to(device), *lens
-    capacity = 2 * int(rasterize(*fixed, *camera).instances)
-    gradients = [torch.ones(SIZE, SIZE, 3, device=device), torch.ones(SIZE, SIZE, device=device)]
+def curve_workloads(device: torch.device) -> list[Callable[[], Workload]]:
+    """Makers of the lines that show how the rasteriser's cost grows, forward and backward together."""
+    return [partial(_rasterising_both, device, gaussians, size, None) for gaussians in CURVE for size in CURVE_SIZES]
 
-    def both() -> None:
+
+def _rasterising(device: torch.device) -> list[Workload]:
+    inputs, camera, capacity = _rasteriser_inputs(device, GAUSSIANS, SIZE)
+    fixed = [tensor.detach() for tensor in inputs]
+    return [
+        Workload(
+            f"rasterise {GAUSSIANS} Gaussians, {SIZE} x {SIZE}: forward", lambda: rasterize(*fixed, *camera), 0.15,
+            lambda: rasterize(*fixed, *camera, capacity=capacity),
+        ),
+        _rasterising_both(device, GAUSSIANS, SIZE, 0.50),
+    ]  # fmt: skip
+
+
+def _rasterising_both(device: torch.device, gaussians: int, size: int, target_ms: float | None) -> Workload:
+    inputs, camera, capacity = _rasteriser_inputs(device, gaussians, size)
+    gradients = [torch.ones(size, size, 3, device=device), torch.ones(size, size, device=device)]
+
+    def both(capacity: int | None = None) -> None:
         drawn = rasterize(*inputs, *camera, capacity=capacity)
         torch.autograd.grad([drawn.image, drawn.alpha], inputs, gradients)
 
-    what = f"rasterise {GAUSSIANS} Gaussians, {SIZE} x {SIZE}"
-    return [
-        Workload(f"{what}: forward", lambda: rasterize(*fixed, *camera, capacity=capacity), 0.15),
-        Workload(f"{what}: forward + backward", both, 0.50),
-    ]
+    name = f"rasterise {gaussians} Gaussians, {size} x {size}: forward + backward"
+    return Workload(name, both, target_ms, partial(both, capacity))
+
+
+def _rasteriser_inputs(
+    device: torch.device, gaussians: int, size: int
+) -> tuple[list[torch.Tensor], tuple[Any, ...], int]:
+    """Gaussians that want gradients, camera, and room for what a graph needs."""
+    inputs = [tensor.to(device).requires_grad_() for tensor in ellipsoid(gaussians)]
+    world_to_camera, (intrinsics, width, height) = ellipsoid_view(size)
+    camera = world_to_camera.double().to(device), intrinsics, width, height
+    with torch.no_grad():
+        capacity = 2 * int(rasterize(*inputs, *camera).instances)
+    return inputs, camera, capacity
 
 
 def _visibility(device: torch.device) -> Workload:
     vertices, faces = (tensor.to(device) for tensor in head_mesh())
     bvh = MeshBvh(vertices, faces)
     normals = vertex_normals(vertices, FaceRings.of(faces, len(vertices)))
-    points, upward, light = vertices[:VISIBILITY_POINTS], normals[:VISIBILITY_POINTS], torch.eye(3, device=device)
+    light = torch.eye(3, device=device)
+    angle = torch.tensor(math.radians(_TURN_DEGREES), device=device)
+    turn = torch.eye(3, device=device)
+    turn[0, 0] = turn[2, 2] = angle.cos()
+    turn[0, 2], turn[2, 0] = angle.sin(), -angle.sin()
+    # The head turns to and fro: a call must not find the very scene that it has left.
+    poses = itertools.cycle([(vertices, normals), (vertices @ turn.T, normals @ turn.T)])
+    points = vertices[:VISIBILITY_POINTS]
 
     def pose() -> None:
-        bvh.refit(vertices)
-        bvh.visibility(points, upward, 16, 32, light)
+        moved, upward = next(poses)
+        bvh.refit(moved)
+        bvh.visibility(moved[:VISIBILITY_POINTS], upward[:VISIBILITY_POINTS], 16, 32, light)
 
     return Workload(f"visibility, {len(points)} points x 512, {len(faces)} faces, refit", pose, 0.5)
+
+
+def _launch(device: torch.device) -> Workload:
+    """What one launch costs: a kernel that has next to nothing to do, behind the checks of its arguments."""
+    values, weights = torch.ones(1, 1, device=device), torch.ones(1, device=device)
+    offsets = torch.tensor([0, 1], dtype=torch.int32, device=device)
+    return Workload(
+        "one launch, of a kernel that sums one number", lambda: weighted_segment_sum(values, weights, offsets)
+    )

@@ -13,6 +13,8 @@ from rgb_core.rendering.stages import splat
 
 THEIRS = """
 import time
+__version__ = "7.1"
+print("compiling")
 calls = []
 def bruteforce_specularvisibility_shader_forward2(*arguments):
     assert len(arguments) == 12 and arguments[0].shape[1] == 3 and arguments[7].shape[0] == 3
@@ -24,16 +26,21 @@ def bruteforce_specularvisibility_shader_backward2(*arguments):
 
 
 def test_packages_in_the_folder_are_timed_against_ours(tmp_path: Path):
-    """A stand-in for upstream's shader shadows ours; the packages that the folder lacks are ours on both sides."""
+    """A stand-in for upstream's shader shadows ours; what the folder lacks is ours twice and no row."""
     (tmp_path / "_diff_envshade.py").write_text(THEIRS)
-    times = compare(tmp_path, gaussians=50, size=32)
-    assert set(times) == {
-        *("shading forward", "shading backward", "visibility"),
-        *("rasterise forward", "rasterise forward + backward"),
-    }
-    ours, theirs = times["shading forward"]
-    assert theirs > 50
-    assert ours < theirs
+    rows = compare(tmp_path, gaussians=50, size=32)
+    assert {row.name for row in rows} == {"shading forward", "shading backward"}
+    for row in rows:
+        assert row.package == "_diff_envshade 7.1"
+        assert row.file == str(tmp_path / "_diff_envshade.py")
+        assert row.theirs > 50
+        assert row.ours < row.theirs
+
+
+def test_packages_that_do_not_run_are_named(tmp_path: Path):
+    (tmp_path / "_diff_envshade.py").write_text("raise ImportError('built for another torch')")
+    with pytest.raises(InputError, match=r"none of upstream's packages in .* runs"):
+        compare(tmp_path, gaussians=50, size=32)
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path):

@@ -23,8 +23,10 @@
 
 struct uint2 { unsigned x, y; };
 struct uint3 { unsigned x, y, z; };
+struct float3 { float x, y, z; };
 struct __align__(16) float4 { float x, y, z, w; };
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline float3 make_float3(float x, float y, float z) { return {x, y, z}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 template <class A, class B> inline std::common_type_t<A, B> min(A a, B b) { return b < a ? b : a; }

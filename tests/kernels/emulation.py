@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kernel_runtime import cuda, parameters
+from kernel_runtime.prepared import PreparedKernel
 
 ON_CPU = -1  # what torch calls the device of a CPU tensor
 PTX = (('asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));', "result = exp2_approximate(x);"),)
@@ -18,7 +19,7 @@ COMPILER = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-w"]
 
 
 class Emulator:
-    """Compiles sources at their first launch into `folder` and stands in for `Kernel.launch`."""
+    """Compiles sources at their first launch into `folder` and stands in for launches."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,9 +34,20 @@ class Emulator:
             self._layouts[kernel.name, types] = parameters.ParameterLayout(kernel.name, types, sizes)
         layout = self._layouts[kernel.name, types]
         memory = layout.write(args, ON_CPU)
-        run = getattr(self._library(kernel._module), _symbol(kernel.name))
-        run((ctypes.c_int * 3)(*cuda._three(grid)), block, ctypes.c_void_p(memory.address))
+        self._run(kernel, cuda._three(grid), block, memory)
         layout.release(memory)
+
+    def launch_prepared(self, prepared: PreparedKernel, device: int, blocks, threads: int, *values) -> None:
+        """The same for a kernel with prepared types."""
+        assert device == ON_CPU
+        room = prepared._memory.take()
+        prepared._memory.pack(room, values)
+        self._run(prepared.kernel, blocks, threads, room)
+        prepared._memory.give_back(room)
+
+    def _run(self, kernel: cuda.Kernel, blocks, threads: int, room: parameters.Room) -> None:
+        run = getattr(self._library(kernel._module), _symbol(kernel.name))
+        run((ctypes.c_int * 3)(*blocks), threads, ctypes.c_void_p(room.address))
 
     def _library(self, module: cuda.CudaModule) -> ctypes.CDLL:
         name = module.source.source

@@ -150,6 +150,26 @@ def test_graph_of_refit_and_visibility_replays_on_new_vertices():
         assert (unpack(words, 512) != unpack(expected, 512)).float().mean() < GRAZING
 
 
+def test_what_occluded_before_is_a_hint_and_nothing_more():
+    """One tree asked again with its mesh bent, points in another order, other normals and light: as a new tree."""
+    vertices, faces = (tensor.cuda() for tensor in head(40, 48))
+    generator = torch.Generator().manual_seed(0)
+    bvh = MeshBvh(vertices, faces)
+    for step in range(6):
+        bent = vertices + 0.1 * step * vertices.roll(1, 1).square()
+        order = torch.randperm(len(vertices), generator=generator).cuda() if step % 2 else torch.arange(len(vertices))
+        upward = (-1 if step == 3 else 1) * vertex_normals(bent, faces)
+        light = torch.linalg.matrix_power(ROTATION, step).cuda()
+        for height in (16, 40):
+            query = bent[order], upward[order], height, 32, light
+            bvh.refit(bent)
+            fresh = MeshBvh(vertices, faces)
+            fresh.refit(bent)
+            expected = fresh.visibility(*query)
+            assert torch.equal(bvh.visibility(*query), expected)
+            assert torch.equal(bvh.visibility(*query), expected)
+
+
 def test_work_of_a_side_stream_stays_there():
     vertices, faces = head(40, 48)
     bvh = MeshBvh(vertices.cuda(), faces.cuda())

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchoptixext_visibility as tv
 from kernel_runtime import ArgumentError, UnsupportedDevice
+from torchoptixext_visibility import upstream
 from visibility_meshes import head, vertex_normals
 
 
@@ -50,6 +51,26 @@ def test_loads_refit_between_full_updates_and_start_over_with_other_faces(visibi
     tv.optixEnvmapVisibility_destroy_mesh("cpu")
     tv.optixEnvmapVisibility_load_mesh([vertices], [faces.flip(1)])
     assert len(builds) == 4
+
+
+def test_the_same_indices_are_read_once_and_changed_ones_again(visibility_tracer, monkeypatch):
+    merged = []
+    original = upstream._merge
+    monkeypatch.setattr(upstream, "_merge", lambda *groups: (merged.append(1), original(*groups))[1])
+    vertices, faces = head(6, 8)
+    point = torch.zeros(1, 3)
+    visibility_tracer("cpu", fullupdate_step=10)
+    for scale in (1.0, 0.9, 0.8):
+        tv.optixEnvmapVisibility_load_mesh([scale * vertices], [faces])
+    assert len(merged) == 1
+    inside = tv.optixEnvmapVisibility_trace(point, None, torch.eye(3), 32, 16)
+    faces[: len(faces) // 2] = 0
+    tv.optixEnvmapVisibility_load_mesh([0.8 * vertices], [faces])
+    assert len(merged) == 2
+    opened = tv.optixEnvmapVisibility_trace(point, None, torch.eye(3), 32, 16)
+    assert not torch.equal(inside, opened)
+    with pytest.raises(ArgumentError, match="vertex_group"):
+        tv.optixEnvmapVisibility_load_mesh([vertices.double()], [faces])
 
 
 def test_refitted_mesh_is_the_moved_one(visibility_tracer):

@@ -42,10 +42,9 @@ def rasterize_gaussians(
         result = render(
             means3D, torch.zeros_like(means3D), sh, colors, opacity, scales, rotations, cov3D_precomp, settings
         )
-    color = (result.image + background).permute(2, 0, 1).contiguous()
     geometry = opacity.detach().contiguous().clone().view(torch.uint8)
     empty = geometry.new_empty(0)
-    return int(result.instances), color, result.radii, geometry, empty, empty
+    return int(result.instances), result.image.contiguous(), result.radii, geometry, empty, empty
 
 
 def rasterize_gaussians_backward(
@@ -86,7 +85,7 @@ def rasterize_gaussians_backward(
     means2D, colors, opacity, means3D, cov3D_precomp, sh, scales, rotations = inputs
     with torch.enable_grad():
         image = render(means3D, means2D, sh, colors, opacity, scales, rotations, cov3D_precomp, settings).image
-    gradients = torch.autograd.grad(image, inputs, grad_color.permute(1, 2, 0), allow_unused=True)
+    gradients = torch.autograd.grad(image, inputs, grad_color, allow_unused=True)
     points = len(means3D)
     shapes = (points, 3), (points, 3), (points, 1), (points, 3), (points, 6), (points, 0, 3), (points, 3), (points, 4)
     return tuple(

@@ -52,10 +52,11 @@ __device__ inline long long block_exclusive_sum(long long value, long long* warp
 
 // Turns counts[camera, part, tile] into sums over the parts before, one warp-wide column of tiles per block of WARP x
 // WARP threads. The block that finishes last turns the totals of the tiles into tile_starts [cameras x tiles + 1] and
-// instances [cameras], those of every camera. finished_blocks starts at zero.
+// instances [cameras], those of every camera, and writes the number of all to `on_host`, memory that the host reads
+// without waiting (or null). finished_blocks starts at zero.
 extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
     int* counts, int cameras, int parts, int tiles, long long* tile_starts, long long* instances,
-    unsigned* finished_blocks) {
+    unsigned* finished_blocks, long long* on_host) {
     __shared__ int segment_sums[WARP][WARP];
     __shared__ long long warp_sums[WARP];
     __shared__ bool is_last;
@@ -95,7 +96,10 @@ extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
         if (i < all_tiles) tile_starts[i] = start + exclusive;
         start += total;
     }
-    if (threadIdx.x == 0) tile_starts[all_tiles] = start;
+    if (threadIdx.x == 0) {
+        tile_starts[all_tiles] = start;
+        if (on_host != nullptr) *static_cast<volatile long long*>(on_host) = start;
+    }
     __syncthreads();
     for (int camera = threadIdx.x; camera < cameras; camera += WARP * WARP)
         instances[camera] = tile_starts[(camera + 1) * tiles] - tile_starts[camera * tiles];

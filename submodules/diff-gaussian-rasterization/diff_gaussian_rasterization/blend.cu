@@ -2,31 +2,64 @@
 
 #include "blend.cuh"
 
-// Grid (tile columns, tile rows, cameras x blocks of channels). Writes image [cameras,H,W,channels], and from the first
-// block of channels alpha [cameras,H,W], the transmittance behind all splats [cameras,H,W] and the place of the last
-// contributor in the tile's list, from 1 [cameras,H,W].
+// The place of the thread among those of its block that `are` so, in their order, and the number of those.
+__device__ inline int place_among(bool are, int& number) {
+    __shared__ int of_warps[WARPS];
+    int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+    unsigned lanes = __ballot_sync(FULL_WARP, are);
+    if (lane == 0) of_warps[warp] = __popc(lanes);
+    __syncthreads();
+    int place = __popc(lanes & ((1u << lane) - 1));
+    number = 0;
+    for (int w = 0; w < WARPS; ++w) {
+        if (w < warp) place += of_warps[w];
+        number += of_warps[w];
+    }
+    return place;
+}
+
+__device__ inline bool sees(const Splat& splat, int rows, int columns, int tile) {
+    bool found = false;
+    for_each_tile(splat, rows, columns, [&](int other) { found |= other == tile; });
+    return found;
+}
+
+// Grid (tile columns, tile rows, cameras x blocks of channels). Writes image [cameras,H,W,channels] (planar:
+// [cameras,channels,H,W]), and from the first block of channels alpha [cameras,H,W], the transmittance behind all splats
+// [cameras,H,W] and the place of the last contributor in the tile's list, from 1 [cameras,H,W].
+//
+// Where there was no room for the lists every tile looks through all the splats that its camera has, in the order of
+// depth: the same picture, slowly.
 template <int CHANNELS>
-__global__ __launch_bounds__(BLOCK) void blend_forward(
+__global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) void blend_forward(
     const Splat* splats, const float* features, const long long* tile_starts, const int* owners, long long capacity,
-    int points, int channels, int alpha_point_id, int width, int height, float* image, float* alpha,
-    float* final_transmittance, int* last_contributor) {
+    const int* order, const int* seen, int points, int channels, const float* background, int alpha_point_id, int width,
+    int height, bool planar, float* image, float* alpha, float* final_transmittance, int* last_contributor) {
     __shared__ Splat staged[BLOCK];
     __shared__ Features<CHANNELS> staged_features[BLOCK];
     Layer layer(channels, CHANNELS, points, alpha_point_id);
     Pixel pixel(width, height);
-    TileList list(tile_starts, layer.camera, capacity);
+    TileList list(tile_starts, layer.cameras, layer.camera, capacity);
     int lane = threadIdx.x % WARP;
     float x = static_cast<float>(pixel.x), y = static_cast<float>(pixel.y);
     float open = pixel.inside ? 1.0f : 0.0f;  // transmittance, or 0 once the pixel is finished
     float behind = 1.0f, sum_alpha = 0.0f, sum[CHANNELS] = {};
-    int last = 0;
-    for (int first = 0; first < list.count; first += BLOCK) {
+    int last = 0, first = 0;  // `first` is the place in the tile's list of the first staged splat
+    bool listed = list.needed <= capacity;
+    const int* source = listed ? owners + list.begin : order + static_cast<long long>(layer.camera) * points;
+    int available = listed ? list.count : seen[layer.camera];
+    for (int next = 0, count; next < available; next += BLOCK, first += count) {
         if (__syncthreads_and(open == 0.0f)) break;
-        int count = min(BLOCK, list.count - first);
-        if (threadIdx.x < count) {
-            int owner = owners[list.begin + first + threadIdx.x];
-            staged[threadIdx.x] = splats[owner];
-            staged_features[threadIdx.x].load(features, owner, channels, layer);
+        count = min(BLOCK, available - next);
+        bool kept = threadIdx.x < count;
+        int owner = kept ? source[next + threadIdx.x] : 0, place = threadIdx.x;
+        if (!listed) {
+            kept = kept && sees(splats[owner], gridDim.y, gridDim.x, blockIdx.y * gridDim.x + blockIdx.x);
+            place = place_among(kept, count);
+        }
+        if (kept) {
+            staged[place] = splats[owner];
+            staged_features[place].load(features, background, owner, channels, layer);
         }
         __syncthreads();
         for (int group = 0; group < count; group += WARP) {
@@ -52,10 +85,14 @@ __global__ __launch_bounds__(BLOCK) void blend_forward(
         }
     }
     if (!pixel.inside) return;
-    long long index = pixel.index(layer.camera);
+    long long index = pixel.index(layer.camera), plane = planar ? static_cast<long long>(width) * height : 1;
+    image += planar ? index + layer.camera * (channels - 1) * plane : index * channels;
 #pragma unroll
-    for (int c = 0; c < CHANNELS; ++c)
-        if (layer.first_channel + c < channels) image[index * channels + layer.first_channel + c] = sum[c];
+    for (int c = 0; c < CHANNELS; ++c) {
+        int channel = layer.first_channel + c;
+        if (channel >= channels) break;
+        image[channel * plane] = background == nullptr ? sum[c] : sum[c] + background[channel];
+    }
     if (layer.first_channel > 0) return;
     alpha[index] = sum_alpha;
     final_transmittance[index] = behind;

@@ -6,11 +6,12 @@
 
 // Which camera and which channels a block has.
 struct Layer {
-    int camera, first_channel;
+    int cameras, camera, first_channel;
     int first_counted;  // splats from here on count in the alpha output
 
     __device__ Layer(int channels, int block_channels, int points, int alpha_point_id) {
         int blocks = max((channels + block_channels - 1) / block_channels, 1);
+        cameras = gridDim.z / blocks;
         camera = blockIdx.z / blocks;
         first_channel = blockIdx.z % blocks * block_channels;
         first_counted = camera * points + alpha_point_id;
@@ -39,27 +40,35 @@ struct Pixel {
     __device__ long long index(int camera) const { return (static_cast<long long>(camera) * height + y) * width + x; }
 };
 
-// A block of CHANNELS channels of one splat, behind the 0 or 1 by which it counts in the alpha output.
+// A block of CHANNELS channels of one splat, behind the 0 or 1 by which it counts in the alpha output. Over a background
+// [channels] (or null) the difference to it is blended: on black that is the same picture with the same gradients.
 template <int CHANNELS>
 struct __align__(16) Features {
     float counts;
     float values[CHANNELS];
 
-    __device__ void load(const float* features, int owner, int channels, const Layer& layer) {
+    __device__ void load(
+        const float* features, const float* background, int owner, int channels, const Layer& layer) {
         const float* row = features + static_cast<long long>(owner) * channels + layer.first_channel;
         counts = owner >= layer.first_counted ? 1.0f : 0.0f;
 #pragma unroll
-        for (int c = 0; c < CHANNELS; ++c) values[c] = layer.first_channel + c < channels ? row[c] : 0.0f;
+        for (int c = 0; c < CHANNELS; ++c) {
+            values[c] = layer.first_channel + c < channels ? row[c] : 0.0f;
+            if (background != nullptr && layer.first_channel + c < channels)
+                values[c] -= background[layer.first_channel + c];
+        }
     }
 };
 
 // The list of the block's tile, as far as it was kept.
 struct TileList {
     long long begin;
+    long long needed;  // room for all lists
     int count;
 
-    __device__ TileList(const long long* tile_starts, int camera, long long capacity) {
+    __device__ TileList(const long long* tile_starts, int cameras, int camera, long long capacity) {
         long long tile = (static_cast<long long>(camera) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+        needed = tile_starts[static_cast<long long>(cameras) * gridDim.y * gridDim.x];
         begin = min(tile_starts[tile], capacity);
         count = static_cast<int>(min(tile_starts[tile + 1], capacity) - begin);
     }

@@ -11,6 +11,9 @@ struct Vector {
 };
 
 __device__ inline double dot(Vector a, Vector b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
+__device__ inline Vector cross(Vector a, Vector b) {
+    return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
+}
 __device__ inline Vector operator+(Vector a, Vector b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
 __device__ inline Vector operator*(double s, Vector a) { return {s * a.x, s * a.y, s * a.z}; }
 
@@ -65,12 +68,13 @@ __device__ inline void rotation_columns(float4 q, Vector* columns) {
 }
 
 // R diag(scales^2) R^T.
-__device__ inline Symmetric factored_covariance(float4 rotation, const float* scales) {
+__device__ inline Symmetric factored_covariance(float4 rotation, float3 scales) {
     Vector columns[3];
     rotation_columns(rotation, columns);
+    double factors[3] = {scales.x, scales.y, scales.z};
     Symmetric sum = {};
     for (int k = 0; k < 3; ++k) {
-        Vector c = static_cast<double>(scales[k]) * columns[k];
+        Vector c = factors[k] * columns[k];
         sum.xx += c.x * c.x;
         sum.xy += c.x * c.y;
         sum.xz += c.x * c.z;
@@ -85,11 +89,12 @@ __device__ inline Symmetric factored_covariance(float4 rotation, const float* sc
 //
 // With L = R diag(s), dL = 2 g L; the quaternion gradient is that of the formula that does not normalise.
 __device__ inline void factor_gradients(
-    const Symmetric& g, float4 rotation, const float* scales, float* grad_rotation, float* grad_scales) {
+    const Symmetric& g, float4 rotation, float3 scales, float* grad_rotation, float* grad_scales) {
     Vector columns[3], d[3];  // d[k] = gradient by column k of R
     rotation_columns(rotation, columns);
+    double factors[3] = {scales.x, scales.y, scales.z};
     for (int k = 0; k < 3; ++k) {
-        double scale = scales[k];
+        double scale = factors[k];
         Vector by_column = 2.0 * (g * columns[k]);
         grad_scales[k] = static_cast<float>(scale * dot(by_column, columns[k]));
         d[k] = scale * scale * by_column;

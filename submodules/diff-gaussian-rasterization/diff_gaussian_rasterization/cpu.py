@@ -200,10 +200,14 @@ def backward(
     features: torch.Tensor,
     view: View,
     lists: list[Lists],
-    grad_image: torch.Tensor,
-    grad_alpha: torch.Tensor,
-) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of means, shape, opacities, features, and (by the image alone) screen points."""
+    grad_image: torch.Tensor | None,
+    grad_alpha: torch.Tensor | None,
+    screen_points: torch.Tensor | None,
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Gradients of means, shape, opacities, features, and (by the image alone, where given) screen points."""
+    pixels = *view.batch, view.height, view.width
+    grad_image = means.new_zeros(*pixels, features.shape[-1]) if grad_image is None else grad_image
+    grad_alpha = means.new_zeros(pixels) if grad_alpha is None else grad_alpha
     grad_means, grad_opacities, grad_features = (torch.empty_like(t) for t in (means, opacities, features))
     grad_shape = tuple(torch.empty_like(tensor) for tensor in shape)
     grad_screen = means.new_empty(*means.shape[:-1], 2)
@@ -213,7 +217,7 @@ def backward(
     for camera, own in enumerate(lists):
         grad_covariance = _backward(*inputs[camera], view, camera, own, *outputs[camera])
         _fill_shape_gradients(shapes[camera], grad_covariance, grad_shapes[camera])
-    return grad_means, grad_shape, grad_opacities, grad_features, grad_screen
+    return grad_means, grad_shape, grad_opacities, grad_features, None if screen_points is None else grad_screen
 
 
 def _backward(

@@ -2,6 +2,7 @@
 
 import math
 from types import ModuleType
+from typing import Any
 
 import torch
 from kernel_runtime import ArgumentError, check_tensor, device_of
@@ -16,7 +17,9 @@ class _Rasterize(torch.autograd.Function):
     def forward(ctx, means, opacities, features, screen_points, backend, view, alpha_point_id, capacity, *shape):
         *outputs, ctx.lists = backend.forward(means, shape, opacities, features, view, alpha_point_id, capacity)
         ctx.save_for_backward(means, opacities, features, *shape)
+        ctx.set_materialize_grads(False)
         ctx.backend, ctx.view = backend, view
+        ctx.screen_points = screen_points if ctx.needs_input_grad[3] else None
         _, _, radii, instances = outputs
         ctx.mark_non_differentiable(radii, instances)
         return tuple(outputs)
@@ -26,9 +29,8 @@ class _Rasterize(torch.autograd.Function):
     def backward(ctx, grad_image, grad_alpha, *_):
         means, opacities, features, *shape = ctx.saved_tensors
         grad_means, grad_shape, grad_opacities, grad_features, grad_screen = ctx.backend.backward(
-            means, tuple(shape), opacities, features, ctx.view, ctx.lists, grad_image, grad_alpha
+            means, tuple(shape), opacities, features, ctx.view, ctx.lists, grad_image, grad_alpha, ctx.screen_points
         )
-        grad_screen = grad_screen if ctx.needs_input_grad[3] else None
         return grad_means, grad_opacities, grad_features, grad_screen, None, None, None, None, *grad_shape
 
 
@@ -85,9 +87,10 @@ def rasterize(
         near: Gaussians whose camera depth in metres is not greater are culled.
         alpha_point_id: only Gaussians of this index and above count in the alpha output.
         capacity: on CUDA, room for this many pairs of a Gaussian and a 16 x 16 tile that sees it, over all cameras.
-            Then the host never waits for the device, and the call may be captured in a CUDA graph (with the cameras on
-            the device too). If `instances` comes out larger the pictures are incomplete and the gradients are zero.
-            None: as many as needed, at the cost of reading their number back. No effect on the CPU.
+            Then the call may be captured in a CUDA graph (with the cameras on the device too). If `instances` comes out
+            larger the pictures take long to draw and the gradients are zero. None: room for half as many again as calls
+            of this size needed so far. The host waits for the device in the first such call alone; where the room does
+            not do the picture takes longer, and its gradients are made from a second pass. No effect on the CPU.
         antialias: lower the opacity of small Gaussians by what the low-pass adds to their area, so that they cover as
             much from afar as from nearby (Yu et al. 2024, Mip-Splatting, its 2D filter).
 
@@ -208,6 +211,27 @@ def _rasterize(
     if isinstance(intrinsics, torch.Tensor):
         intrinsics = intrinsics.to(means.device, non_blocking=True)
     view = backend.View.create(camera, intrinsics, width, height, near, antialias)
-    return Rasterization(
-        *_Rasterize.apply(means, opacities, features, screen_points, backend, view, alpha_point_id, capacity, *shape)
-    )
+    return rasterize_view(backend, means, shape, opacities, features, screen_points, view, alpha_point_id, capacity)
+
+
+def rasterize_view(
+    backend: ModuleType,
+    means: torch.Tensor,
+    shape: tuple[torch.Tensor, ...],
+    opacities: torch.Tensor,
+    features: torch.Tensor,
+    screen_points: torch.Tensor | None,
+    view: Any,
+    alpha_point_id: int,
+    capacity: int | None,
+) -> Rasterization:
+    """Run the kernels of `backend` on checked arguments; without autograd where nothing asks for gradients."""
+    inputs = means, opacities, features, screen_points, *shape
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
+        return Rasterization(
+            *_Rasterize.apply(
+                means, opacities, features, screen_points, backend, view, alpha_point_id, capacity, *shape
+            )
+        )
+    *outputs, _ = backend.forward(means, shape, opacities, features, view, alpha_point_id, capacity)
+    return Rasterization(*outputs)

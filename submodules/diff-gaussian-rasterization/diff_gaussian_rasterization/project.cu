@@ -1,4 +1,4 @@
-// Projection of Gaussians to splats, and the histograms by which they are sorted.
+// The camera, projection of Gaussians to splats, and the histograms by which they are sorted.
 //
 // Everything [P,..] here is [cameras, points,..] with one camera per block row.
 
@@ -62,14 +62,43 @@ __device__ inline long long reserve_rows(int count, unsigned long long* next_row
     return static_cast<long long>(base + warp_counts[warp] + inclusive - count);
 }
 
+// A 4 x 4 matrix of upstream's convention, transposed and with any strides.
+struct Transposed {
+    const float* values;
+    int column_stride, row_stride;
+
+    __device__ Vector row(int i) const { return {at(i, 0), at(i, 1), at(i, 2)}; }
+    __device__ double at(int i, int j) const { return values[j * column_stride + i * row_stride]; }
+};
+
+// Sets `counters` [count] to zero and, given upstream's matrices (else null), turns them into world_to_camera [3,4] and
+// intrinsics [4]: with P the clip matrix `full` times the inverse of `view`, P00 and P11 over P32 are the focal lengths
+// in half images, P02 and P12 over P32 the principal point.
+extern "C" __global__ __launch_bounds__(BLOCK) void prepare(
+    int* counters, int count, const float* view_values, int view_stride_0, int view_stride_1, const float* full_values,
+    int full_stride_0, int full_stride_1, int width, int height, double* world_to_camera, double* intrinsics) {
+    for (int i = blockIdx.x * BLOCK + threadIdx.x; i < count; i += gridDim.x * BLOCK) counters[i] = 0;
+    if (view_values == nullptr || blockIdx.x > 0 || threadIdx.x > 0) return;
+    Transposed view = {view_values, view_stride_0, view_stride_1}, full = {full_values, full_stride_0, full_stride_1};
+    for (int i = 0; i < 12; ++i) world_to_camera[i] = view.at(i / 4, i % 4);
+    Vector right = view.row(0), down = view.row(1), forward = view.row(2);
+    // Columns of the inverse, but for a common factor.
+    Vector first = cross(down, forward), second = cross(forward, right), third = cross(right, down);
+    double per_depth = 1 / dot(full.row(3), third);
+    intrinsics[0] = 0.5 * width * per_depth * dot(full.row(0), first);
+    intrinsics[1] = 0.5 * height * per_depth * dot(full.row(1), second);
+    intrinsics[2] = 0.5 * width * (1 + per_depth * dot(full.row(0), third));
+    intrinsics[3] = 0.5 * height * (1 + per_depth * dot(full.row(1), third));
+}
+
 // Fills splats [P], depths [P] (keys of the sort, in metres), radii [P] (pixels, 0 = culled), and for every splat the
 // number of tiles that see it and the first of its rows; next_row ends as the number of all instances, histograms
 // [cameras, DIGITS, BINS] as those of the depths. Both start at zero. Grid (parts, cameras).
 extern "C" __global__ __launch_bounds__(BLOCK) void project_forward(
-    const float* means, const double* covariances, const float* rotations, const float* scales, const float* opacities,
-    const double* world_to_camera, const double* intrinsics, double fx, double fy, double cx, double cy, double near,
-    int points, int width, int height, bool antialias, Splat* splats, int* depths, int* radii, int* tile_counts,
-    long long* bases, unsigned long long* next_row, int* histograms) {
+    const float* means, const double* covariances, const float* rotations, const float* scales, float scale_modifier,
+    const float* opacities, const double* world_to_camera, const double* intrinsics, double fx, double fy, double cx,
+    double cy, double near, int points, int width, int height, bool antialias, Splat* splats, int* depths, int* radii,
+    int* tile_counts, long long* bases, unsigned long long* next_row, int* histograms) {
     __shared__ int histogram[DIGITS * BINS];
     for (int i = threadIdx.x; i < DIGITS * BINS; i += BLOCK) histogram[i] = 0;
     int in_camera = blockIdx.x * BLOCK + threadIdx.x, p = blockIdx.y * points + in_camera;
@@ -82,7 +111,7 @@ extern "C" __global__ __launch_bounds__(BLOCK) void project_forward(
         splat.half_height = INVISIBLE;
         int radius = 0;
         if (camera.z > near) {
-            Symmetric covariance = Shapes{covariances, rotations, scales}.covariance(p);
+            Symmetric covariance = Shapes{covariances, rotations, scales, scale_modifier}.covariance(p);
             Projection projection(view, cameras.lens(blockIdx.y), width, height, camera, covariance);
             splat = project(projection, opacities[p], antialias, width, height, radius);
         }

@@ -62,22 +62,22 @@ __device__ inline void unproject(
 }
 
 // Adds the rows of every splat in their order and carries them to the inputs: grad_means [P,3], grad_opacities [P],
-// grad_features [P, channels], grad_screen [P,2], and grad_covariances [P,6] or the gradients of the two factors.
+// grad_features [P, channels], grad_screen [P,screen_stride] (or null; zeros behind x and y), and grad_covariances [P,6] or the gradients of the two factors.
 //
-// `sums` [blocks of channels, capacity, ROW] with BLOCK_CHANNELS feature columns each. Whoever counted more instances
+// `sums` [blocks of channels, capacity, ROW] with BLOCK_CHANNELS feature columns each. Whoever needed more instances
 // than there is capacity has no complete sums: then all gradients are zero. Grid (parts, cameras).
 template <int BLOCK_CHANNELS>
 __global__ __launch_bounds__(BLOCK) void project_backward(
-    const float* means, const double* covariances, const float* rotations, const float* scales, const float* opacities,
-    const double* world_to_camera, const double* intrinsics, double fx, double fy, double cx, double cy, int points,
-    int width, int height, bool antialias, int channels, const int* tile_counts, const long long* bases,
-    const unsigned long long* needed, long long capacity, const float4* sums, float* grad_means,
+    const float* means, const double* covariances, const float* rotations, const float* scales, float scale_modifier,
+    const float* opacities, const double* world_to_camera, const double* intrinsics, double fx, double fy, double cx,
+    double cy, int points, int width, int height, bool antialias, int channels, const int* tile_counts,
+    const long long* bases, const long long* needed, long long capacity, const float4* sums, float* grad_means,
     double* grad_covariances, float* grad_rotations, float* grad_scales, float* grad_opacities, float* grad_features,
-    float* grad_screen) {
+    float* grad_screen, int screen_stride) {
     constexpr int QUADS = (SUMS + BLOCK_CHANNELS + 3) / 4;
     int in_camera = blockIdx.x * BLOCK + threadIdx.x, p = blockIdx.y * points + in_camera;
     if (in_camera >= points) return;
-    int count = *needed <= static_cast<unsigned long long>(capacity) ? tile_counts[p] : 0;
+    int count = *needed <= capacity ? tile_counts[p] : 0;
     double total[SUMS] = {};
     int blocks = (channels + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS;
     for (int block = 0; block < max(blocks, 1); ++block) {
@@ -102,7 +102,7 @@ __global__ __launch_bounds__(BLOCK) void project_backward(
     Vector mean = {};
     Symmetric covariance = {};
     double screen_x = 0, screen_y = 0, opacity = 0;
-    Shapes shapes = {covariances, rotations, scales};
+    Shapes shapes = {covariances, rotations, scales, scale_modifier};
     if (count > 0) {
         Cameras cameras = {world_to_camera, intrinsics, {fx, fy, cx, cy}};
         Camera view = cameras.camera(blockIdx.y);
@@ -117,8 +117,12 @@ __global__ __launch_bounds__(BLOCK) void project_backward(
     grad_means[3ll * p + 1] = static_cast<float>(mean.y);
     grad_means[3ll * p + 2] = static_cast<float>(mean.z);
     grad_opacities[p] = static_cast<float>(opacity);
-    grad_screen[2ll * p] = static_cast<float>(screen_x);
-    grad_screen[2ll * p + 1] = static_cast<float>(screen_y);
+    if (grad_screen != nullptr) {
+        float* screen = grad_screen + static_cast<long long>(screen_stride) * p;
+        screen[0] = static_cast<float>(screen_x);
+        screen[1] = static_cast<float>(screen_y);
+        for (int i = 2; i < screen_stride; ++i) screen[i] = 0;
+    }
     if (covariances != nullptr) {
         double* g = grad_covariances + 6ll * p;
         g[0] = covariance.xx;
@@ -130,7 +134,7 @@ __global__ __launch_bounds__(BLOCK) void project_backward(
         return;
     }
     float by_rotation[4] = {}, by_scales[3] = {};
-    if (count > 0) factor_gradients(covariance, shapes.rotation(p), scales + 3ll * p, by_rotation, by_scales);
+    if (count > 0) factor_gradients(covariance, shapes.rotation(p), shapes.scaled(p), by_rotation, by_scales);
     for (int i = 0; i < 4; ++i) grad_rotations[4ll * p + i] = by_rotation[i];
-    for (int i = 0; i < 3; ++i) grad_scales[3ll * p + i] = by_scales[i];
+    for (int i = 0; i < 3; ++i) grad_scales[3ll * p + i] = scale_modifier * by_scales[i];
 }

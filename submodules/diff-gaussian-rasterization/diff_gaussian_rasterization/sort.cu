@@ -1,9 +1,11 @@
 // The splats of every camera that any tile sees, nearest first, equal depths by index: a radix sort from the lowest
-// digit to the highest, one launch for each.
+// digit to the highest, all in one launch.
 //
 // A block ranks the keys of one tile of the input, warp by warp in order, and gets the number of keys with the same
 // digit in all tiles before from what those publish ("decoupled look-back", Merrill and Garland 2016). Positions are
-// determined by the keys alone, so the result is the same in every run.
+// determined by the keys alone, so the result is the same in every run. Blocks take tickets: first all tiles of the
+// lowest digit, then all of the next. They wait only for holders of earlier tickets, who have started, so that it does
+// not matter how many blocks the device runs at a time.
 
 #include "radix.cuh"
 #include "splat.cuh"
@@ -45,52 +47,55 @@ __device__ inline unsigned lanes_with(int digit, bool valid) {
     return lanes;
 }
 
-// Sorts by digit DIGIT: from `depths` [cameras, points] (the lowest digit) or `from` (all others), pairs of a key and
-// the index of its splat, to `order` and `seen`, their number (the highest digit), or `to` (all others).
-//
-// histograms [cameras, DIGITS, BINS] of the keys that are not UNSEEN; tickets [cameras, DIGITS] and published [cameras,
-// DIGITS, tiles, BINS] start at zero. Grid (tiles, cameras).
-template <int DIGIT>
-__global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_digit(
-    const int* depths, const uint2* from, int points, const int* histograms, int* tickets, unsigned* published,
-    uint2* to, int* order, int* seen) {
-    __shared__ int warp_counts[SORT_WARPS][BINS];
-    __shared__ int bin_starts[BINS], warp_totals[BIN_WARPS], ticket;
-    int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, bin = threadIdx.x, camera = blockIdx.y;
-    int pass = camera * DIGITS + DIGIT, first_splat = camera * points;
+// Where a pass reads and writes: pairs of a key and the index of its splat, but keys alone at the lowest digit and
+// indices alone at the highest. What other blocks wrote in this launch is read past the first-level cache.
+struct Pass {
+    int digit, first_splat;
+    const int* depths;
+    const uint2* from;
+    uint2* to;
+    int* order;
 
-    // Tiles are handed out in the order in which blocks start: those before have started and wait for nobody behind.
-    if (threadIdx.x == 0) ticket = atomicAdd(&tickets[pass], 1);
-    for (int i = threadIdx.x; i < SORT_WARPS * BINS; i += SORT_BLOCK) warp_counts[i / BINS][i % BINS] = 0;
-    int bin_count = bin < BINS ? histograms[pass * BINS + bin] : 0, inclusive = bin_count;
+    __device__ uint2 read(int i) const {
+        if (digit == 0) return make_uint2(depths[first_splat + i], first_splat + i);
+        return __ldcg(&from[first_splat + i]);
+    }
+
+    __device__ void write(int i, uint2 pair) const {
+        if (digit == DIGITS - 1)
+            order[first_splat + i] = static_cast<int>(pair.y);
+        else
+            to[first_splat + i] = pair;
+    }
+};
+
+// Keys with each digit below the thread's (bin < BINS); `all` is the number of all keys. Synchronises.
+__device__ inline int keys_below(int bin_count, int& all) {
+    __shared__ int warp_totals[BIN_WARPS];
+    int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, inclusive = bin_count;
     for (int offset = 1; offset < WARP; offset *= 2) {
         int below = __shfl_up_sync(FULL_WARP, inclusive, offset);
         if (lane >= offset) inclusive += below;
     }
     if (warp < BIN_WARPS && lane == WARP - 1) warp_totals[warp] = inclusive;
     __syncthreads();
-    int bin_start = inclusive - bin_count, all = 0;
+    int below = inclusive - bin_count;
+    all = 0;
     for (int w = 0; w < BIN_WARPS; ++w) {
-        if (w < warp) bin_start += warp_totals[w];
+        if (w < warp) below += warp_totals[w];
         all += warp_totals[w];
     }
-    int tile = ticket, given = DIGIT == 0 ? points : all;
-    if (DIGIT == DIGITS - 1 && tile == 0 && threadIdx.x == 0) seen[camera] = all;
-    if (tile * SORT_TILE >= given) return;
+    return below;
+}
 
-    auto write = [&](int position, uint2 pair) {
-        if (DIGIT == DIGITS - 1)
-            order[first_splat + position] = static_cast<int>(pair.y);
-        else
-            to[first_splat + position] = pair;
-    };
-    // The highest digit, sign and most of the exponent, is usually the same everywhere.
-    if (DIGIT > 0 && __syncthreads_or(bin < BINS && bin_count == all)) {
-        for (int i = tile * SORT_TILE + threadIdx.x; i < min((tile + 1) * SORT_TILE, all); i += SORT_BLOCK)
-            write(i, from[first_splat + i]);
-        return;
-    }
-
+// Moves the keys of one tile to their places by the pass's digit: `bin_start` is the first place of the thread's digit,
+// `column` what the tiles publish for it.
+__device__ inline void scatter(const Pass& pass, int tile, int given, int bin_start, volatile unsigned* column) {
+    __shared__ int warp_counts[SORT_WARPS][BINS];
+    __shared__ int bin_starts[BINS];
+    int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, bin = threadIdx.x;
+    for (int i = threadIdx.x; i < SORT_WARPS * BINS; i += SORT_BLOCK) warp_counts[i / BINS][i % BINS] = 0;
+    __syncthreads();
     uint2 pairs[KEYS];
     int digits[KEYS], ranks[KEYS];  // ranks among the warp's keys with the digit
     bool valid[KEYS];
@@ -99,11 +104,9 @@ __global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_digit(
     for (int k = 0; k < KEYS; ++k) {
         int i = first + k * WARP;
         valid[k] = i < given;
-        pairs[k] = make_uint2(UNSEEN, first_splat + i);
-        if (valid[k] && DIGIT == 0) pairs[k].x = depths[first_splat + i];
-        if (valid[k] && DIGIT > 0) pairs[k] = from[first_splat + i];
-        if (DIGIT == 0) valid[k] = pairs[k].x != UNSEEN;
-        digits[k] = digit_of(pairs[k].x, DIGIT);
+        pairs[k] = valid[k] ? pass.read(i) : make_uint2(UNSEEN, 0);
+        valid[k] = pairs[k].x != UNSEEN;
+        digits[k] = digit_of(pairs[k].x, pass.digit);
     }
 #pragma unroll
     for (int k = 0; k < KEYS; ++k) {
@@ -123,8 +126,6 @@ __global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_digit(
             warp_counts[w][bin] = own;
             own += count;
         }
-        int tiles = gridDim.x;
-        volatile unsigned* column = published + static_cast<long long>(pass) * tiles * BINS + bin;
         if (tile > 0) column[tile * BINS] = OWN | own;
         int before = keys_before(column, tile);
         column[tile * BINS] = ALL | (before + own);
@@ -133,5 +134,41 @@ __global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_digit(
     __syncthreads();
 #pragma unroll
     for (int k = 0; k < KEYS; ++k)
-        if (valid[k]) write(bin_starts[digits[k]] + warp_counts[warp][digits[k]] + ranks[k], pairs[k]);
+        if (valid[k]) pass.write(bin_starts[digits[k]] + warp_counts[warp][digits[k]] + ranks[k], pairs[k]);
+}
+
+// Sorts `depths` [cameras, points] by way of pairs `a` and `b` [cameras, points] into order [cameras, points] and seen
+// [cameras], the number of keys that are not UNSEEN.
+//
+// histograms [cameras, DIGITS, BINS] of those keys; tickets [cameras], finished [cameras, DIGITS] and published [cameras,
+// DIGITS, tiles, BINS] start at zero. Grid (DIGITS x tiles, cameras).
+extern "C" __global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_depth(
+    const int* depths, int points, const int* histograms, int* tickets, int* finished, unsigned* published, uint2* a,
+    uint2* b, int* order, int* seen) {
+    __shared__ int ticket;
+    int camera = blockIdx.y, bin = threadIdx.x, tiles = gridDim.x / DIGITS;
+    if (threadIdx.x == 0) ticket = atomicAdd(&tickets[camera], 1);
+    __syncthreads();
+    int digit = ticket / tiles, tile = ticket % tiles, row = camera * DIGITS + digit, all;
+    int bin_count = bin < BINS ? histograms[row * BINS + bin] : 0;
+    int bin_start = keys_below(bin_count, all);
+    int given = digit == 0 ? points : all;
+    if (digit == 0 && tile == 0 && threadIdx.x == 0) seen[camera] = all;
+    if (digit > 0 && threadIdx.x == 0) {
+        const volatile int* before = &finished[row - 1];
+        while (*before < tiles) {}
+        __threadfence();
+    }
+    // The highest digit, sign and most of the exponent, is usually the same everywhere.
+    bool same = __syncthreads_or(digit > 0 && bin < BINS && bin_count == all);
+    Pass pass = {digit, camera * points, depths, digit % 2 ? a : b, digit % 2 ? b : a, order};
+    if (same) {
+        for (int i = tile * SORT_TILE + threadIdx.x; i < min((tile + 1) * SORT_TILE, all); i += SORT_BLOCK)
+            pass.write(i, pass.read(i));
+    } else if (tile * SORT_TILE < given) {
+        scatter(pass, tile, given, bin_start, published + static_cast<long long>(row) * tiles * BINS + bin);
+    }
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) atomicAdd(&finished[row], 1);
 }

@@ -1,17 +1,19 @@
 """The API of the original diff-gaussian-rasterization, on top of this package's rasteriser."""
 
-from typing import NamedTuple
+import weakref
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from kernel_runtime import ArgumentError, device_of
+from kernel_runtime import ArgumentError, check_tensor, device_of
 
 from . import spherical_harmonics
-from .ops import rasterize, rasterize_covariances
+from .ops import rasterize, rasterize_covariances, rasterize_view
 from .splatting import Rasterization
 
 NEAR = 0.2  # depth in scene units up to which upstream culls
 _TOLERANCE = 1e-3  # relative, when fields that say the same are compared
+_MOST_CAMERAS = 4096  # that are remembered as checked
 
 
 class GaussianRasterizationSettings(NamedTuple):
@@ -31,8 +33,8 @@ class GaussianRasterizationSettings(NamedTuple):
     debug: bool  # no effect: arguments are always checked
 
 
-def _intrinsics(settings: GaussianRasterizationSettings) -> tuple[float, float, float, float]:
-    """Focal lengths and principal point in pixels, from the projection matrix."""
+def _check_camera(settings: GaussianRasterizationSettings) -> tuple[float, float, float, float]:
+    """Focal lengths and principal point in pixels, from the projection matrix; reads the matrices back."""
     # Both at once: a single copy from the device. numpy takes a tenth of torch's time for such small matrices.
     matrices = torch.stack([settings.viewmatrix.detach(), settings.projmatrix.detach()]).cpu().double().numpy()
     view, full = matrices.transpose(0, 2, 1)
@@ -73,22 +75,98 @@ def render(
     raster_settings: GaussianRasterizationSettings,
     alpha_point_id: int = 0,
 ) -> Rasterization:
-    """What `rasterize_gaussians` selects from, its image [H,W,3] without the background."""
+    """What `rasterize_gaussians` selects from, its image [3,H,W] over the background."""
     settings, points = raster_settings, len(means3D)
     given = [tensor for tensor in (sh, colors_precomp, scales, rotations, cov3Ds_precomp) if _given(tensor)]
-    device_of("rasterize_gaussians", means3D, means2D, opacities, *given)
-    colors = colors_precomp
+    kind = device_of("rasterize_gaussians", means3D, means2D, opacities, *given)
+    colors, covariances = colors_precomp, cov3Ds_precomp if _given(cov3Ds_precomp) else None
     if points == 0:  # when nothing tells absent arguments from empty ones
         colors, scales, rotations = (means3D.new_zeros(0, size) for size in (3, 3, 4))
+        covariances = None
     elif _given(sh):
         directions = torch.nn.functional.normalize(means3D - settings.campos, dim=1)
         colors = spherical_harmonics.colors(settings.sh_degree, sh, directions)
+    if kind == "cuda":
+        return _render_on_gpu(
+            means3D, means2D, colors, opacities, scales, rotations, covariances, settings, alpha_point_id
+        )
     # Blending colour - background on black equals blending colour over the background, with the exact gradients.
-    scene = opacities, colors - settings.bg, settings.viewmatrix.T[:3], _intrinsics(settings)
+    scene = opacities, colors - settings.bg, settings.viewmatrix.T[:3], _check_camera(settings)
     options = settings.image_width, settings.image_height, means2D[:, :2], NEAR, alpha_point_id
-    if points > 0 and _given(cov3Ds_precomp):
-        return rasterize_covariances(means3D, cov3Ds_precomp.double(), *scene, *options)
-    return rasterize(means3D, rotations, scales * settings.scale_modifier, *scene, *options)
+    if covariances is not None:
+        result = rasterize_covariances(means3D, covariances.double(), *scene, *options)
+    else:
+        result = rasterize(means3D, rotations, scales * settings.scale_modifier, *scene, *options)
+    return result._replace(image=(result.image + settings.bg).permute(2, 0, 1))
+
+
+def _render_on_gpu(
+    means: torch.Tensor,
+    screen_points: torch.Tensor,
+    colors: torch.Tensor,
+    opacities: torch.Tensor,
+    scales: torch.Tensor,
+    rotations: torch.Tensor,
+    covariances: torch.Tensor | None,
+    settings: GaussianRasterizationSettings,
+    alpha_point_id: int,
+) -> Rasterization:
+    """The same by kernels that take everything as it comes, so that no torch operation runs beside them."""
+    from . import cuda
+
+    points = len(means)
+    if covariances is not None:
+        shape = (check_tensor("cov3D_precomp", covariances.double(), (points, 6), torch.float64),)
+    else:
+        shape = check_tensor("rotations", rotations, (points, 4)), check_tensor("scales", scales, (points, 3))
+    _known_cameras.check(settings)
+    matrices = [_on_device(m, means, (4, 4)) for m in (settings.viewmatrix, settings.projmatrix)]
+    width, height = settings.image_width, settings.image_height
+    view = cuda.View(
+        (), 1, None, None, (0.0,) * 4, width, height, -(-height // cuda.TILE), -(-width // cuda.TILE), NEAR, False,
+        tuple(matrices), settings.scale_modifier, _on_device(settings.bg, means, (3,)).contiguous(), True,
+    )  # fmt: skip
+    return rasterize_view(
+        cuda, check_tensor("means3D", means, (points, 3)), shape, check_tensor("opacities", opacities, (points, 1)),
+        check_tensor("colors_precomp", colors, (points, 3)), check_tensor("means2D", screen_points, (points, 3)), view,
+        alpha_point_id, None,
+    )  # fmt: skip
+
+
+def _on_device(tensor: torch.Tensor, like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """A setting as float32 on the device of `like`, with any strides."""
+    if tensor.shape != shape:
+        raise ArgumentError(f"raster_settings: expected a tensor of shape {list(shape)}, got {list(tensor.shape)}")
+    if tensor.dtype == torch.float32 and tensor.device == like.device:
+        return tensor.detach() if tensor.requires_grad else tensor
+    return tensor.detach().to(like.device, torch.float32)
+
+
+class _KnownCameras:
+    """Cameras that were checked already, since a look at matrices on a device waits for it."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[weakref.ref, weakref.ref]] = {}
+
+    def check(self, settings: GaussianRasterizationSettings) -> None:
+        """Raise ArgumentError unless the settings are those of a pinhole camera."""
+        view, full = settings.viewmatrix, settings.projmatrix
+        if view.is_inference() or full.is_inference():  # which tell no version
+            _check_camera(settings)
+            return
+        key = (
+            id(view), view._version, id(full), full._version, settings.tanfovx, settings.tanfovy, settings.image_width,
+            settings.image_height,
+        )  # fmt: skip
+        known = self._known.get(key)
+        if known is None or known[0]() is not view or known[1]() is not full:
+            _check_camera(settings)
+            if len(self._known) >= _MOST_CAMERAS:
+                self._known.clear()
+            self._known[key] = weakref.ref(view), weakref.ref(full)
+
+
+_known_cameras = _KnownCameras()
 
 
 def rasterize_gaussians(
@@ -125,10 +203,9 @@ def rasterize_gaussians(
         means3D, means2D, sh, colors_precomp, opacities, scales, rotations, cov3Ds_precomp, raster_settings,
         alpha_point_id or 0,
     )  # fmt: skip
-    color = (result.image + raster_settings.bg).permute(2, 0, 1)
     if alpha_point_id is None:
-        return color, result.radii
-    return color, result.alpha, result.radii
+        return result.image, result.radii
+    return result.image, result.alpha, result.radii
 
 
 def visible(positions: torch.Tensor, viewmatrix: torch.Tensor) -> torch.Tensor:

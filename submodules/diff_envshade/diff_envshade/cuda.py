@@ -1,20 +1,32 @@
-"""The shading integrals and their gradients on CUDA devices: tables and buffers, launches."""
+"""Shading and its gradients on CUDA devices: tables and buffers, launches."""
+
+from typing import NamedTuple
 
 import torch
 from kernel_runtime.cuda import CudaModule
+from kernel_runtime.prepared import PreparedKernel
 from torch import Tensor
 
 from .visibility import BITS, PointVisibility
 
 _HEADERS = ("shading.cuh",)
 _TABLES = CudaModule("diff_envshade", "light_table.cu", _HEADERS)
-_LIGHT_TABLE, _SUM_SHARES = _TABLES.kernel("light_table"), _TABLES.kernel("sum_shares")
-_OCCLUSION = CudaModule("diff_envshade", "occlusion.cu", _HEADERS).kernel("occlusion")
+_LIGHT_TABLE = PreparedKernel(_TABLES.kernel("light_table"), "PPiiiPPiiP")
+_SUM_SHARES = PreparedKernel(_TABLES.kernel("sum_shares"), "PiiPiP")
+_OCCLUSION = PreparedKernel(CudaModule("diff_envshade", "occlusion.cu", _HEADERS).kernel("occlusion"), "PiPPiiP")
 _FORWARD_MODULE = CudaModule("diff_envshade", "shade_forward.cu", _HEADERS)
 _BACKWARD_MODULE = CudaModule("diff_envshade", "shade_backward.cu", _HEADERS)
 # By whether the specular lobe is on.
-_FORWARD = {specular: _FORWARD_MODULE.kernel("shade_forward", specular) for specular in (False, True)}
-_BACKWARD = {specular: _BACKWARD_MODULE.kernel("shade_backward", specular) for specular in (False, True)}
+_FORWARD = {
+    specular: PreparedKernel(_FORWARD_MODULE.kernel("shade_forward", specular), "PiPPPi" + "PiiPiiiPPii" + "PPPPP")
+    for specular in (False, True)
+}
+_BACKWARD = {
+    specular: PreparedKernel(
+        _BACKWARD_MODULE.kernel("shade_backward", specular), "PiPPPii" + "PiiPiiiPPii" + 7 * "P" + 6 * "P"
+    )
+    for specular in (False, True)
+}
 
 # As in the kernels: points and threads of a block, numbers of a texel in the table, threads that sum shares.
 _BLOCK_POINTS, _THREADS, _TEXEL_NUMBERS, _SUM_THREADS = 32, 128, 8, 1024
@@ -22,83 +34,167 @@ _BLOCK_POINTS, _THREADS, _TEXEL_NUMBERS, _SUM_THREADS = 32, 128, 8, 1024
 _MAX_SHARES, _MIN_SHARES, _SHARES_BYTES = 2560, 128, 64 << 20
 
 
-def forward(
-    normal: Tensor,
-    view_dir: Tensor,
-    roughness: Tensor,
-    envmap: Tensor,
-    visibility: PointVisibility | None,
-    light_to_world: Tensor,
-    enable_specular: bool,
-) -> tuple[Tensor, Tensor]:
-    """E and S [P, 3] of checked arguments; see `ops.integrate`."""
+class Mesh(NamedTuple):
+    """What points see, in one of two layouts."""
+
+    words: Tensor  # [V, S] int32, or planar [S, V]
+    faces: Tensor  # [F, 3] int32, of any strides
+    face_id: Tensor  # [P] int64
+    barycentric: Tensor  # [P, 3], of any strides
+    planar: bool = False
+
+    @classmethod
+    def of(cls, visibility: PointVisibility | None) -> "Mesh | None":
+        """Of checked visibility."""
+        if visibility is None:
+            return None
+        return cls(visibility.words, visibility.faces, visibility.face_id, visibility.barycentric)
+
+
+class Surface(NamedTuple):
+    """P points in the light; of the albedos None counts as 0 and has no gradient."""
+
+    normal: Tensor  # [P, 3]
+    view_dir: Tensor  # [P, 3]
+    albedo: Tensor | None  # [P, 3]
+    specular_albedo: Tensor | None  # [P, 3]
+    roughness: Tensor  # [P, 1]
+    envmap: Tensor  # [3, H, W]
+    mesh: Mesh | None
+    light_to_world: Tensor | None  # [3, 3]; None: the identity
+
+
+class _Light(NamedTuple):
+    """The light as the kernels read it."""
+
+    table: Tensor  # directions, radiance and solid angles [texels, 8] of the map, filled up to whole visibility words
+    padded: int  # texels with those
+    mesh: tuple[int, ...]  # the kernels' arguments about visibility
+    rows: Tensor | None  # keeps the words that they point to
+
+
+def shade(surface: Surface, enable_specular: bool, with_radiance: bool = True) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Radiance, E and S [P, 3] of checked arguments; see `ops.shade`. S is 0 without the specular lobe."""
+    normal = surface.normal
+    points = len(normal)
     irradiance, reflection = torch.empty_like(normal), torch.empty_like(normal)
-    if len(normal) > 0:
-        table = _light_table(envmap, light_to_world)
+    radiance = torch.empty_like(normal) if with_radiance else None
+    if points > 0:
+        light = _light(surface.envmap, surface.light_to_world, surface.mesh)
         _FORWARD[enable_specular].launch(
-            -(-len(normal) // _BLOCK_POINTS), _THREADS,
-            (table, len(table) // BITS, normal, view_dir, roughness, len(normal), *_mesh_arguments(visibility),
-             irradiance, reflection),
+            normal.get_device(), (-(-points // _BLOCK_POINTS), 1, 1), _THREADS, *_points(surface, light), *light.mesh,
+            _address(surface.albedo), _address(surface.specular_albedo), irradiance.data_ptr(), reflection.data_ptr(),
+            _address(radiance),
         )  # fmt: skip
-    return irradiance, reflection
+    return radiance, irradiance, reflection
 
 
-def backward(
-    grad_irradiance: Tensor,
-    grad_reflection: Tensor,
-    normal: Tensor,
-    view_dir: Tensor,
-    roughness: Tensor,
-    envmap: Tensor,
-    visibility: PointVisibility | None,
-    light_to_world: Tensor,
+def shade_backward(
+    gradients: tuple[Tensor | None, Tensor | None, Tensor | None],
+    outputs: tuple[Tensor | None, Tensor | None],
+    surface: Surface,
     enable_specular: bool,
     envmap_needs_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Gradients for normal, view_dir, roughness and, where asked for, the map. Bit for bit repeatable."""
-    grads = torch.empty_like(normal), torch.empty_like(view_dir), torch.empty_like(roughness)
-    if len(normal) == 0:
-        return *grads, torch.zeros_like(envmap) if envmap_needs_grad else None
-    table = _light_table(envmap, light_to_world)
-    share_size = 3 * len(table)
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor, Tensor | None]:
+    """Gradients for the six tensors of `surface` from the normals to, where asked for, the map. The same bits always.
+
+    Args:
+        gradients: for radiance, E and S; None counts as 0.
+        outputs: E and S, where there are albedos.
+    """
+    normal, view_dir, albedo, specular_albedo, roughness, envmap, *_ = surface
+    points = len(normal)
+    grads = tuple(map(_empty_like, (normal, view_dir, roughness, albedo, specular_albedo)))
+    if points == 0:
+        return _in_order(grads, torch.zeros_like(envmap) if envmap_needs_grad else None)
+    light = _light(envmap, surface.light_to_world, surface.mesh)
+    share_size = 3 * light.padded
     max_blocks = min(max(_SHARES_BYTES // (4 * share_size), _MIN_SHARES), _MAX_SHARES)
-    groups_per_block = -(-len(normal) // (max_blocks * _BLOCK_POINTS))
-    blocks = -(-len(normal) // (groups_per_block * _BLOCK_POINTS))
+    groups_per_block = -(-points // (max_blocks * _BLOCK_POINTS))
+    blocks = -(-points // (groups_per_block * _BLOCK_POINTS))
     shares = normal.new_empty(blocks, share_size) if envmap_needs_grad else None
+    by_outputs = [None if gradient is None else gradient.contiguous() for gradient in gradients]
+    device = normal.get_device()
     _BACKWARD[enable_specular].launch(
-        blocks, _THREADS,
-        (table, len(table) // BITS, normal, view_dir, roughness, len(normal), groups_per_block,
-         *_mesh_arguments(visibility), grad_irradiance.contiguous(), grad_reflection.contiguous(), *grads, shares),
+        device, (blocks, 1, 1), _THREADS, *_points(surface, light), groups_per_block, *light.mesh,
+        *map(_address, (albedo, specular_albedo, *outputs, *by_outputs, *grads, shares)),
     )  # fmt: skip
     if shares is None:
-        return *grads, None
+        return _in_order(grads, None)
     grad_envmap = torch.empty_like(envmap)
-    texels = envmap.shape[1] * envmap.shape[2]
-    _SUM_SHARES.launch(share_size // BITS, _SUM_THREADS, (shares, blocks, len(table), table, texels, grad_envmap))
-    return *grads, grad_envmap
+    _SUM_SHARES.launch(
+        device, (share_size // BITS, 1, 1), _SUM_THREADS, shares.data_ptr(), blocks, light.padded,
+        light.table.data_ptr(), envmap.shape[1] * envmap.shape[2], grad_envmap.data_ptr(),
+    )  # fmt: skip
+    return _in_order(grads, grad_envmap)
 
 
 def occlusion(normal: Tensor, words: Tensor, height: int, width: int, light_to_world: Tensor) -> Tensor:
     """Hidden share [P, 1] of every hemisphere; see `occlusion.occlusion`."""
-    table = _light_table(normal.new_ones(3, height, width), light_to_world)
-    hidden = normal.new_empty(len(normal), 1)
-    blocks = -(-len(normal) * BITS // _THREADS)
-    _OCCLUSION.launch(blocks, _THREADS, (table, len(table) // BITS, normal, words, words.shape[1], len(normal), hidden))
+    points = len(normal)
+    hidden = normal.new_empty(points, 1)
+    if points > 0:
+        table, padded = _light_table(normal, None, light_to_world, (height, width), (0, 0, 0, 0))
+        _OCCLUSION.launch(
+            normal.get_device(), (-(-points * BITS // _THREADS), 1, 1), _THREADS, table.data_ptr(), padded // BITS,
+            normal.data_ptr(), words.data_ptr(), words.shape[1], points, hidden.data_ptr(),
+        )  # fmt: skip
     return hidden
 
 
-def _light_table(envmap: Tensor, light_to_world: Tensor) -> Tensor:
-    """Directions, radiance and solid angles [texels, 8] of the map, filled up to whole visibility words."""
-    height, width = envmap.shape[1:]
-    padded = -(-height * width // BITS) * BITS
-    table = envmap.new_empty(padded, _TEXEL_NUMBERS)
-    _LIGHT_TABLE.launch(-(-padded // _THREADS), _THREADS, (envmap, light_to_world, height, width, padded, table))
-    return table
+def _light(envmap: Tensor, light_to_world: Tensor | None, mesh: Mesh | None) -> _Light:
+    size = envmap.shape[1], envmap.shape[2]
+    if mesh is None:
+        return _Light(*_light_table(envmap, envmap, light_to_world, size, (0, 0, 0, 0)), (0,) * 11, None)
+    words, faces, face_id, barycentric, planar = mesh
+    row_words, vertices = words.shape if planar else words.shape[::-1]
+    rows, turned = words, (0, 0, 0, 0)
+    if planar:
+        row_words = -(-size[0] * size[1] // BITS)
+        rows = words.new_empty(vertices, row_words)
+        turned = words.data_ptr(), row_words, vertices, rows.data_ptr()
+    arguments = (
+        rows.data_ptr(), row_words, vertices, faces.data_ptr(), len(faces), *faces.stride(), face_id.data_ptr(),
+        barycentric.data_ptr(), *barycentric.stride(),
+    )  # fmt: skip
+    return _Light(*_light_table(envmap, envmap, light_to_world, size, turned), arguments, rows)
 
 
-def _mesh_arguments(visibility: PointVisibility | None) -> tuple[Tensor | int | None, ...]:
-    """Words, words per vertex, vertices, faces, their number, face ids, barycentrics; nulls without visibility."""
-    if visibility is None:
-        return None, 0, 0, None, 0, None, None
-    words, faces = visibility.words, visibility.faces
-    return words, words.shape[1], len(words), faces, len(faces), visibility.face_id, visibility.barycentric
+def _light_table(
+    like: Tensor,
+    envmap: Tensor | None,
+    light_to_world: Tensor | None,
+    size: tuple[int, int],
+    turned: tuple[int, int, int, int],
+) -> tuple[Tensor, int]:
+    """The table on the device of `like`, and its texels; `turned` are the kernel's last arguments."""
+    padded = -(-size[0] * size[1] // BITS) * BITS
+    table = like.new_empty(padded, _TEXEL_NUMBERS)
+    _LIGHT_TABLE.launch(
+        like.get_device(), (-(-max(padded, turned[2]) // _THREADS), 1, 1), _THREADS, _address(envmap),
+        _address(light_to_world), *size, padded, table.data_ptr(), *turned,
+    )  # fmt: skip
+    return table, padded
+
+
+def _points(surface: Surface, light: _Light) -> tuple[int, ...]:
+    """Both kernels' first arguments."""
+    normal, view_dir, roughness = surface.normal, surface.view_dir, surface.roughness
+    places = normal.data_ptr(), view_dir.data_ptr(), roughness.data_ptr()
+    return light.table.data_ptr(), light.padded // BITS, *places, len(normal)
+
+
+def _in_order(
+    grads: tuple[Tensor, ...], grad_envmap: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor, Tensor | None]:
+    """The kernel's gradients in the order of `Surface`."""
+    normal, view_dir, roughness, albedo, specular_albedo = grads
+    return normal, view_dir, albedo, specular_albedo, roughness, grad_envmap
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _empty_like(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else torch.empty_like(tensor)

@@ -6,10 +6,17 @@ constexpr double PI = 3.14159265358979323846;
 constexpr int STRIPS = 32;
 
 // Directions of the texels turned by `rotation` [3, 3], and radiance times solid angle, in double precision until the
-// last rounding. Texels from height * width to `padded` have neither. The convention is that of envmap.py.
+// last rounding. Texels from height * width to `padded` have neither. The convention is that of envmap.py. A null rotation
+// turns nothing, a null map is 1 everywhere.
+//
+// Also turns visibility words [row_words, vertices] (or null) into rows of vertices.
 __global__ void light_table(
-    const float* envmap, const float* rotation, int height, int width, int padded, float4* table) {
+    const float* envmap, const float* rotation, int height, int width, int padded, float4* table,
+    const unsigned* columns, int row_words, int vertices, unsigned* rows) {
   int texel = blockIdx.x * blockDim.x + threadIdx.x, texels = height * width;
+  if (columns != nullptr && texel < vertices)
+    for (int word = 0; word < row_words; ++word)
+      rows[(long long)texel * row_words + word] = columns[(long long)word * vertices + texel];
   if (texel >= padded) return;
   float4 direction = make_float4(0, 0, 0, 0), radiance = make_float4(0, 0, 0, 0);
   if (texel < texels) {
@@ -21,15 +28,18 @@ __global__ void light_table(
     double squared = 0;
     for (int row = 0; row < 3; ++row) {
       double sum = 0;
-      for (int column = 0; column < 3; ++column) sum += rotation[3 * row + column] * local[column];
+      for (int column = 0; column < 3; ++column)
+        sum += (rotation != nullptr ? rotation[3 * row + column] : row == column ? 1.f : 0.f) * local[column];
       turned[row] = (float)sum;
       squared += (double)turned[row] * turned[row];
     }
     double solid_angle = 4 * PI / width * sin_polar * sinpi(0.5 / height);
     direction = make_float4(turned[0], turned[1], turned[2], (float)(0.5 * squared));
+    float light[3];
+    for (int channel = 0; channel < 3; ++channel) light[channel] = envmap != nullptr ? envmap[channel * texels + texel] : 1;
     radiance = make_float4(
-        (float)(envmap[texel] * solid_angle), (float)(envmap[texels + texel] * solid_angle),
-        (float)(envmap[2 * texels + texel] * solid_angle), (float)solid_angle);
+        (float)(light[0] * solid_angle), (float)(light[1] * solid_angle), (float)(light[2] * solid_angle),
+        (float)solid_angle);
   }
   table[TEXEL_PARTS * texel] = direction;
   table[TEXEL_PARTS * texel + 1] = radiance;

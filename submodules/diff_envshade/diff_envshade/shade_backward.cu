@@ -20,6 +20,12 @@ __device__ inline float3 add(float3 a, float3 b) { return make_float3(a.x + b.x,
 
 __device__ inline float3 scale(float factor, float3 a) { return make_float3(factor * a.x, factor * a.y, factor * a.z); }
 
+__device__ inline float3 product(float3 a, float3 b) { return make_float3(a.x * b.x, a.y * b.y, a.z * b.z); }
+
+__device__ inline float3 load3_or_zero(const float* rows, int row) {
+  return rows == nullptr ? make_float3(0, 0, 0) : load3(rows, row);
+}
+
 __device__ inline void store3(float* rows, int row, float3 value) {
   rows[3 * row] = value.x;
   rows[3 * row + 1] = value.y;
@@ -73,16 +79,21 @@ __device__ inline float2 add_texel(
   return make_float2(weight_e * nl, lobe);
 }
 
-// Arguments as in shade_forward.cu. A block handles `groups` times 32 points. Where `shares` [blocks, 3, words * 32] is not
+// Arguments as in shade_forward.cu, with the gradients for its outputs; all of them may be null, and both of its sums,
+// which the gradients for the albedos are made of. A block handles `groups` times 32 points. Where `shares` [blocks, 3, words * 32] is not
 // null, the block writes its share of the map's gradient there, without the solid angles.
 template <bool SPECULAR>
 __global__ void __launch_bounds__(THREADS, BLOCKS) shade_backward(
     const float4* __restrict__ table, int word_count, const float* __restrict__ normal, const float* __restrict__ view,
     const float* __restrict__ roughness, int points, int groups, const unsigned* __restrict__ words, int row_words,
-    int vertices, const int* __restrict__ faces, int face_count, const long long* __restrict__ face_id,
-    const float* __restrict__ barycentric, const float* __restrict__ grad_irradiance,
-    const float* __restrict__ grad_reflection, float* __restrict__ grad_normal, float* __restrict__ grad_view,
-    float* __restrict__ grad_roughness, float* __restrict__ shares) {
+    int vertices, const int* __restrict__ faces, int face_count, int face_stride, int face_corner_stride,
+    const long long* __restrict__ face_id, const float* __restrict__ barycentric, int point_stride,
+    int point_corner_stride, const float* __restrict__ albedo, const float* __restrict__ specular_albedo,
+    const float* __restrict__ irradiance, const float* __restrict__ reflection,
+    const float* __restrict__ by_radiance, const float* __restrict__ by_irradiance,
+    const float* __restrict__ by_reflection, float* __restrict__ grad_normal, float* __restrict__ grad_view,
+    float* __restrict__ grad_roughness, float* __restrict__ grad_albedo, float* __restrict__ grad_specular_albedo,
+    float* __restrict__ shares) {
   __shared__ float4 light[TILE_WORDS * WORD_PARTS];
   __shared__ __align__(COMBINATIONS * COLUMN_STRIDE) WeightTable weights;
   __shared__ float2 pairs[SLICES][BATCH][PITCH];  // later the sums of the slices
@@ -90,14 +101,19 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) shade_backward(
   static_assert(sizeof(pairs) >= sizeof(float) * SLICES * SUMS * WARP, "the sums of the slices need more room");
   int lane = threadIdx.x % WARP, slice = threadIdx.x / WARP;
   int padded = word_count * BITS;
+  Mesh mesh = {words, row_words, vertices, faces, face_count, face_stride, face_corner_stride, face_id, barycentric,
+               point_stride, point_corner_stride};
 
   for (int group = 0; group < groups; ++group) {
     int own = (blockIdx.x * groups + group) * WARP + lane;
     int index = min(own, points - 1);
     Point point(load3(normal, index), load3(view, index), roughness[index]);
-    Visibility seen(weights, index, words, row_words, vertices, faces, face_count, face_id, barycentric);
+    Visibility seen(weights, index, mesh);
     float scale_e = own < points ? INV_PI : 0.f, scale_s = own < points ? 0.25f * point.masking : 0.f;
-    float3 ge = scale(scale_e, load3(grad_irradiance, index)), gs = scale(scale_s, load3(grad_reflection, index));
+    float3 by_own = load3_or_zero(by_radiance, index);
+    float3 by_e = add(product(by_own, load3_or_zero(albedo, index)), load3_or_zero(by_irradiance, index));
+    float3 by_s = add(product(by_own, load3_or_zero(specular_albedo, index)), load3_or_zero(by_reflection, index));
+    float3 ge = scale(scale_e, by_e), gs = scale(scale_s, by_s);
     if (slice == 0) {
       grads_e[lane] = make_float4(ge.x, ge.y, ge.z, 0);
       grads_s[lane] = make_float4(gs.x * point.a2, gs.y * point.a2, gs.z * point.a2, 0);
@@ -172,5 +188,9 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) shade_backward(
     float3 across = add(scale(total.s1, point.t1), scale(total.s2, point.t2));
     store3(grad_view, own, add(add(across, scale(along_n, point.n)), scale(-total.l, point.v)));
     grad_roughness[own] = 4.f * r * r * r * by_a2 + 0.25f * (1.f + r) * by_k;
+    float3 by_output = load3_or_zero(by_radiance, own);
+    if (grad_albedo != nullptr) store3(grad_albedo, own, product(by_output, load3_or_zero(irradiance, own)));
+    if (grad_specular_albedo != nullptr)
+      store3(grad_specular_albedo, own, product(by_output, load3_or_zero(reflection, own)));
   }
 }

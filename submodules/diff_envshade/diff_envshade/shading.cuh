@@ -66,24 +66,35 @@ constexpr int COMBINATION_SHIFT = 7;
 static_assert(COLUMN_STRIDE == 1 << COMBINATION_SHIFT, "a combination's number is shifted into place");
 using WeightTable = float[SLICES][COMBINATIONS][WARP];
 
+// The mesh whose vertices have visibility words. Words may be null; faces and barycentrics lie in any order.
+struct Mesh {
+  const unsigned* words;  // [vertices, row_words]
+  int row_words, vertices;
+  const int* faces;
+  int face_count, face_stride, face_corner_stride;
+  const long long* face_id;
+  const float* barycentric;
+  int point_stride, point_corner_stride;
+};
+
 // What a point sees. Without visibility words that is everything. Indices out of range count as the nearest valid one, so
 // that nothing else is read.
 class Visibility {
  public:
-  __device__ Visibility(
-      WeightTable& table, int point, const unsigned* words, int row_words, int vertices, const int* faces,
-      int face_count, const long long* face_id, const float* barycentric)
+  __device__ Visibility(WeightTable& table, int point, const Mesh& mesh)
       : table_(reinterpret_cast<const char*>(table)),
         column_((threadIdx.x / WARP * COMBINATIONS * WARP + threadIdx.x % WARP) * sizeof(float)) {
     float weights[3] = {1, 0, 0};
-    long long face = words == nullptr ? 0 : min(max(face_id[point], 0LL), (long long)face_count - 1);
+    bool blocked = mesh.words != nullptr;
+    long long face = blocked ? min(max(mesh.face_id[point], 0LL), (long long)mesh.face_count - 1) : 0;
 #pragma unroll
     for (int corner = 0; corner < 3; ++corner) {
       rows_[corner] = nullptr;
-      if (words == nullptr) continue;
-      long long vertex = min(max(faces[3 * face + corner], 0), vertices - 1);
-      rows_[corner] = words + vertex * row_words;
-      weights[corner] = barycentric[3 * point + corner];
+      if (!blocked) continue;
+      int corner_vertex = mesh.faces[face * mesh.face_stride + (long long)corner * mesh.face_corner_stride];
+      long long vertex = min(max(corner_vertex, 0), mesh.vertices - 1);
+      rows_[corner] = mesh.words + vertex * mesh.row_words;
+      weights[corner] = mesh.barycentric[(long long)point * mesh.point_stride + (long long)corner * mesh.point_corner_stride];
     }
 #pragma unroll
     for (int i = 0; i < COMBINATIONS; ++i) {

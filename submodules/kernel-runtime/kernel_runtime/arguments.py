@@ -28,10 +28,11 @@ def check_tensor(
     """
     if not isinstance(tensor, torch.Tensor):
         raise ArgumentError(f"{name}: expected a tensor, got {type(tensor).__name__}")
-    fits = tensor.ndim == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
-    )
-    if not fits:
+    have = tensor.shape
+    # The comparison of whole shapes is the quick one.
+    if have != shape and (
+        len(have) != len(shape) or any(want not in (None, size) for want, size in zip(shape, have, strict=True))
+    ):
         expected = ", ".join("*" if size is None else str(size) for size in shape)
         raise ArgumentError(f"{name}: expected shape [{expected}], got {list(tensor.shape)}")
     if tensor.dtype != dtype:

@@ -73,7 +73,7 @@ class LaunchError(RuntimeError):
     """The driver refused a launch, for example of more threads than a block may have."""
 
 
-class _Loaded:
+class LoadedKernel:
     """A kernel that is ready for one device."""
 
     def __init__(self, kernel: Any) -> None:
@@ -87,6 +87,11 @@ class _Loaded:
         self.shared_bytes = _SHARED_BYTES_ALLOWED
         self.layouts: dict[tuple[type, ...], ParameterLayout] = {}
 
+    def check(self, name: str, sizes: tuple[int, ...]) -> None:
+        """Raise ArgumentError unless the kernel's parameters have `sizes` in bytes."""
+        if sizes != self.sizes:
+            raise ArgumentError(f"{name}: expected arguments of {self.sizes} bytes, got {sizes}")
+
 
 class Kernel:
     """One kernel of a CudaModule. It may run on any number of devices and be launched by any number of threads."""
@@ -94,7 +99,7 @@ class Kernel:
     def __init__(self, module: CudaModule, name: str) -> None:
         self.name = name
         self._module = module
-        self._loaded: dict[int, _Loaded] = {}
+        self._loaded: dict[int, LoadedKernel] = {}
 
     def launch(self, grid: Dimensions, block: Dimensions, args: Sequence[Argument], shared_bytes: int = 0) -> None:
         """Start the kernel on torch's current stream of its tensors' device, without waiting.
@@ -118,7 +123,7 @@ class Kernel:
         blocks, threads = _three(grid), _three(block)
         if 0 in blocks:
             return
-        loaded = self._loaded.get(device) or self._load(device)
+        loaded = self._loaded.get(device) or self.load(device)
         types = tuple(map(type, args))
         layout = loaded.layouts.get(types)
         if layout is None:
@@ -129,10 +134,10 @@ class Kernel:
         memory = layout.write(tuple(args), device)
         try:
             if torch._C._cuda_getDevice() == device:
-                status = _start(loaded, device, blocks, threads, shared_bytes, memory.address)
+                status = start(loaded, device, blocks, threads, shared_bytes, memory.address)
             else:
                 with torch.cuda.device(device):
-                    status = _start(loaded, device, blocks, threads, shared_bytes, memory.address)
+                    status = start(loaded, device, blocks, threads, shared_bytes, memory.address)
         finally:
             layout.release(memory)
         if status != loaded.success:
@@ -147,13 +152,14 @@ class Kernel:
                 return arg.get_device()
         raise ArgumentError(f"{self.name}: expected at least one tensor among the arguments")
 
-    def _load(self, device: int) -> _Loaded:
+    def load(self, device: int) -> LoadedKernel:
+        """The kernel on one device, compiled if need be."""
         with torch.cuda.device(device):
             _bind_context(device)  # the driver tells the sizes of arguments only to a thread that has one
-            loaded = self._loaded[device] = _Loaded(self._module.load(self.name, architecture(device)))
+            loaded = self._loaded[device] = LoadedKernel(self._module.load(self.name, architecture(device)))
         return loaded
 
-    def _grant_shared_bytes(self, loaded: _Loaded, device: int, shared_bytes: int) -> None:
+    def _grant_shared_bytes(self, loaded: LoadedKernel, device: int, shared_bytes: int) -> None:
         from cuda.bindings import driver
 
         attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -163,8 +169,8 @@ class Kernel:
         loaded.shared_bytes = shared_bytes
 
 
-def _start(
-    loaded: _Loaded,
+def start(
+    loaded: LoadedKernel,
     device: int,
     blocks: tuple[int, int, int],
     threads: tuple[int, int, int],

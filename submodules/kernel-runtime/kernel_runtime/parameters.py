@@ -22,14 +22,44 @@ def check_tensors(kernel: str, args: tuple[Any, ...], device: int) -> None:
             raise ArgumentError(f"{kernel}: argument {index} must be contiguous on cuda:{device}, got one {state}")
 
 
-class _Memory:
-    """Room for the arguments of one launch at a time, and the addresses of each for the driver."""
+class Room:
+    """Memory for the arguments of one launch at a time, and the addresses of each for the driver."""
 
     def __init__(self, size: int, offsets: list[int]) -> None:
         self.bytes = ctypes.create_string_buffer(size)
         start = ctypes.addressof(self.bytes)
         self._pointers = (ctypes.c_void_p * len(offsets))(*(start + offset for offset in offsets))
         self.address = ctypes.addressof(self._pointers)
+
+
+class ArgumentMemory:
+    """Rooms for arguments of given types; two threads never write the same one.
+
+    Args:
+        codes: letters of the module struct, one for every parameter.
+    """
+
+    def __init__(self, codes: str) -> None:
+        # Native alignment, which is that of kernel parameters.
+        self._struct = struct.Struct(codes)
+        self.sizes = tuple(map(struct.calcsize, codes))
+        self._offsets = [struct.calcsize(codes[: index + 1]) - size for index, size in enumerate(self.sizes)]
+        self._free: list[Room] = []
+
+    def take(self) -> Room:
+        """A room that is the caller's until `give_back`."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return Room(self._struct.size, self._offsets)
+
+    def pack(self, room: Room, values: tuple[Any, ...] | list[Any]) -> None:
+        """Write the values; struct.error where one does not fit."""
+        self._struct.pack_into(room.bytes, 0, *values)
+
+    def give_back(self, room: Room) -> None:
+        """Let another launch have the room."""
+        self._free.append(room)
 
 
 class ParameterLayout:
@@ -46,20 +76,14 @@ class ParameterLayout:
     """
 
     def __init__(self, kernel: str, types: tuple[type, ...], sizes: tuple[int, ...]) -> None:
-        codes = [_code(kernel, index, kind) for index, kind in enumerate(types)]
-        given = tuple(struct.calcsize(code) for code in codes)
-        if given != sizes:
-            raise ArgumentError(f"{kernel}: expected arguments of {sizes} bytes, got {given}")
+        self._memory = ArgumentMemory("".join(_code(kernel, index, kind) for index, kind in enumerate(types)))
+        if self._memory.sizes != sizes:
+            raise ArgumentError(f"{kernel}: expected arguments of {sizes} bytes, got {self._memory.sizes}")
         self._kernel = kernel
         self._tensors = [index for index, kind in enumerate(types) if issubclass(kind, torch.Tensor)]
         self._nulls = [index for index, kind in enumerate(types) if kind is type(None)]
-        # Native alignment, which is that of kernel parameters.
-        self._struct = struct.Struct("".join(codes))
-        self._offsets = [struct.calcsize("".join(codes[: index + 1])) - size for index, size in enumerate(sizes)]
-        # Two threads never write the same memory: each launch takes one from here and puts it back.
-        self._free: list[_Memory] = []
 
-    def write(self, args: tuple[Any, ...], device: int) -> _Memory:
+    def write(self, args: tuple[Any, ...], device: int) -> Room:
         """The arguments in memory that is the caller's until `release`.
 
         Raises:
@@ -73,19 +97,16 @@ class ParameterLayout:
             values[index] = tensor.data_ptr()
         for index in self._nulls:
             values[index] = 0
+        memory = self._memory.take()
         try:
-            memory = self._free.pop()
-        except IndexError:
-            memory = _Memory(self._struct.size, self._offsets)
-        try:
-            self._struct.pack_into(memory.bytes, 0, *values)
+            self._memory.pack(memory, values)
         except struct.error as error:
             raise ArgumentError(f"{self._kernel}: a number does not fit its parameter: {error}") from error
         return memory
 
-    def release(self, memory: _Memory) -> None:
+    def release(self, memory: Room) -> None:
         """Give back what `write` returned."""
-        self._free.append(memory)
+        self._memory.give_back(memory)
 
 
 def _code(kernel: str, index: int, kind: type) -> str:

@@ -1,6 +1,7 @@
-"""Medians of GPU times by CUDA events: what benchmarks and `rgb bench` print."""
+"""Medians of GPU times by CUDA events, and what calls cost the host: what benchmarks and `rgb bench` print."""
 
 import statistics
+import time
 from collections.abc import Callable
 
 import torch
@@ -43,3 +44,30 @@ def capture(work: Work, runs: int = 1) -> torch.cuda.CUDAGraph:
         for _ in range(runs):
             work()
     return graph
+
+
+def host_ms(work: Work, calls: int = 20, repeats: int = 10) -> float:
+    """Median milliseconds that `work` keeps the host, among `calls` of it in a row that do not wait for the device.
+
+    Where the device takes longer than the host for more launches than its queue holds, this is the device's time.
+    """
+    work()
+    times = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        times.append((time.perf_counter() - start) / calls)
+    torch.cuda.synchronize()
+    return 1e3 * statistics.median(times)
+
+
+def peak_mb(work: Work) -> float:
+    """Megabytes that `work` has allocated at the most, beside what there was before."""
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before) / 1e6

@@ -30,6 +30,8 @@ _THREADS = 128  # per block
 _WARPS_PER_BLOCK, _LANES = 4, 32  # one point per warp
 _GROUP = 16  # directions
 _DIRECTIONS_PER_WARP = 512
+_REMEMBERED = 128  # triangles that occluded something of a point's directions
+_MOST_MEMORIES = 4  # numbers of points and of directions for which they are kept
 
 
 class CudaTree:
@@ -51,6 +53,7 @@ class CudaTree:
         self._triangles = torch.empty(len(faces), 3, 4, device=device)
         self._nodes = torch.empty(len(links), 2, 4, device=device)
         self._boxes = torch.empty_like(self._nodes)
+        self._occluders: dict[tuple[int, int], torch.Tensor] = {}
         self.refit(vertices)
 
     def refit(self, vertices: torch.Tensor) -> None:
@@ -111,9 +114,18 @@ class CudaTree:
         _VISIBILITY.launch(
             (-(-len(points) // _WARPS_PER_BLOCK), parts), (_LANES, _WARPS_PER_BLOCK),
             (points, normals, float(offset), len(points), self._roots, len(self._roots), self._nodes, self._triangles,
-             directions, light_to_world, cones, slot, words.shape[1], words),
+             directions, light_to_world, cones, slot, words.shape[1], words, self._remembered(len(points), parts)),
         )  # fmt: skip
         return words
+
+    def _remembered(self, points: int, parts: int) -> torch.Tensor:
+        """What occluded as many points and directions the last time: most likely the same points, a frame ago."""
+        if (points, parts) not in self._occluders:
+            while len(self._occluders) >= _MOST_MEMORIES:
+                self._occluders.pop(next(iter(self._occluders)))
+            none = torch.full((points, parts, _REMEMBERED), -1, dtype=torch.int32, device=self._nodes.device)
+            self._occluders[points, parts] = none
+        return self._occluders[points, parts]
 
 
 def _first_nodes(links: np.ndarray) -> np.ndarray:

@@ -24,13 +24,28 @@ class _Tracer:
     loads: int = 0
     faces: torch.Tensor | None = None
     mesh: MeshBvh | None = None
+    parts: list[tuple[torch.Tensor | None, int, int]] = field(default_factory=list)  # indices, version, vertices
+
+    def load_parts(self, vertex_group: Sequence[torch.Tensor], index_group: Sequence[torch.Tensor | None]) -> None:
+        """Load one mesh of several; indices that are the tensors of the last load are not read again."""
+        parts = [_part(vertices, indices) for vertices, indices in zip(vertex_group, index_group, strict=False)]
+        known = len(vertex_group) == len(index_group) == len(self.parts) > 0 and all(
+            new[0] is old[0] and new[1:] == old[1:] for new, old in zip(parts, self.parts, strict=True)
+        )
+        if known and self.faces is not None:
+            for number, vertices in enumerate(vertex_group):
+                check_tensor(f"vertex_group[{number}]", vertices, (None, 3), device=self.faces.device)
+            self.load(vertex_group[0] if len(vertex_group) == 1 else torch.cat(list(vertex_group)), self.faces)
+            return
+        self.load(*_merge(vertex_group, index_group))
+        self.parts = parts
 
     def load(self, vertices: torch.Tensor, faces: torch.Tensor) -> None:
-        if self.mesh is None or not torch.equal(self.faces, faces):
+        if self.mesh is None or (self.faces is not faces and not torch.equal(self.faces, faces)):
             self.loads = 0
         if self.full_update_step <= 0 or self.loads % self.full_update_step == 0:
             self.mesh = MeshBvh(vertices, faces)
-            self.faces = faces.clone()
+            self.faces = faces if faces is self.faces else faces.clone()
         else:
             self.mesh.refit(vertices)
         self.loads += 1
@@ -51,7 +66,7 @@ class _Tracers:
 
     def destroy_mesh(self, device: str | torch.device) -> None:
         tracer = self.of(_numbered(self.family, device))
-        tracer.mesh, tracer.faces = None, None
+        tracer.mesh, tracer.faces, tracer.parts = None, None, []
 
     def of(self, device: torch.device) -> _Tracer:
         if device not in self.by_device:
@@ -65,8 +80,15 @@ class _Tracers:
         return tracer, tracer.mesh
 
     def load_mesh(self, vertex_group: Sequence[torch.Tensor], index_group: Sequence[torch.Tensor | None]) -> None:
-        vertices, faces = _merge(vertex_group, index_group)
-        self.of(vertices.device).load(vertices, faces)
+        if not vertex_group:
+            _merge(vertex_group, index_group)
+        self.of(vertex_group[0].device).load_parts(vertex_group, index_group)
+
+
+def _part(vertices: torch.Tensor, indices: torch.Tensor | None) -> tuple[torch.Tensor | None, int, int]:
+    """What tells whether a part has the indices of an earlier one: the tensor, its version and the vertices."""
+    version = 0 if indices is None else -1 if indices.is_inference() else indices._version
+    return indices, version, len(vertices)
 
 
 def _numbered(family: str, device: str | torch.device) -> torch.device:

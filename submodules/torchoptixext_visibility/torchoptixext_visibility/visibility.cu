@@ -5,7 +5,9 @@
 // bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and of triangles that may cover many
 // directions two at a time with 16 directions, so that no stage leaves lanes idle; shared memory holds what waits
 // between them. Most nodes and triangles of a fine mesh are so small that they cover no direction, or only directions
-// already occluded: a table tells from the cone around them which directions they may cover.
+// already occluded: a table tells from the cone around them which directions they may cover. The triangles that occluded
+// something in the last call are tried first, before the tree, of which they spare most where little is visible; the
+// bits are the same with or without them.
 #include "tree.cuh"
 
 constexpr unsigned ALL_LANES = 0xffffffff;
@@ -15,6 +17,7 @@ constexpr int GROUP = 16;  // directions per group
 constexpr int GROUPS = 32;  // per warp
 constexpr int STACK = 384;  // nodes; points deep in a mouth or an ear come to about 330
 constexpr float FARTHEST2 = 3e38f;
+constexpr int REMEMBERED = 128;  // triangles that occluded something; as in cuda.py
 constexpr int FEW = 6;  // directions that one lane tests for its triangle alone
 // As in cone_table.py: cells per side of the octahedral map, and widths of cones, so many to a halving of sin^2.
 constexpr int CELLS = 256, WIDTHS = 28, WIDTHS_PER_HALVING = 2;
@@ -34,6 +37,7 @@ struct Waiting {
     int triangles[32 + 32 * LEAF_SIZE];  // of leaves reached
     int facing[64];  // triangles that may cover many directions
     unsigned covered[64];  // groups of those directions
+    int occluders[REMEMBERED];  // triangles that occluded something in this call
 };
 
 // The entry of `cones` for the ball of squared radius `radius2` at `centre`; everything if it holds the origin.
@@ -156,8 +160,16 @@ __device__ __forceinline__ void visit_nodes(
     __syncwarp();
 }
 
-// Clears from `bits` what the triangle of each lane occludes of its few remaining directions.
-__device__ __forceinline__ void occlude_few(
+// Notes the triangles of the lanes that are `useful`, as long as there is room.
+__device__ __forceinline__ void remember(Waiting& waiting, int& occluder_count, bool useful, int number, int lane) {
+    const unsigned lanes = __ballot_sync(ALL_LANES, useful);
+    const int place = occluder_count + rank_in(lanes, lane);
+    if (useful && place < REMEMBERED) waiting.occluders[place] = number;
+    occluder_count = min(occluder_count + __popc(lanes), REMEMBERED);
+}
+
+// Clears from `bits` what the triangle of each lane occludes of its few remaining directions; whether it is any.
+__device__ __forceinline__ bool occlude_few(
     const Triangle& triangle, const Remaining& few, bool wanted, unsigned& bits,
     const float4* __restrict__ directions, int lane
 ) {
@@ -176,13 +188,15 @@ __device__ __forceinline__ void occlude_few(
         if (lane == __shfl_sync(ALL_LANES, few.first, source)) bits &= ~(gone & ((1u << GROUP) - 1));
         if (lane == __shfl_sync(ALL_LANES, few.second, source)) bits &= ~(gone >> GROUP);
     }
+    return hits != 0;
 }
 
 // Takes up to 32 of the triangles of leaves. Those with a corner not below the plane of the normal that may cover
 // remaining directions either clear them from `bits`, if these are few, or go to `facing`.
 __device__ __forceinline__ void sort_triangles(
-    Waiting& waiting, int& triangle_count, int& facing_count, unsigned& bits, const float4* __restrict__ triangles,
-    const float4* __restrict__ directions, const Light& light, Vec3 origin, Vec3 normal, unsigned active, int lane
+    Waiting& waiting, int& triangle_count, int& facing_count, int& occluder_count, unsigned& bits,
+    const float4* __restrict__ triangles, const float4* __restrict__ directions, const Light& light, Vec3 origin,
+    Vec3 normal, unsigned active, int lane
 ) {
     const int taken = min(triangle_count, 32);
     triangle_count -= taken;
@@ -211,19 +225,23 @@ __device__ __forceinline__ void sort_triangles(
     facing_count += __popc(lanes);
     __syncwarp();
     const bool wanted = few && covered.directions;
-    if (__any_sync(ALL_LANES, wanted)) occlude_few(t, covered, wanted, bits, directions, lane);
+    if (!__any_sync(ALL_LANES, wanted)) return;
+    const bool useful = occlude_few(t, covered, wanted, bits, directions, lane);
+    remember(waiting, occluder_count, useful, number, lane);
 }
 
 // Takes up to 32 of `facing` and clears the directions they occlude from `bits`.
 __device__ __forceinline__ void occlude(
-    Waiting& waiting, int& facing_count, unsigned& bits, const float4* __restrict__ triangles,
+    Waiting& waiting, int& facing_count, int& occluder_count, unsigned& bits, const float4* __restrict__ triangles,
     const float4* __restrict__ directions, Vec3 origin, int lane
 ) {
     const int taken = min(facing_count, 32);
     facing_count -= taken;
-    unsigned covered = 0;
+    int number = 0;
+    unsigned covered = 0, useful = 0;
     if (lane < taken) {
-        const Triangle t = load_triangle(triangles, waiting.facing[facing_count + lane], origin);
+        number = waiting.facing[facing_count + lane];
+        const Triangle t = load_triangle(triangles, number, origin);
         const Planes planes = edge_planes(t);
         if (planes.solid) covered = waiting.covered[facing_count + lane];
         waiting.planes[0][lane] = {planes.ab.x, planes.ab.y, planes.ab.z, 0};
@@ -247,10 +265,13 @@ __device__ __forceinline__ void occlude(
                              dot(direction, xyz(waiting.planes[1][t])) >= 0 &&
                              dot(direction, xyz(waiting.planes[2][t])) >= 0;
             const unsigned hits = __ballot_sync(ALL_LANES, hit);
+            if (open & hits) useful |= 1u << one;
+            if (open & hits >> GROUP) useful |= 1u << other;
             open &= ~(hits | hits >> GROUP);
         }
         if (lane == group) bits = open;
     }
+    remember(waiting, occluder_count, useful >> lane & 1, number, lane);
     __syncwarp();
 }
 
@@ -267,10 +288,11 @@ __device__ __forceinline__ unsigned upper_hemisphere(const float4* __restrict__ 
 
 // Grid (points / WARPS_PER_BLOCK, direction_count / 512), block (32, WARPS_PER_BLOCK). `words` [P, word_count] must be
 // zero if the grid has more than one row. slot [32 word_count]: position of each bit's direction, -1 for none.
+// remembered [P, grid rows, REMEMBERED]: triangles to try first, then -1; left with those of this call.
 __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
     const float* points, const float* normals, float offset, int point_count, const int* roots, int root_count,
     const float4* nodes, const float4* triangles, const float4* directions, const float* light_to_world,
-    const uint2* cones, const int* slot, int word_count, unsigned* words
+    const uint2* cones, const int* slot, int word_count, unsigned* words, int* remembered
 ) {
     __shared__ Waiting waiting_of_warp[WARPS_PER_BLOCK];
     Waiting& waiting = waiting_of_warp[threadIdx.y];
@@ -290,23 +312,41 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
 
     unsigned bits = upper_hemisphere(directions, normal, lane);
     unsigned active = __ballot_sync(ALL_LANES, bits != 0);
-    int stack_size = active ? root_count : 0, triangle_count = 0, facing_count = 0;
+    int triangle_count = 0, facing_count = 0, occluder_count = 0;
+    remembered += (static_cast<long long>(point) * gridDim.y + blockIdx.y) * REMEMBERED;
+    for (int i = 0; active && i < REMEMBERED; i += 32) {
+        const int number = remembered[i + lane];
+        const unsigned lanes = __ballot_sync(ALL_LANES, number >= 0);
+        if (lanes == 0) break;
+        if (number >= 0) waiting.triangles[rank_in(lanes, lane)] = number;
+        triangle_count = __popc(lanes);
+        __syncwarp();
+        sort_triangles(
+            waiting, triangle_count, facing_count, occluder_count, bits, triangles, directions, light, origin, normal,
+            active, lane
+        );
+        while (facing_count > 0) occlude(waiting, facing_count, occluder_count, bits, triangles, directions, origin, lane);
+        active = __ballot_sync(ALL_LANES, bits != 0);
+    }
+    int stack_size = active ? root_count : 0;
     begin(waiting, roots, root_count, nodes, origin, lane);
     while (stack_size > 0 || triangle_count > 0) {
         while (stack_size > 0 && triangle_count < 32) {
             visit_nodes(waiting, stack_size, triangle_count, nodes, light, origin, normal, bits, active, lane);
         }
         sort_triangles(
-            waiting, triangle_count, facing_count, bits, triangles, directions, light, origin, normal, active, lane
+            waiting, triangle_count, facing_count, occluder_count, bits, triangles, directions, light, origin, normal,
+            active, lane
         );
         active = __ballot_sync(ALL_LANES, bits != 0);
         const bool last = stack_size == 0 && triangle_count == 0;
         while (facing_count >= 32 || (last && facing_count > 0)) {
-            occlude(waiting, facing_count, bits, triangles, directions, origin, lane);
+            occlude(waiting, facing_count, occluder_count, bits, triangles, directions, origin, lane);
             active = __ballot_sync(ALL_LANES, bits != 0);
         }
         if (active == 0) break;
     }
+    for (int i = lane; i < REMEMBERED; i += 32) remembered[i] = i < occluder_count ? waiting.occluders[i] : -1;
 
     for (int word = 0; word < word_count; ++word) {
         const int position = slot[32 * word + lane], place = position - first_direction;
