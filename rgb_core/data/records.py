@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import InputError
+from ..files import read_text
 
 _LARGEST = float(np.finfo(np.float32).max)  # tensors are single precision; beyond it a number is infinite
 
@@ -19,10 +20,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: when the file is missing, no JSON, or is no object.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    text = read_text(path)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

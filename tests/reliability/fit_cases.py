@@ -19,8 +19,10 @@ from rgb_core.avatar.portrait import Portrait
 from rgb_core.avatar.storage import DESCRIPTION, TENSORS, save_avatar
 from rgb_core.fitting.checkpoint import FILE, load_checkpoint, save_checkpoint
 from rgb_core.geometry import Geometry, load_geometry
-from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, TRACKING_FORMAT, Coefficients, save_geometry
+from rgb_core.geometry.result import HEAD_FILE, RECORD_FILE, TRACKING_FILE, TRACKING_FORMAT, save_geometry
+from rgb_core.heads import Pose
 from rgb_core.presets import load_preset
+from rgb_core.scene import Light
 from tests.data.dataset_samples import CAMERA, tiny_head
 
 from .cases import DEEP, Case, written
@@ -44,7 +46,7 @@ def write_avatar(folder: Path) -> Path:
         expressions=none,
         deltas=torch.zeros(0, DELTA_WIDTH),
         delta_scale=torch.ones(DELTA_WIDTH),
-        light=torch.ones(3, 4, 8),
+        light=Light(torch.ones(3, 4, 8)),
         portrait=Portrait(CAMERA, torch.zeros(2, 3), torch.zeros(3)),
     )
     save_avatar(avatar, folder, {})
@@ -53,7 +55,7 @@ def write_avatar(folder: Path) -> Path:
 
 def write_geometry(folder: Path) -> Path:
     """A whole geometry folder with one tracked frame."""
-    tracked = Coefficients(torch.zeros(2), torch.zeros(2, 3), torch.zeros(3))
+    tracked = Pose(torch.zeros(2), torch.zeros(2, 3), torch.zeros(3))
     save_geometry(Geometry(tiny_head(), 1.0, {"00000": tracked}, {"silhouette_iou": 0.9}), folder, {})
     return folder
 

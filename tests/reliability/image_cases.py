@@ -12,7 +12,7 @@ from PIL import Image
 
 from rgb_core.data import read_ply
 from rgb_core.images import read_png, write_exr
-from rgb_core.scene import light as environment
+from rgb_core.scene import Light
 
 from .cases import Case, written
 
@@ -46,7 +46,7 @@ def _hdr(header: bytes, pixels: bytes = b"") -> bytes:
 
 
 def _hdr_case(problem: str, data: bytes, says: str) -> Case:
-    return Case("environment map", problem, written("light.hdr", data), environment.load, says)
+    return Case("environment map", problem, written("light.hdr", data), Light.load, says)
 
 
 def _exr(change: Callable[[bytes], bytes], value: float = 1.0) -> Callable[[Path], Path]:
@@ -58,7 +58,7 @@ def _exr(change: Callable[[bytes], bytes], value: float = 1.0) -> Callable[[Path
     return make
 
 
-_exr_case = functools.partial(Case, "environment map", read=environment.load)
+_exr_case = functools.partial(Case, "environment map", read=Light.load)
 _DAMAGED_EXR = "is truncated, corrupt or not an OpenEXR file"
 
 PNG_CASES = [
@@ -81,8 +81,8 @@ PNG_CASES = [
 ]
 
 LIGHT_CASES = [
-    Case("environment map", "name of no light", lambda _: "moonlight", environment.load, "no light is called"),
-    Case("environment map", "file that is not there", lambda folder: folder / "a.hdr", environment.load, "cannot read"),
+    Case("environment map", "name of no light", lambda _: "moonlight", Light.load, "no light is called"),
+    Case("environment map", "file that is not there", lambda folder: folder / "a.hdr", Light.load, "cannot read"),
     _hdr_case("text named .hdr", b"hello", "not a Radiance .hdr file"),
     _hdr_case("no resolution", _hdr(b"\n"), "truncated in the header"),
     _hdr_case("XYZ pixels", _hdr(b"FORMAT=32-bit_rle_xyze\n\n-Y 1 +X 2\n"), "is not 32-bit_rle_rgbe"),

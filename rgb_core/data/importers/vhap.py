@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...errors import InputError
-from ...heads.storage import UNREADABLE
+from ...numpy_files import read_npz
 from ...progress import Progress
 from ...scene import Camera
 from ..records import Record
@@ -24,6 +23,7 @@ NAME = "vhap"
 OPENGL_CAMERA_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _POSE = (("rotation", 3), ("neck_pose", 3), ("jaw_pose", 3), ("eyes_pose", 6))
 _STATIC, _DYNAMIC = "static_offset", "dynamic_offset"
+_KEYS = (*(key for key, _ in _POSE), "translation", "expr", "shape", _STATIC, _DYNAMIC)
 _LOST = "dynamic_offset is left out: the native format has no vertex offsets per frame"
 
 
@@ -82,11 +82,7 @@ def _parameters(folder: SourceFolder, frame: Record) -> Record:
         InputError: when the file is damaged or holds pickled objects.
     """
     path = folder.named(frame, "flame_param_path")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return Record({key: archive[key] for key in archive.files}, str(path))
-    except (*UNREADABLE, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is not a readable .npz archive: {error}") from error
+    return Record(read_npz(path, _KEYS), str(path))
 
 
 LAYOUT = Layout(NAME, "canonical_flame_param.npz or flame_param", _matches, _read)
