@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from rgb_core.data import DatasetWriter
-from rgb_core.heads import HeadModel
+from rgb_core.heads import HeadModel, Pose
 from rgb_core.scene import Camera
 
 SIZE = (16, 12)
@@ -38,9 +38,9 @@ def write_dataset(folder: Path) -> Path:
     for index, name in enumerate(IDS):
         pixels = torch.randint(0, 256, (SIZE[1], SIZE[0], 4), generator=torch.Generator().manual_seed(index))
         labels = torch.full((SIZE[1], SIZE[0]), index, dtype=torch.uint8) if index < 2 else None
-        coefficients = torch.tensor([0.5, 0.25]), torch.full((2, 3), 0.1 * index), torch.tensor([0, 0, 0.01 * index])
+        pose = Pose(torch.tensor([0.5, 0.25]), torch.full((2, 3), 0.1 * index), torch.tensor([0, 0, 0.01 * index]))
         split = "train" if index < 2 else "test"
-        writer.add_frame(name, split, CAMERA, *coefficients, pixels.to(torch.uint8), labels)
+        writer.add_frame(name, split, CAMERA, pose, pixels.to(torch.uint8), labels)
     writer.add_envmap("noon", torch.ones(3, 4, 8))
     writer.finish()
     return folder
