@@ -205,7 +205,11 @@ MALFORMED = {
     "hravatar: nothing tracked": ("hravatar", write(TRACKED, b"{}"), "tracks none of the pictures"),
     "hravatar: infinite": ("hravatar", edit_frame(TRACKED, expcode=[[1e300]]), "expcode has a number that is not"),
     "vhap: cut parameters": ("vhap", truncate("flame_param/00001.npz"), "00001.npz is not a readable"),
-    "vhap: pickled": ("vhap", edit_parameters(expr=np.array([{}], dtype=object)), "00001.npz: key 'expr' cannot be read"),
+    "vhap: pickled": (
+        "vhap",
+        edit_parameters(expr=np.array([{}], dtype=object)),
+        "00001.npz: key 'expr' cannot be read",
+    ),
     "vhap: short rotation": ("vhap", edit_parameters(rotation=np.zeros((1, 2))), "rotation has 2 numbers"),
     "vhap: singular": (
         "vhap",
