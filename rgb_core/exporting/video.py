@@ -89,7 +89,7 @@ class _Encoder:
         """
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(pixels)
+            self._process.stdin.write(pixels.data)
         except OSError:
             self.finish()
             raise InputError(f"ffmpeg could not write {self._path}: it ended early") from None

@@ -98,7 +98,7 @@ def test_an_ffmpeg_that_fails_leaves_no_video(tmp_path, monkeypatch, ending):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(program))
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="ffmpeg could not write .*a.mp4: No space left"):
+    with pytest.raises(InputError, match=r"ffmpeg could not write .*a\.mp4: No space left"):
         write_video(tmp_path / "out" / "a.mp4", [_grey(1, 512, 512)] * 3, fps=25)
     assert not list((tmp_path / "out").iterdir())
 
@@ -136,6 +136,6 @@ def test_the_tags_say_how_the_colours_were_written(tmp_path):
         "-",
     ]
     raw = subprocess.run([program, "-v", "error", "-i", tmp_path / "a.mp4", *decode], capture_output=True, check=True)
-    pixels = np.frombuffer(raw.stdout, np.uint8).reshape(64, 96, 3)
+    pixels = np.frombuffer(raw.stdout, np.uint8).reshape(-1, 64, 96, 3)[0]
     for index, colour in enumerate(colours):
         assert np.abs(pixels[32, 16 + 32 * index].astype(int) - colour.numpy()).max() <= 6  # coding and rounding

@@ -149,9 +149,7 @@ GEOMETRY_CASES = [
         "folder that is not there", make=lambda folder: folder / "none", says="is not a finished geometry folder"
     ),
     _geometry("fit that did not finish", make=_without(write_geometry, RECORD_FILE), says="has no geometry.yaml"),
-    _geometry(
-        "record that is no UTF-8", make=_with(write_geometry, RECORD_FILE, b"\xff\xfe"), says="is not UTF-8 text"
-    ),
+    _geometry("record that is no UTF-8", make=_with(write_geometry, RECORD_FILE, b"\xff\xfe"), says="not UTF-8 text"),
     _geometry("record that is a list", make=_with(write_geometry, RECORD_FILE, "- 1"), says="is damaged"),
     _geometry("empty record", make=_with(write_geometry, RECORD_FILE, ""), says="is damaged"),
     _geometry(

@@ -38,18 +38,19 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     if _STATIC in first.values:
         head = personalised(head, first, _STATIC, numbers(first, _STATIC).reshape(-1, 3))
     coefficients = CoefficientReader(head)
-    header = picture_header(folder.named(records[0][0], "file_path", ("", *PICTURE_SUFFIXES)))
+    header = picture_header(_image(folder, records[0][0]))
     size = header.width, header.height
     masks, labels = folder.masks(), folder.files("semantic")
     frames, lost = [], False
     progress.start("reading frames", len(records))
     for record, split in records:
-        image = folder.named(record, "file_path", ("", *PICTURE_SUFFIXES))
-        mask = folder.named(record, "fg_mask_path") if "fg_mask_path" in record.values else masks.get(image.stem)
+        image = _image(folder, record)
+        named = "fg_mask_path" in record.values
+        mask = folder.named(record, "fg_mask_path", beside=True) if named else masks.get(image.stem)
         flame = _parameters(folder, record)
         lost |= _DYNAMIC in flame.values and bool(numbers(flame, _DYNAMIC).any())
         frame = SourceFrame(
-            id=frame_id(image.stem),
+            id=_id(folder, image),
             image=image,
             camera=transforms_camera(record, size, OPENGL_CAMERA_TO_OPENCV),
             expression=coefficients.expression(flame, "expr"),
@@ -64,6 +65,17 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     single = one_camera([record for record, _ in records])
     notes = (*coefficients.notes, *([_LOST] if lost else []))
     return Source(NAME, size, head, coefficients.shape(first, "shape"), tuple(frames), single, notes=notes)
+
+
+def _image(folder: SourceFolder, record: Record) -> Path:
+    """The picture of a frame; a union of sequences names those in the folders beside its own."""
+    return folder.named(record, "file_path", ("", *PICTURE_SUFFIXES), beside=True)
+
+
+def _id(folder: SourceFolder, image: Path) -> str:
+    """The number of a picture, with the name of its sequence where that lies beside the folder."""
+    inside = image.relative_to(folder.path).parts
+    return f"{inside[1]}_{frame_id(image.stem)}" if inside[0] == ".." else frame_id(image.stem)
 
 
 def transforms_camera(record: Record, size: tuple[int, int], axes: np.ndarray) -> Camera:
@@ -81,7 +93,7 @@ def _parameters(folder: SourceFolder, frame: Record) -> Record:
     Raises:
         InputError: when the file is damaged or holds pickled objects.
     """
-    path = folder.named(frame, "flame_param_path")
+    path = folder.named(frame, "flame_param_path", beside=True)
     return Record(read_npz(path, _KEYS), str(path))
 
 
