@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import InputError
+from .files import read_text
 from .geometry import GeometryConfig
 from .synthetic import SyntheticConfig
 from .training import GaussianConfig
+from .yaml_text import parse_setting, parse_yaml
 
 _PACKAGE = "rgb_presets"
 
@@ -60,27 +61,16 @@ def _read(name_or_file: str) -> dict[str, Any]:
         text = (resources.files(_PACKAGE) / f"{name_or_file}.yaml").read_text(encoding="utf-8")
     else:
         path = Path(name_or_file)
-        if not path.is_file():
+        if not path.exists() or path.is_dir():
             kind = "is a folder" if path.is_dir() else "does not exist"
             raise InputError(
                 f"preset '{name_or_file}' {kind}: choose one of {', '.join(preset_names())}, or a YAML file"
             )
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read preset {name_or_file}: {error}") from error
-    values = _parse(text, f"preset {name_or_file}") or {}
+        text = read_text(path)
+    values = parse_yaml(text, f"preset {name_or_file}") or {}
     if not isinstance(values, dict):
         raise InputError(f"preset {name_or_file} must be a mapping of stages to settings")
     return values
-
-
-def _parse(text: str, source: str) -> Any:
-    """The YAML value of `text`, without tags that make objects; `source` begins the error message."""
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers and dates that do not exist; deep nesting
-        raise InputError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -92,4 +82,4 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise InputError(f"'{override}': '{parent}' is a value, not a group of settings")
-    values[last] = _parse(text, f"'{override}'")
+    values[last] = parse_setting(text, f"'{override}'")

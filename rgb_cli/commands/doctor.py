@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -32,8 +33,7 @@ def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
         "driver": _driver(),
         "nvrtc": _nvrtc(),
         "cuda.core": _version("cuda-core", f"not installed; a GPU needs it: {_CUDA}"),
-        "kernel cache": _writable(_kernel_cache(), "set RGB_CACHE_DIR to a folder of yours"),
-        "numba cache": _writable(_numba_cache(), "set NUMBA_CACHE_DIR to one, or every run compiles anew"),
+        "cache": _cache(),
         "cpu threads": _threads(),
         "video": _video(),
         "exr": _exr(),
@@ -47,7 +47,7 @@ def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
 def head_folders() -> list[Path]:
     """Where head model files are looked for: $RGB_HEADS (one or more folders), ./assets and ~/.cache/rgb."""
     given = [Path(name) for name in os.environ.get("RGB_HEADS", "").split(os.pathsep) if name]
-    return [*given, Path("assets"), Path.home() / ".cache" / "rgb"]
+    return [*given, Path("assets"), Path(os.path.expanduser("~")) / ".cache" / "rgb"]
 
 
 def _version(package: str, otherwise: str) -> str:
@@ -81,7 +81,9 @@ def _driver() -> str:
         return "none: nvidia-smi was not found; for an NVIDIA GPU install its driver"
     command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_DRIVER_SECONDS, check=False)
+        answer = subprocess.run(  # noqa: S603, the driver's own program
+            command, capture_output=True, text=True, timeout=_DRIVER_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "BROKEN: nvidia-smi does not answer; reboot or install the driver again"
     if answer.returncode or not answer.stdout.strip():
@@ -99,22 +101,13 @@ def _nvrtc() -> str:
         return f"not installed; a GPU needs it: {_CUDA}"
 
 
-def _kernel_cache() -> Path:
-    from kernel_runtime.cubins import cache_folder
+def _cache() -> str:
+    """Where compiled kernels and the face detector are kept."""
+    from kernel_runtime.private import cache_problem, cache_root
 
-    return cache_folder()
-
-
-def _numba_cache() -> Path:
-    """Beside the installed kernels, unless numba is told otherwise."""
-    import kernel_runtime
-
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(kernel_runtime.__file__).parent)
-
-
-def _writable(folder: Path, advice: str) -> str:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return str(folder) if os.access(existing, os.W_OK) else f"{folder} cannot be written; {advice}"
+    with warnings.catch_warnings(action="ignore"):  # the line says it
+        problem, folder = cache_problem(), cache_root()
+    return f"{problem}; {folder} is used; set RGB_CACHE_DIR to a folder of yours" if problem else str(folder)
 
 
 def _threads() -> str:
@@ -129,7 +122,9 @@ def _video() -> str:
         import imageio_ffmpeg
 
         program = imageio_ffmpeg.get_ffmpeg_exe()
-        listed = subprocess.run([program, "-v", "quiet", "-encoders"], capture_output=True, text=True, check=False)
+        listed = subprocess.run(  # noqa: S603, the ffmpeg of the installation
+            [program, "-v", "quiet", "-encoders"], capture_output=True, text=True, check=False
+        )
     except (ImportError, RuntimeError, OSError):
         return "MISSING: pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE"
     if "libx264" not in listed.stdout:

@@ -5,15 +5,15 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from ..data.dataset import LIGHT_FRAMES
 from ..errors import InputError
-from ..files import atomic_path, write_text
+from ..files import read_text, write_text
 from ..heads import load_head, save_head
 from ..images import write_hdr
 from ..scene import Light
+from ..tensor_files import read_tensors, write_tensors
+from ..yaml_text import parse_yaml
 from .attachment import Attachment
 from .deformation import SparseExpressions
 from .model import DELTA_WIDTH, NEUTRAL, Avatar
@@ -58,8 +58,7 @@ def avatar_from_tensors(tensors: dict[str, torch.Tensor], light_frame: str, **fi
 def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> None:
     """Write the avatar folder; `provenance` (preset, dataset, versions, metrics) goes into avatar.yaml as it is."""
     folder = Path(folder)
-    with atomic_path(folder / TENSORS) as temporary:
-        save_file(avatar_tensors(avatar), temporary)
+    write_tensors(folder / TENSORS, avatar_tensors(avatar))
     save_head(avatar.head, folder / HEAD)
     write_hdr(folder / LIGHT, avatar.light.radiance.permute(1, 2, 0))
     description = {
@@ -89,10 +88,7 @@ def load_avatar(folder: Path) -> Avatar:
     folder = Path(folder)
     description = _read_description(folder)
     path = folder / TENSORS
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot read {path}: {error}; fit the avatar again") from error
+    tensors, _ = read_tensors(path, "fit the avatar again")
     try:
         avatar = avatar_from_tensors(
             tensors,
@@ -118,12 +114,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not folder.is_dir():
         raise InputError(f"no avatar folder at {folder}; make one with `rgb fit-gaussians` or `rgb demo`")
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{folder} is not an avatar: it has no {DESCRIPTION}; its fit may not have finished")
-    try:
-        description = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    description = parse_yaml(read_text(path), str(path))
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise InputError(f"{path} is not an avatar description: its format is not '{FORMAT}'")
     if description.get("version") != VERSION:

@@ -82,7 +82,9 @@ def _measure(scene: Path, folder: Path | None, *arguments: str) -> dict[str, Any
     paths = [str(folder.resolve())] if folder else []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *(path for path in sys.path if path)])}
     command = [sys.executable, "-P", str(Path(__file__).with_name("upstream.py")), str(scene), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    done = subprocess.run(  # noqa: S603, this interpreter with a program of this package
+        command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
+    )
     lines = [line for line in done.stdout.splitlines() if line.startswith(_RESULT)]
     if done.returncode or not lines:
         raise InputError(f"timing the packages in {folder or 'this environment'} failed: {done.stderr.strip()[-500:]}")

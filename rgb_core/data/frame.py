@@ -17,6 +17,11 @@ from .records import Defects, Record
 _KEYS = frozenset({"id", "image", "semantic", "K", "w2c", "expression", "joints", "translation"})
 _ROTATION_TOLERANCE = 1e-3  # largest error of R R^T: files carry matrices with four digits or more
 _SINGULAR = 1e-6  # determinant below which a w2c has no inverse
+_FOCAL_LENGTHS = 0.05, 1000.0  # of the longer side: wider than any lens, and nearly parallel rays
+_LARGEST_COEFFICIENT = 1e3  # FLAME's stay below 10, blendshapes below 2
+_LARGEST_ANGLE = 100.0  # radians: some turns more than a head makes
+_NEAREST_HEAD = 0.02  # metres from the camera to the root of the head
+_REACH = 1.0  # metres around the root within which every part of a head lies, however it is turned
 _FARTHEST_CAMERA = 50.0  # metres; beyond it a translation is in another unit
 
 
@@ -69,7 +74,7 @@ def parse_frame(record: Record, context: FrameContext, defects: Defects) -> Fram
             values[key] = check(record, context)
     if "w2c" in values and "translation" in values:
         with defects.checked():
-            _check_in_view(record, values["w2c"], values["translation"], context.head)
+            _check_in_view(record, values["w2c"], values["translation"], values.get("K"), context.size, context.head)
     if len(defects.found) > known:
         return None
     return Frame(
@@ -82,10 +87,16 @@ def parse_frame(record: Record, context: FrameContext, defects: Defects) -> Fram
     )
 
 
-def _intrinsics(record: Record, _: FrameContext) -> tuple[float, ...]:
+def _intrinsics(record: Record, context: FrameContext) -> tuple[float, ...]:
     fx, fy, cx, cy = record.array("K", (4,)).tolist()
     if fx <= 0 or fy <= 0:
         record.fail("K", "is [fx, fy, cx, cy] in pixels with positive focal lengths")
+    width, height = context.size
+    shortest, longest = (factor * max(context.size) for factor in _FOCAL_LENGTHS)
+    if not (shortest <= min(fx, fy) and max(fx, fy) <= longest):
+        record.fail("K", f"has focal lengths of {fx:.4g}, {fy:.4g} pixels, not {shortest:.4g} to {longest:.4g}")
+    if not (-width <= cx <= 2 * width and -height <= cy <= 2 * height):
+        record.fail("K", f"has its principal point at {cx:.4g}, {cy:.4g}, far off the {width} x {height} picture")
     return fx, fy, cx, cy
 
 
@@ -105,12 +116,25 @@ _CHECKS: dict[str, Callable[[Record, FrameContext], Any]] = {
     "id": lambda record, _: check_id(record, "id"),
     "K": _intrinsics,
     "w2c": _world_to_camera,
-    "translation": lambda record, _: record.array("translation", (3,)),
+    "translation": lambda record, _: _bounded(record, "translation", (3,), _FARTHEST_CAMERA, "metres"),
     "image": lambda record, context: _image_file(record, "image", 4, context),
     "semantic": _semantic,
-    "expression": lambda record, context: record.array("expression", (context.head.expression_basis.shape[0],)),
-    "joints": lambda record, context: record.array("joints", (context.head.joint_count, 3)),
+    "expression": lambda record, context: _bounded(
+        record, "expression", (context.head.expression_basis.shape[0],), _LARGEST_COEFFICIENT, "coefficients"
+    ),
+    "joints": lambda record, context: _bounded(
+        record, "joints", (context.head.joint_count, 3), _LARGEST_ANGLE, "radians"
+    ),
 }
+
+
+def _bounded(record: Record, key: str, shape: tuple[int, ...], largest: float, unit: str) -> np.ndarray:
+    """Numbers of `shape` that a head can have: larger ones are of another unit, or leave no digits for the rest."""
+    array = record.array(key, shape)
+    worst = float(np.abs(array).max(initial=0))
+    if worst > largest:
+        record.fail(key, f"has the value {worst:.4g}: {unit} up to {largest:.4g} are meant")
+    return array
 
 
 def _float32(array: np.ndarray) -> Tensor:
@@ -141,8 +165,21 @@ def _check_rigid(record: Record, world_to_camera: np.ndarray) -> None:
         record.fail("w2c", f"puts the camera {distance:.4g} m away: translations are metres, not another unit")
 
 
-def _check_in_view(record: Record, world_to_camera: np.ndarray, translation: np.ndarray, head: HeadModel) -> None:
-    """A head behind the camera means axes that look along -z."""
+def _check_in_view(
+    record: Record, world_to_camera: np.ndarray, translation: np.ndarray, intrinsics: tuple[float, ...] | None,
+    size: tuple[int, int], head: HeadModel,
+) -> None:  # fmt: skip
+    """A head behind the camera means axes that look along -z; one beside the picture leaves nothing to fit."""
     root = head.joint_positions[0].numpy() + translation
-    if world_to_camera[2, :3] @ root + world_to_camera[2, 3] <= 0:
+    x, y, depth = world_to_camera[:, :3] @ root + world_to_camera[:, 3]
+    if depth <= 0:
         record.fail("w2c", "puts the head behind the camera: OpenCV looks along +z with y down (negate two rows)")
+    if depth < _NEAREST_HEAD:
+        record.fail("w2c", f"puts the camera into the head, {depth:.4g} m from its root")
+    if intrinsics is None:
+        return
+    fx, fy, cx, cy = intrinsics
+    for place, length, focal in ((x * fx / depth + cx, size[0], fx), (y * fy / depth + cy, size[1], fy)):
+        reach = _REACH * focal / depth
+        if not -reach <= place <= length + reach:
+            record.fail("w2c", "puts the head beside the picture: no part of it can be seen")

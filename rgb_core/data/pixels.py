@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..images import downsample, downsample_labels, linear_to_rgba, read_png, rgba_to_linear
+from ..scene.labels import Label
 
 
 def check_reduction(stored: tuple[int, int], size: tuple[int, int]) -> None:
@@ -36,8 +37,17 @@ def load_rgba(path: Path, stored: tuple[int, int], size: tuple[int, int] | None)
 
 
 def load_labels(path: Path, stored: tuple[int, int], size: tuple[int, int] | None) -> Tensor:
-    """uint8 [H, W] labels; reduced by majority."""
+    """uint8 [H, W] labels; reduced by majority.
+
+    Raises:
+        InputError: when the file is damaged, holds a number that is no label, or labels nothing.
+    """
     labels = read_png(path, 1, stored, torch.uint8)[..., 0]
+    highest = int(labels.max())
+    if highest >= len(Label):
+        raise InputError(f"{path} holds the label {highest}; labels are 0 to {len(Label) - 1}")
+    if highest == Label.BACKGROUND:
+        raise InputError(f"{path} labels no pixel as part of a person; label the frame, or leave its map out")
     if size is None or size == stored:
         return labels
     check_reduction(stored, size)

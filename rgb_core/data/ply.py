@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import atomic_path
+from ..files import atomic_path, read_bytes
 
 _SCALARS = {
     **{"char": "i1", "uchar": "u1", "short": "<i2", "ushort": "<u2", "int": "<i4", "uint": "<u4"},
@@ -39,10 +39,7 @@ def read_ply(path: Path) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: when the file is missing, malformed, truncated, or has faces that are no triangles of its vertices.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    data = read_bytes(path)
     try:
         encoding, elements, position = _read_header(data)
         read = _read_ascii if encoding == "ascii" else _read_binary

@@ -1,14 +1,16 @@
 """Reading JSON records: every wrong value becomes one sentence that names the file, the place and the key."""
 
 import json
+import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import read_text
 
 _LARGEST = float(np.finfo(np.float32).max)  # tensors are single precision; beyond it a number is infinite
 
@@ -19,10 +21,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: when the file is missing, no JSON, or is no object.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    text = read_text(path)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -30,6 +29,13 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object, not a {type(value).__name__}")
     return value
+
+
+def leaves_folder(name: str) -> bool:
+    """Whether a name, in the spelling of any system, leads out of the folder that it is relative to."""
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or name.startswith("\\"):
+        return True
+    return posixpath.normpath(name.replace("\\", "/")).split("/")[0] == ".."
 
 
 class Defects:
@@ -81,12 +87,20 @@ class Record:
         return value
 
     def file(self, key: str, folder: Path) -> Path:
-        """The existing file that a key names, relative to `folder`."""
-        path = folder / self.text(key)
+        """The existing file that a key names, relative to `folder`, which the name may not leave.
+
+        Links that the user made inside the folder are followed.
+        """
+        name = self.text(key)
+        if leaves_folder(name):
+            self.fail(key, f"names {name!r}, which leads out of {folder}")
+        path = folder / name
         try:
             found = path.is_file()
         except OSError as error:
             self.fail(key, f"names a file that cannot be read: {error.strerror}")
+        except ValueError:
+            found = False  # NUL
         if not found:
             self.fail(key, f"names {str(path)!r}, which does not exist")
         return path

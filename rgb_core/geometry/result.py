@@ -12,9 +12,10 @@ import yaml
 
 from ..data import Dataset, Frame
 from ..errors import InputError
-from ..files import write_text
+from ..files import read_text, write_text
 from ..heads import HeadModel, Pose, load_head, save_head
 from ..tensors import to_device
+from ..yaml_text import parse_yaml
 
 FORMAT = "rgb-geometry"
 VERSION = 1
@@ -89,11 +90,11 @@ def load_geometry(folder: str | Path) -> Geometry:
     if not path.is_file():
         raise InputError(f"{folder} is not a finished geometry folder: it has no {RECORD_FILE}; run rgb fit-geometry")
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        record = parse_yaml(read_text(path), str(path))
         if record["format"] != FORMAT or record["version"] != VERSION:
             raise InputError(f"{path} is {record['format']} {record['version']}, expected {FORMAT} {VERSION}")
         metrics = {str(key): float(value) for key, value in record["metrics"].items()}
-    except (yaml.YAMLError, *_DAMAGE) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     head = load_head(folder / HEAD_FILE)
     focal_scale, tracking = _load_tracking(folder / TRACKING_FILE, head)
@@ -107,7 +108,7 @@ def _load_tracking(path: Path, head: HeadModel) -> tuple[float, dict[str, Pose]]
         "translation": (3,),
     }
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
         if record["format"] != TRACKING_FORMAT:
             raise InputError(f"{path} is {record['format']!r}, expected {TRACKING_FORMAT}; run rgb fit-geometry again")
         focal_scale = float(record["focal_scale"])

@@ -1,10 +1,5 @@
 """Head models on disk: `head.npz` of docs/formats.md, checked when read, written whole or not at all."""
 
-import lzma
-import struct
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import atomic_path
+from ..numpy_files import read_npz
 from .model import HeadModel
 from .regions import Region
 
@@ -38,22 +34,7 @@ REQUIRED = (
     "skin_weights",
     "region",
 )
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    SyntaxError,
-    NotImplementedError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-"""What numpy and zipfile raise on files that are damaged, encrypted, pickled or no archive."""
+OPTIONAL = ("joint_positions", "joint_regressor", "uv", "uv_faces", "landmarks68", "meta")
 
 
 def load_head(path: Path | str) -> HeadModel:
@@ -65,7 +46,7 @@ def load_head(path: Path | str) -> HeadModel:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} is no file; give the head.npz of a dataset, geometry or avatar")
-    return _Reader(path, _read_arrays(path)).head()
+    return _Reader(path, read_npz(path, (*REQUIRED, *OPTIONAL))).head()
 
 
 def save_head(head: HeadModel, path: Path | str) -> None:
@@ -115,23 +96,6 @@ def _smallest(basis: Tensor) -> np.ndarray:
         return full
     half = full.astype(np.float16)
     return half if np.array_equal(half.astype(np.float32), full) else full
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except UNREADABLE as error:
-        raise InputError(f"{path} is not a readable .npz archive ({error}); copy or build it again") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InputError(f"{path} holds a single array, not a .npz archive; give a head.npz")
-    arrays = {}
-    with archive:
-        for key in archive.files:
-            try:
-                arrays[key] = archive[key]
-            except UNREADABLE as error:
-                raise InputError(f"{path}: key '{key}' cannot be read ({error}); copy or build it again") from error
-    return arrays
 
 
 class _Reader:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import atomic_path
+from ..files import atomic_path, check_regular
 
 
 def read_exr(path: Path) -> Tensor:
@@ -21,8 +21,7 @@ def read_exr(path: Path) -> Tensor:
     Raises:
         InputError: when the file is missing, corrupt or lacks one of the channels.
     """
-    if not Path(path).is_file():
-        raise InputError(f"cannot read {path}: no such file")
+    check_regular(path)
     try:
         with _silenced(), OpenEXR.File(str(path), separate_channels=True) as file:
             pixels = {name: channel.pixels for name, channel in file.channels().items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import atomic_path
+from ..files import atomic_path, read_bytes
 
 _RESOLUTION = re.compile(rb"([+-])([XY]) (\d+) ([+-])([XY]) (\d+)")
 _MAX_HEADER_BYTES = 1 << 16
@@ -35,10 +35,7 @@ def read_hdr(path: Path) -> Tensor:
     Raises:
         InputError: when the file is missing, truncated, corrupt or stores XYZ instead of RGB.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    data = read_bytes(path)
     try:
         exposure, major, minor, position = _read_header(data)
         (major_sign, major_axis, scanlines), (minor_sign, _, length) = major, minor

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import atomic_path
+from ..files import atomic_path, open_regular
 from .color import to_bytes
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -36,11 +36,8 @@ def read_png_header(path: Path) -> PngHeader:
     Raises:
         InputError: when the file is missing, no PNG, or not 8-bit grey, RGB or RGBA.
     """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    with open_regular(path) as file:
+        head = file.read(_HEADER_BYTES)
     if head[:8] != _SIGNATURE:
         raise InputError(f"{path} is not a PNG file")
     if len(head) < _HEADER_BYTES or head[12:16] != b"IHDR":

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..data import Dataset, DatasetWriter, load_dataset
 from ..data.records import read_json
 from ..errors import InputError
-from ..files import atomic_path, write_text
+from ..files import write_text
 from ..fingerprints import fingerprint
 from ..heads import HeadModel, Pose
 from ..output_folder import OutputFolder
 from ..progress import Progress
+from ..tensor_files import read_tensors, write_tensors
 from . import quality
 from .detect.correspondence import Correspondence, find_correspondence
 from .detect.detection import Detections, Span, detect
@@ -187,7 +186,7 @@ def _correspondence(head: HeadModel, detector: FaceDetector, work: Path) -> Corr
     tensors = _load(path)
     if tensors is None:
         tensors = vars(find_correspondence(head, detector))
-        _save(path, tensors)
+        write_tensors(path, tensors)
     return Correspondence(**tensors)
 
 
@@ -201,22 +200,14 @@ def _clip(
         windows = Windows(video, observed, progress)
         clip = fit_clip(head, correspondence, observed, progress, focal, windows)
         fields = {name: value for name, value in vars(clip).items() if isinstance(value, Tensor)}
-        _save(path, {**fields, **vars(clip.pose), "focal": torch.tensor(clip.focal, dtype=torch.float64)})
+        write_tensors(path, {**fields, **vars(clip.pose), "focal": torch.tensor(clip.focal, dtype=torch.float64)})
         return clip
     pose = Pose(*(tensors.pop(name) for name in ("expression", "joints", "translation")))
     return TrackedClip(**{**tensors, "pose": pose, "focal": float(tensors["focal"])})
 
 
-def _save(path: Path, tensors: dict[str, Tensor]) -> None:
-    with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-
-
 def _load(path: Path) -> dict[str, Any] | None:
-    try:
-        return load_file(path) if path.is_file() else None
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete {path.parent} to start again") from error
+    return read_tensors(path, f"delete {path.parent} to start again")[0] if path.exists() else None
 
 
 def _quality(

@@ -37,7 +37,7 @@ def write_dataset(folder: Path) -> Path:
     writer = DatasetWriter(folder, "tiny", SIZE, 25.0, tiny_head())
     for index, name in enumerate(IDS):
         pixels = torch.randint(0, 256, (SIZE[1], SIZE[0], 4), generator=torch.Generator().manual_seed(index))
-        labels = torch.full((SIZE[1], SIZE[0]), index, dtype=torch.uint8) if index < 2 else None
+        labels = torch.full((SIZE[1], SIZE[0]), index + 1, dtype=torch.uint8) if index < 2 else None
         pose = Pose(torch.tensor([0.5, 0.25]), torch.full((2, 3), 0.1 * index), torch.tensor([0, 0, 0.01 * index]))
         split = "train" if index < 2 else "test"
         writer.add_frame(name, split, CAMERA, pose, pixels.to(torch.uint8), labels)

@@ -272,7 +272,7 @@ def test_defective_companions(path: Path, tmp_path: Path):
     np.save(tmp_path / "r_eyelid.npy", np.zeros((10, 3)))
     with pytest.raises(InputError, match=r"r_eyelid\.npy"):
         load_flame(path, eyelids=tmp_path)
-    with pytest.raises(InputError, match=r"l_eyelid\.npy is no file"):
+    with pytest.raises(InputError, match=r"l_eyelid\.npy: No such file"):
         load_flame(path, eyelids=tmp_path / "absent")
     (tmp_path / "masks.pkl").write_bytes(pickle.dumps({"scalp": np.array([VERTICES])}))
     with pytest.raises(InputError, match=r"masks\.pkl: part 'scalp'"):

@@ -185,7 +185,7 @@ def test_damaged_model_files_never_escape():
 
 def test_missing_and_oversized_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for absent in (tmp_path / "absent.pkl", tmp_path):
-        with pytest.raises(InputError, match="is no file"):
+        with pytest.raises(InputError, match="cannot read"):
             load_restricted_pickle(absent)
     with (tmp_path / "large.pkl").open("wb") as stream:
         stream.truncate((512 << 20) + 1)  # sparse: takes no room

@@ -152,7 +152,7 @@ GEOMETRY_CASES = [
         "folder that is not there", make=lambda folder: folder / "none", says="is not a finished geometry folder"
     ),
     _geometry("fit that did not finish", make=_without(write_geometry, RECORD_FILE), says="has no geometry.yaml"),
-    _geometry("record that is no UTF-8", make=_with(write_geometry, RECORD_FILE, b"\xff\xfe"), says="is damaged"),
+    _geometry("record that is no UTF-8", make=_with(write_geometry, RECORD_FILE, b"\xff\xfe"), says="not UTF-8 text"),
     _geometry("record that is a list", make=_with(write_geometry, RECORD_FILE, "- 1"), says="is damaged"),
     _geometry("empty record", make=_with(write_geometry, RECORD_FILE, ""), says="is damaged"),
     _geometry(
@@ -160,13 +160,13 @@ GEOMETRY_CASES = [
         make=_with(write_geometry, RECORD_FILE, "format: rgb-geometry\nversion: 9\nmetrics: {}"),
         says="is rgb-geometry 9, expected rgb-geometry 1",
     ),
-    _geometry("no tracking", make=_without(write_geometry, TRACKING_FILE), says="tracking.json is damaged"),
+    _geometry("no tracking", make=_without(write_geometry, TRACKING_FILE), says="tracking.json: No such file"),
     _geometry("tracking cut short", make=_cut(write_geometry, TRACKING_FILE), says="tracking.json is damaged"),
     _geometry("NaN in the tracking", make=_tracking(expression=[float("nan"), 0]), says="does not fit head.npz"),
     _geometry("coefficients too few", make=_tracking(expression=[0]), says="does not fit head.npz"),
     _geometry("ragged joints", make=_tracking(joints=[[0], [0, 1]]), says="tracking.json is damaged"),
-    _geometry("record of 100,000 brackets", make=_with(write_geometry, RECORD_FILE, DEEP), says="is damaged"),
-    _geometry("record that runs code", make=_with(write_geometry, RECORD_FILE, _CODE), says="is damaged"),
+    _geometry("record of 100,000 brackets", make=_with(write_geometry, RECORD_FILE, DEEP), says="nests more than"),
+    _geometry("record that runs code", make=_with(write_geometry, RECORD_FILE, _CODE), says="it has the tag"),
     _geometry("tracking of 100,000 brackets", make=_with(write_geometry, TRACKING_FILE, DEEP), says="is damaged"),
     _geometry("number of 401 digits", make=_tracking(translation=[10**400, 0, 0]), says="tracking.json is damaged"),
     _geometry(
@@ -182,7 +182,7 @@ AVATAR_CASES = [
     _avatar("folder that is not there", make=lambda folder: folder / "none", says="no avatar folder"),
     _avatar("folder of something else", make=lambda folder: folder, says="is not an avatar: it has no avatar.yaml"),
     _avatar("description that runs code", make=_with(write_avatar, DESCRIPTION, _CODE), says="is not valid YAML"),
-    _avatar("description that is no UTF-8", make=_with(write_avatar, DESCRIPTION, b"\xff"), says="is not valid YAML"),
+    _avatar("description that is no UTF-8", make=_with(write_avatar, DESCRIPTION, b"\xff"), says="is not UTF-8 text"),
     _avatar("another format", make=_with(write_avatar, DESCRIPTION, "format: splat"), says="not an avatar description"),
     _avatar(
         "version of the future",
@@ -215,14 +215,14 @@ AVATAR_CASES = [
 ]
 
 CHECKPOINT_CASES = [
-    _check("empty file", make=lambda folder: written(FILE, b"")(folder).parent, says="cannot read the checkpoint"),
-    _check("noise", make=lambda folder: written(FILE, b"x" * 99)(folder).parent, says="cannot read the checkpoint"),
+    _check("empty file", make=lambda folder: written(FILE, b"")(folder).parent, says="delete it to start again"),
+    _check("noise", make=lambda folder: written(FILE, b"x" * 99)(folder).parent, says="delete it to start again"),
     _check(
         "header of an exabyte",
         make=lambda folder: written(FILE, struct.pack("<Q", 1 << 60) + b"{}")(folder).parent,
-        says="cannot read the checkpoint",
+        says="delete it to start again",
     ),
-    _check("cut short", make=lambda folder: _cut(_whole_checkpoint, FILE)(folder), says="cannot read the checkpoint"),
+    _check("cut short", make=lambda folder: _cut(_whole_checkpoint, FILE)(folder), says="delete it to start again"),
     _check("no step", make=_checkpoint(None), says="delete it to start again"),
     _check("step that is no JSON", make=_checkpoint("{"), says="delete it to start again"),
     _check("step of 100,000 brackets", make=_checkpoint(DEEP), says="delete it to start again"),
@@ -233,7 +233,7 @@ PRESET_CASES = [
     _preset("no YAML", "a: [1", "is not valid YAML"),
     _preset("YAML that runs code", _CODE, "is not valid YAML"),
     _preset("control characters", "a: \x01", "is not valid YAML"),
-    _preset("no UTF-8", b"\xff\xfe\xfa", "cannot read preset"),
+    _preset("no UTF-8", b"\xff\xfe\xfa", "is not UTF-8 text"),
     _preset("100,000 brackets", DEEP, "is not valid YAML"),
     _preset("number of 5,000 digits", "gaussians: {steps: " + "9" * 5000 + "}", "is not valid YAML"),
     _preset("month 99", "gaussians: {steps: 2001-99-01}", "is not valid YAML"),

@@ -61,7 +61,22 @@ def test_an_ffmpeg_without_h264_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     assert "cannot write H.264" in doctor._video()
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert doctor._writable(tmp_path / "a" / "b", "advice") == str(tmp_path / "a" / "b")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    assert "cannot be written; advice" in doctor._writable(tmp_path, "advice")
+def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path / "mine"))
+    assert doctor._cache() == str(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path / "file"))
+    assert "is no folder" in doctor._cache()
+    assert "set RGB_CACHE_DIR" in doctor._cache()
+
+
+def test_without_a_home_nothing_ends_in_a_traceback(monkeypatch: pytest.MonkeyPatch):
+    def homeless(_: object = None) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("RGB_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    doctor.head_folders()
+    doctor._cache()

@@ -116,7 +116,7 @@ def test_the_environment_is_made_once_and_a_broken_one_again(
         fake_python(Path(folder) / "bin", _ECHO)
 
     monkeypatch.setattr(environment.venv, "create", make)
-    monkeypatch.setattr(environment, "_install", lambda folder, packages: None)
+    monkeypatch.setattr(environment, "_install", lambda folder: None)
     for _ in range(2):
         environment.detector_python(Silent())
     assert len(made) == 1

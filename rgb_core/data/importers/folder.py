@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ...errors import InputError
-from ..records import Record
+from ..records import Record, leaves_folder
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 MASK_FOLDERS = ("mask", "masks", "fg_masks", "image_mask", "alpha")
@@ -29,33 +29,45 @@ class SourceFolder:
         _check_utf8(self.path)
         if not os.path.isdir(self.path):
             raise InputError(f"{self.path} is not a folder; give the folder of a tracked clip")
-        self._real = Path(os.path.realpath(self.path))
 
     def has(self, name: str) -> bool:
         """Whether a file or folder is there."""
         return os.path.exists(self.path / name)
 
-    def file(self, name: str) -> Path:
-        """The path of `name`, whether it exists or not.
+    def file(self, name: str, beside: bool = False) -> Path:
+        """The path of `name`, whether it exists or not; links that the user made inside the folder are followed.
+
+        Names that another machine wrote are understood: with Windows' separators, or absolute ones whose end lies in
+        this folder.
+
+        Args:
+            beside: whether the name may lead into a folder beside this one.
 
         Raises:
-            InputError: when it, or the link that it is, leads out of the folder.
+            InputError: when it leads out of the folder.
         """
         if "\0" in name or not _is_utf8(name):
             raise InputError(f"{self.path} names a file {name!r}, which is not a UTF-8 name; rename it")
-        path = self.path / name
-        if not Path(os.path.realpath(path)).is_relative_to(self._real):
-            raise InputError(f"{path} leads out of {self.path}; copy the file into the folder first")
-        return path
+        if not os.path.lexists(self.path / name) or leaves_folder(name):
+            name = name.replace("\\", "/")
+        if leaves_folder(name) and not name.startswith("."):
+            parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+            tails = ("/".join(parts[start:]) for start in range(len(parts)))
+            name = next((tail for tail in tails if os.path.lexists(self.path / tail)), name)
+        sibling = name.split("/", 2)
+        allowed = beside and len(sibling) == 3 and sibling[0] == ".." and not leaves_folder("/".join(sibling[1:]))
+        if leaves_folder(name) and not allowed:
+            raise InputError(f"{self.path / name} leads out of {self.path}; copy the file into the folder first")
+        return self.path / name
 
-    def named(self, record: Record, key: str, suffixes: tuple[str, ...] = ("",)) -> Path:
-        """The existing file that `key` of a JSON record names, with the first of `suffixes` that exists.
+    def named(self, record: Record, key: str, suffixes: tuple[str, ...] = ("",), beside: bool = False) -> Path:
+        """The existing file that `key` of a JSON record names, with the first of `suffixes` that exists; see `file`.
 
         Raises:
             InputError: when there is none, or when it leads out of the folder.
         """
         name = record.text(key)
-        path = next((path for suffix in suffixes if os.path.isfile(path := self.file(name + suffix))), None)
+        path = next((path for suffix in suffixes if os.path.isfile(path := self.file(name + suffix, beside))), None)
         if path is None:
             record.fail(key, f"names {self.path / name}, which does not exist")
         return path
@@ -64,7 +76,7 @@ class SourceFolder:
         """The files of a subfolder by stem, none where there is no such folder; earlier suffixes win.
 
         Raises:
-            InputError: for a name that is not UTF-8, or a link that leads out of the source.
+            InputError: for a name that is not UTF-8.
         """
         folder = self.file(name)
         if not os.path.isdir(folder):
@@ -79,8 +91,6 @@ class SourceFolder:
             if suffix not in suffixes or path.name.startswith("."):
                 continue
             _check_utf8(path)
-            if path.is_symlink():
-                self.file(str(path.relative_to(self.path)))
             known = found.get(path.stem)
             if known is None or suffixes.index(suffix) < suffixes.index(known.suffix.lower()):
                 found[path.stem] = path

@@ -95,6 +95,9 @@ def check_projection(source: Source) -> Verdict:
         return Verdict(overlap)
     scores = [_overlap(views, source.head, convention) for convention in ALTERNATIVES]
     best = max(range(len(scores)), key=scores.__getitem__)
+    if _overlap(views, source.head, Convention(), inverted=True) >= max(LEAST_OVERLAP, scores[best]):
+        mask = chosen[0].mask or chosen[0].image
+        raise InputError(f"{mask} and the other mattes look inverted: 255 around the head and 0 on it; turn them over")
     problem = f"the tracked mesh covers {overlap:.2f} of the matte (intersection over union of {len(views)} frames)"
     # A mesh that fills the picture overlaps any large matte.
     filling = sum(float(view.matte.float().mean()) for view in views) / len(views)
@@ -126,8 +129,8 @@ class _View:
         pose = Pose(frame.expression, frame.joints, torch.zeros(3)).to(torch.float32)
         self.vertices = source.head.with_identity(source.shape.float()).pose(pose).vertices.double()
 
-    def overlap(self, head: HeadModel, convention: Convention) -> float:
-        """Intersection over union of the mesh and the matte."""
+    def overlap(self, head: HeadModel, convention: Convention, inverted: bool) -> float:
+        """Intersection over union of the mesh and the matte, or what the matte leaves out."""
         seen = convention.in_camera(self.vertices, self.translation, self.camera.world_to_camera)
         seen = seen.float()
         if not bool(seen.isfinite().all()):
@@ -135,8 +138,9 @@ class _View:
         intrinsics = torch.tensor([self.camera.intrinsics], dtype=torch.float32) * convention.focal
         fragments = mesh_rasterizer.rasterize(seen[None], head.faces, intrinsics, self.width, self.height)
         covered = fragments.face_id[0] >= 0
-        return float((covered & self.matte).sum() / (covered | self.matte).sum())
+        matte = ~self.matte if inverted else self.matte
+        return float((covered & matte).sum() / (covered | matte).sum().clamp_min(1))
 
 
-def _overlap(views: Sequence[_View], head: HeadModel, convention: Convention) -> float:
-    return sum(view.overlap(head, convention) for view in views) / len(views)
+def _overlap(views: Sequence[_View], head: HeadModel, convention: Convention, inverted: bool = False) -> float:
+    return sum(view.overlap(head, convention, inverted) for view in views) / len(views)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ...errors import InputError
+from ...files import read_bytes
 from ...progress import Progress
 from ...units import MILLIMETRE
 from ..records import Record
@@ -21,6 +22,7 @@ from .transforms import is_transforms, one_camera, read_transforms
 from .vhap import OPENGL_CAMERA_TO_OPENCV, transforms_camera
 
 INSTA, VHAP_MESH = "insta", "vhap-mesh"
+_LARGEST_LIST = 1 << 20  # bytes of a text file of coefficients
 
 
 def _matches(folder: SourceFolder, opengl: bool) -> bool:
@@ -80,8 +82,8 @@ def _activity(folder: SourceFolder, record: Record) -> float:
         return 0.0
     path = folder.named(record, "exp_path")
     try:
-        values = np.array(path.read_bytes().split()).astype(np.float64)
-    except (OSError, ValueError) as error:
+        values = np.array(read_bytes(path, _LARGEST_LIST).split()).astype(np.float64)
+    except ValueError as error:
         raise InputError(f"{path} is not a list of numbers") from error
     if not np.isfinite(values).all():
         raise InputError(f"{path} has a number that is not finite")

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import atomic_path
+from ...files import atomic_path, check_regular
 from ...images import PngHeader, read_png, read_png_header, write_png
 from ...scene.labels import Label
 
 _OPAQUE = 255
+_LYING = range(5, 9)  # EXIF orientations that swap width and height
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
 
 
@@ -27,7 +28,10 @@ def picture_header(path: Path) -> PngHeader:
     if path.suffix.lower() not in _FORMATS:
         return read_png_header(path)
     with _open(path) as image:
-        return PngHeader(image.width, image.height, 1 if image.mode == "L" else 3)
+        width, height = image.size
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
+            width, height = height, width
+        return PngHeader(width, height, 1 if image.mode == "L" else 3)
 
 
 def read_rgba(image: Path, mask: Path | None, size: tuple[int, int]) -> Tensor:
@@ -49,7 +53,23 @@ def _matted(pixels: Tensor, image: Path, mask: Path | None, size: tuple[int, int
         raise InputError(
             f"{image} has no alpha and there is no mask of it; matte the clip first (RGBA or a mask folder)"
         )
-    return torch.cat([pixels[..., :3], _read(mask, size)[..., :1]], -1)
+    return torch.cat([pixels[..., :3], _read_mask(mask, size)], -1)
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> Tensor:
+    """uint8 [H, W, 1] matte of a mask file.
+
+    Raises:
+        InputError: when the file is damaged, or keeps the matte in another way.
+    """
+    pixels = _read(path, size)
+    matte = pixels[..., :1]
+    in_alpha = pixels.shape[-1] in (2, 4) and bool((pixels[..., -1] != pixels[0, 0, -1]).any())
+    if in_alpha and bool((matte == matte[0, 0]).all()):
+        raise InputError(f"{path} has its matte in the alpha channel; save the alpha as a grey picture")
+    if int(matte.max()) == 1:
+        raise InputError(f"{path} holds 0 and 1 where a mask holds 0 and 255; multiply it by 255")
+    return matte
 
 
 def read_labels(path: Path, size: tuple[int, int]) -> Tensor:
@@ -104,17 +124,20 @@ def _read(path: Path, size: tuple[int, int]) -> Tensor:
     """uint8 [H, W, C] of a picture that must have `size`."""
     if path.suffix.lower() not in _FORMATS:
         return read_png(path, None, size, torch.uint8)
+    header = picture_header(path)
+    if (header.width, header.height) != size:
+        raise InputError(f"{path} is {header.width} x {header.height} pixels, expected {size[0]} x {size[1]}")
     with _open(path) as image:
-        if image.size != size:
-            raise InputError(f"{path} is {image.width} x {image.height} pixels, expected {size[0]} x {size[1]}")
         try:
-            pixels = np.array(image.convert("L" if image.mode == "L" else "RGB"))
+            upright = ImageOps.exif_transpose(image)  # a camera that was held the other way says so here
+            pixels = np.array(upright.convert("L" if image.mode == "L" else "RGB"))
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path} is truncated or corrupt: {error}") from error
     return torch.from_numpy(pixels.reshape(size[1], size[0], -1))
 
 
 def _open(path: Path) -> Image.Image:
+    check_regular(path)
     try:
         return Image.open(path, formats=[_FORMATS[path.suffix.lower()]])
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

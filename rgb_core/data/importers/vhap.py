@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...errors import InputError
-from ...heads.storage import UNREADABLE
+from ...numpy_files import read_npz
 from ...progress import Progress
 from ...scene import Camera
 from ..records import Record
@@ -24,6 +23,7 @@ NAME = "vhap"
 OPENGL_CAMERA_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _POSE = (("rotation", 3), ("neck_pose", 3), ("jaw_pose", 3), ("eyes_pose", 6))
 _STATIC, _DYNAMIC = "static_offset", "dynamic_offset"
+_KEYS = (*(key for key, _ in _POSE), "translation", "expr", "shape", _STATIC, _DYNAMIC)
 _LOST = "dynamic_offset is left out: the native format has no vertex offsets per frame"
 
 
@@ -38,18 +38,19 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     if _STATIC in first.values:
         head = personalised(head, first, _STATIC, numbers(first, _STATIC).reshape(-1, 3))
     coefficients = CoefficientReader(head)
-    header = picture_header(folder.named(records[0][0], "file_path", ("", *PICTURE_SUFFIXES)))
+    header = picture_header(_image(folder, records[0][0]))
     size = header.width, header.height
     masks, labels = folder.masks(), folder.files("semantic")
     frames, lost = [], False
     progress.start("reading frames", len(records))
     for record, split in records:
-        image = folder.named(record, "file_path", ("", *PICTURE_SUFFIXES))
-        mask = folder.named(record, "fg_mask_path") if "fg_mask_path" in record.values else masks.get(image.stem)
+        image = _image(folder, record)
+        named = "fg_mask_path" in record.values
+        mask = folder.named(record, "fg_mask_path", beside=True) if named else masks.get(image.stem)
         flame = _parameters(folder, record)
         lost |= _DYNAMIC in flame.values and bool(numbers(flame, _DYNAMIC).any())
         frame = SourceFrame(
-            id=frame_id(image.stem),
+            id=_id(folder, image),
             image=image,
             camera=transforms_camera(record, size, OPENGL_CAMERA_TO_OPENCV),
             expression=coefficients.expression(flame, "expr"),
@@ -64,6 +65,17 @@ def _read(folder: SourceFolder, head_file: Path | None, progress: Progress) -> S
     single = one_camera([record for record, _ in records])
     notes = (*coefficients.notes, *([_LOST] if lost else []))
     return Source(NAME, size, head, coefficients.shape(first, "shape"), tuple(frames), single, notes=notes)
+
+
+def _image(folder: SourceFolder, record: Record) -> Path:
+    """The picture of a frame; a union of sequences names those in the folders beside its own."""
+    return folder.named(record, "file_path", ("", *PICTURE_SUFFIXES), beside=True)
+
+
+def _id(folder: SourceFolder, image: Path) -> str:
+    """The number of a picture, with the name of its sequence where that lies beside the folder."""
+    inside = image.relative_to(folder.path).parts
+    return f"{inside[1]}_{frame_id(image.stem)}" if inside[0] == ".." else frame_id(image.stem)
 
 
 def transforms_camera(record: Record, size: tuple[int, int], axes: np.ndarray) -> Camera:
@@ -81,12 +93,8 @@ def _parameters(folder: SourceFolder, frame: Record) -> Record:
     Raises:
         InputError: when the file is damaged or holds pickled objects.
     """
-    path = folder.named(frame, "flame_param_path")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return Record({key: archive[key] for key in archive.files}, str(path))
-    except (*UNREADABLE, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is not a readable .npz archive: {error}") from error
+    path = folder.named(frame, "flame_param_path", beside=True)
+    return Record(read_npz(path, _KEYS), str(path))
 
 
 LAYOUT = Layout(NAME, "canonical_flame_param.npz or flame_param", _matches, _read)

@@ -4,8 +4,10 @@ import zipfile
 from pathlib import Path
 
 from ...errors import InputError
+from ...files import open_regular
+from ...numpy_files import UNREADABLE
 from ..model import HeadModel
-from ..storage import UNREADABLE, load_head
+from ..storage import load_head
 from .flame import REGISTER, REQUIRED, load_flame
 from .ict import DOWNLOAD, ict_folder, load_ict
 from .torch_files import ZIP_MAGIC
@@ -36,14 +38,14 @@ def is_flame(path: Path | str) -> bool:
     path = Path(path)
     if path.is_dir():
         return False
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a head.npz, or {REGISTER}, or {DOWNLOAD}")
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             zipped = stream.read(len(ZIP_MAGIC)) == ZIP_MAGIC
-        if not zipped:
-            return path.suffix != ".npz"
-        with zipfile.ZipFile(path) as archive:
-            return f"{REQUIRED[0]}.npy" in archive.namelist()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; give a head.npz, or {REGISTER}, or {DOWNLOAD}") from None
+            if not zipped:
+                return path.suffix != ".npz"
+            with zipfile.ZipFile(stream) as archive:
+                return f"{REQUIRED[0]}.npy" in archive.namelist()
     except UNREADABLE:
         return False

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import InputError
+from ...files import open_regular
+from ...numpy_files import UNREADABLE
 from ..model import HeadModel
-from ..storage import UNREADABLE
 from .flame_parts import FLAME_VERTICES, derived_regions, eyelid_shapes, landmark_vertices, mask_regions
 from .flame_version import recognise_version
 from .pickle_stream import PickleError
@@ -24,8 +25,12 @@ TEETH_VERTICES = 120
 """What GaussianAvatars and VHAP append to FLAME's vertices."""
 VERTEX_COUNTS = (FLAME_VERTICES, FLAME_VERTICES + TEETH_VERTICES)
 SHAPES, EXPRESSIONS, JOINTS = 300, 100, 5
-MAX_MEMBER_BYTES = 2 * 8 * VERTEX_COUNTS[1] * 3 * (SHAPES + EXPRESSIONS)
-"""Twice the largest array of FLAME in double precision."""
+MOST_NUMBERS = 2 * VERTEX_COUNTS[1] * 3 * (SHAPES + EXPRESSIONS)
+"""Twice as many as the largest array of FLAME has."""
+LARGEST_NUMBER = 2.0**32
+"""The root's parent; metres and weights are far smaller."""
+MAX_MEMBER_BYTES = 8 * MOST_NUMBERS
+"""Of one array in double precision."""
 REQUIRED = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
 WEIGHT_SUM_TOLERANCE = 1e-3
 EYE_JOINTS = (3, 4)
@@ -95,7 +100,7 @@ def load_flame(
 
 def _read(path: Path) -> dict[str, Any]:
     """The required arrays of a pickle or npz file."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         zipped = stream.read(len(ZIP_MAGIC)) == ZIP_MAGIC
     values = _read_npz(path) if zipped else load_restricted_pickle(path)
     if not isinstance(values, dict) or not any(key in values for key in REQUIRED):
@@ -141,14 +146,18 @@ class _Arrays:
             raise InputError(
                 f"{self._path}: key '{key}' has shape {list(array.shape)}, not {_shown(shape)}; {REGISTER}"
             )
-        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-            raise InputError(f"{self._path}: key '{key}' holds something that is no finite number; {REGISTER}")
+        if array.size > MOST_NUMBERS:
+            raise InputError(f"{self._path}: key '{key}' has {array.size:,} numbers, far more than FLAME; {REGISTER}")
+        if array.dtype.kind not in "fiu" or not (np.abs(array) <= LARGEST_NUMBER).all():
+            raise InputError(f"{self._path}: key '{key}' holds something that is no number of a head; {REGISTER}")
         return array.astype(np.float64)
 
     def faces(self, count: int) -> NDArray[np.int64]:
         """[F, 3] triangles."""
         faces = self.floats("f", (None, 3)).astype(np.int64)
-        if faces.size and not (faces.min() >= 0 and faces.max() < count):
+        if not faces.size:
+            raise InputError(f"{self._path}: key 'f' holds no triangle; {REGISTER}")
+        if not (faces.min() >= 0 and faces.max() < count):
             raise InputError(f"{self._path}: key 'f' holds a vertex outside 0 to {count - 1}; {REGISTER}")
         return faces
 

@@ -23,6 +23,9 @@ BYTES_PER_PAIR = 128
 MAX_DEPTH = 64
 """Containers inside containers; FLAME's chumpy arrays need about ten."""
 
+_BYTES_PER_ENTRY = 48
+"""About what an entry of a sparse matrix costs while its row and column are worked out."""
+
 MISFIT = "has a sparse matrix whose parts do not fit together"
 
 _RENAMED_MODULES = {
@@ -247,8 +250,11 @@ class _Builder:
         if len(shape) != 2:
             raise PickleError("has a sparse matrix that is not two-dimensional")
         values = _vector(state["data"], "biuf")
+        self.charge(_BYTES_PER_ENTRY * len(values) + count * values.itemsize)
         if "indptr" in state:
-            ends = _vector(state["indptr"], "iu").astype(np.int64)
+            ends = _vector(state["indptr"], "iu")
+            self.charge(_BYTES_PER_ENTRY * len(ends))
+            ends = ends.astype(np.int64)
             counts = ends[1:] - ends[:-1]
             if counts.min(initial=0) < 0 or counts.max(initial=0) > len(values):
                 raise PickleError(MISFIT)
@@ -259,7 +265,6 @@ class _Builder:
             row, column = _vector(row, "iu"), _vector(column, "iu")
         if not len(row) == len(column) == len(values) or min(row.min(initial=0), column.min(initial=0)) < 0:
             raise PickleError(MISFIT)
-        self.charge(count * values.itemsize)
         dense = np.zeros(shape, dtype=values.dtype)
         np.add.at(dense, (row, column), values)
         return dense

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...files import read_bytes
 from .pickle_stream import PickleError
 from .pickle_values import pickled_value
 
@@ -37,12 +38,4 @@ def read_limited(path: Path | str) -> bytes:
     Raises:
         InputError: when it does not exist, is too large or cannot be read.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} is no file; check the path")
-    try:
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            raise InputError(f"{path} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} that such a file may have")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return read_bytes(path, MAX_FILE_BYTES)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ..storage import UNREADABLE
+from ...numpy_files import UNREADABLE, array_header, array_of
 from .pickle_stream import Persistent, PickleError, PickleStream
 from .pickle_values import canonical_name, pickled_value, storage_dtype, value_of
 from .pickles import read_limited
@@ -18,7 +18,6 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """First pickle of a torch.save file from before torch 1.6."""
 LEGACY_PROTOCOL = 1001
 LEGACY_LENGTH_BYTES = 8
-NUMPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"
 
 
@@ -59,19 +58,13 @@ def numpy_value(data: bytes) -> Any:
     Raises:
         PickleError: when they are damaged or ask for code.
     """
-    stream = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        _, _, dtype = read_header(stream)
-        if not dtype.hasobject:
-            return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, KeyError, MemoryError, SyntaxError) as error:
+        header = array_header(data)
+        if not header.dtype.hasobject:
+            return array_of(data)
+    except (ValueError, MemoryError) as error:
         raise PickleError(f"is no readable numpy file ({error})") from error
-    value = pickled_value(data, position=stream.tell())
+    value = pickled_value(data, position=header.start)
     return value.item() if isinstance(value, np.ndarray) and value.shape == () else value
 
 

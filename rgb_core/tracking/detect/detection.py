@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import atomic_path
 from ...progress import Progress
+from ...tensor_files import read_tensors, write_tensors
 from .. import landmarks
 from .detector import FaceDetector
 from .video import Video
@@ -83,17 +81,13 @@ def _save(path: Path, numbers: list[int], faces: list[Tensor], last: bool) -> No
         "points": torch.cat([*faces, torch.zeros(0, landmarks.COUNT, 3)]),
         "last": torch.tensor([last]),
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    write_tensors(path, tensors)
 
 
 def _load(folder: Path) -> tuple[Detections, bool]:
     done, finished = Detections([], []), False
     for path in sorted(folder.glob("faces_*")):
-        try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path} is damaged ({error}); delete {folder} to start again") from error
+        tensors, _ = read_tensors(path, f"delete {folder} to start again")
         done.numbers.extend(tensors["numbers"].tolist())
         done.faces.extend(tensors["points"].split(tensors["counts"].tolist()))
         finished = bool(tensors["last"])

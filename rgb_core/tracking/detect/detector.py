@@ -44,7 +44,9 @@ class DetectorProcess:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115, as long as the process: its libraries are talkative
         command = [str(python), "-I", str(Path(detector_script.__file__))]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
+            self._process = subprocess.Popen(  # noqa: S603, a program of this package
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
+            )
         except OSError as error:
             raise InputError(f"the face detector does not start: {error}") from error
         self._requests = cast(BinaryIO, self._process.stdin)

@@ -9,15 +9,15 @@ import tempfile
 import venv
 from pathlib import Path
 
-from kernel_runtime.cubins import cache_folder
+from kernel_runtime.private import cache_root, is_private, private_folder
 
 from ...errors import InputError
 from ...progress import Progress
 
 MEDIAPIPE = "0.10.21"
 """The last release whose wheel carries its models."""
-_PACKAGES = ("numpy<2", "protobuf>=4.25.3,<5", "absl-py")
-"""What the parts of mediapipe that the detector loads import; its own list of requirements is far longer."""
+_REQUIREMENTS = Path(__file__).with_name("detector_requirements.txt")
+"""The parts of mediapipe that the detector loads import four packages; its own list of requirements is far longer."""
 _READY = "ready"  # written last: an environment without it is not whole
 _ADVICE = f"pip install mediapipe=={MEDIAPIPE} (the extra rgb-avatar[track]) in an environment with Python 3.9 to 3.12"
 
@@ -31,7 +31,7 @@ def detector_python(progress: Progress) -> Path:
     if importlib.util.find_spec("mediapipe") is not None:
         return Path(sys.executable)
     folder = environment_folder()
-    if not (folder / _READY).is_file():
+    if not _is_ready(folder):
         progress.message(f"preparing the face detector once: mediapipe {MEDIAPIPE} into {folder}")
         _make(folder)
     return _python(folder)
@@ -52,7 +52,12 @@ def remake_environment(progress: Progress) -> Path | None:
 def environment_folder() -> Path:
     """Where the private environment lies, beside the compiled kernels."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return cache_folder().parent / f"mediapipe-{MEDIAPIPE}-py{version}"
+    return cache_root() / f"mediapipe-{MEDIAPIPE}-py{version}"
+
+
+def _is_ready(folder: Path) -> bool:
+    """Whether a whole environment lies there that nobody else could have changed."""
+    return (folder / _READY).is_file() and is_private(folder.stat())
 
 
 def _python(folder: Path) -> Path:
@@ -62,16 +67,14 @@ def _python(folder: Path) -> Path:
 def _make(folder: Path) -> None:
     """Make the environment beside its place and rename it when it is whole; another process may win the race."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=private_folder(folder.parent)))
     except OSError as error:
         raise InputError(f"cannot write {folder.parent}: {error.strerror or error}; set RGB_CACHE_DIR") from error
     try:
         venv.create(temporary, with_pip=True, clear=True)
-        for packages in ((*_PACKAGES,), ("--no-deps", f"mediapipe=={MEDIAPIPE}")):
-            _install(temporary, packages)
+        _install(temporary)
         (temporary / _READY).touch()
-        if (folder / _READY).is_file():
+        if _is_ready(folder):
             return
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
@@ -81,9 +84,11 @@ def _make(folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _install(folder: Path, packages: tuple[str, ...]) -> None:
-    command = [str(_python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+def _install(folder: Path) -> None:
+    """Exactly the listed wheels, by checksum: no source is built, and no other package is looked for."""
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes")
+    command = [str(_python(folder)), "-I", "-m", "pip", "install", *options, "-r", str(_REQUIREMENTS)]
+    subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)  # noqa: S603, of this package
 
 
 def _reason(error: OSError | subprocess.CalledProcessError) -> str:

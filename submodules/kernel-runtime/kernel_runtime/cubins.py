@@ -1,15 +1,15 @@
 """Compiles CUDA C++ from package data to machine code with NVRTC, and keeps the results on disk."""
 
+import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from .arguments import UnsupportedDevice
+from .private import cache_root, read_private, write_private
 
 # Changes when what a cache entry holds changes.
 _FORMAT = 1
@@ -106,16 +106,14 @@ def nvrtc_version() -> tuple[int, int]:
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: $RGB_CACHE_DIR, else rgb in the user's cache folder."""
-    if "RGB_CACHE_DIR" in os.environ:
-        return Path(os.environ["RGB_CACHE_DIR"]) / "cubins"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rgb" / "cubins"
+    """Where compiled kernels are kept, in the user's private cache folder."""
+    return cache_root() / "cubins"
 
 
 def _read(path: Path) -> Cubin | None:
-    """The entry at `path`, or None if there is none that is whole."""
+    """The entry at `path`, or None if there is none that is whole and the user's own."""
     try:
-        head, code = path.read_bytes().split(b"\n", 1)
+        head, code = read_private(path).split(b"\n", 1)
         entry = json.loads(head)
         if entry["sha256"] == hashlib.sha256(code).hexdigest():
             return Cubin(code, entry["symbols"])
@@ -125,18 +123,10 @@ def _read(path: Path) -> Cubin | None:
 
 
 def _write(path: Path, cubin: Cubin) -> None:
-    """Put the entry at `path` in one step, so that other processes never see half of it.
-
-    A folder that cannot be written costs only compiling again.
-    """
+    """Keep an entry; a folder that cannot be written costs only compiling again."""
     head = json.dumps({"sha256": hashlib.sha256(cubin.code).hexdigest(), "symbols": cubin.symbols})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(head.encode() + b"\n" + cubin.code)
-        os.replace(file.name, path)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        write_private(path, head.encode() + b"\n" + cubin.code)
 
 
 def _text(name: str | bytes) -> str:

@@ -6,38 +6,61 @@ differ from all others in the last bit. Parallel kernels are therefore compiled 
 """
 
 import importlib
+import json
 import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
+from .machine_code import MachineCodeCache
+from .private import cache_root
+
 # Contraction and reassociation are allowed; NaN and infinity keep their meaning.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
-_SETTINGS = {"cache": True, "fastmath": _FAST, "error_model": "numpy"}
 _CHILD = "KERNEL_RUNTIME_COMPILES"
+# Isolated from the folder that the user stands in: the standard library first, then what this process imports from.
+_PROGRAM = """
+import json, site, sys
+library = list(sys.path)
+site.main()
+sys.path[:] = library + [path for path in json.loads(sys.argv[1]) if path not in library]
+from kernel_runtime.jit import compile_request
+compile_request()
+"""
 
-# What kernels call is inlined without exception, since functions out of line exist twice as well.
-jit = partial(numba.njit, forceinline=True, **_SETTINGS)
+
+def jit(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
+    """A numba function that parallel kernels call; `settings` change those that all share.
+
+    It is inlined without exception, since functions out of line exist twice as well.
+    """
+    if function is None:
+        return lambda decorated: jit(decorated, **settings)
+    return _cached(function, MachineCodeCache(function), forceinline=True, **settings)
 
 
 def parallel_jit(function: Callable[..., Any]) -> Any:
     """A parallel numba kernel (`prange`), compiled by a child process where the cache does not have it."""
-    dispatcher = numba.njit(parallel=True, **_SETTINGS)(function)
-    if _CHILD not in os.environ:
-        dispatcher._cache = _CompilingCache(dispatcher._cache, function)
+    cache = MachineCodeCache(function)
+    return _cached(function, cache if _CHILD in os.environ else _CompilingCache(cache, function), parallel=True)
+
+
+def _cached(function: Callable[..., Any], cache: Any, **settings: Any) -> Any:
+    dispatcher = numba.njit(**{"fastmath": _FAST, "error_model": "numpy", **settings})(function)
+    dispatcher._cache = cache
     return dispatcher
 
 
 class _CompilingCache:
-    """A dispatcher's cache that has missing overloads compiled by a child process before it looks again."""
+    """A cache that has missing overloads compiled by a child process before it looks again."""
 
-    def __init__(self, cache: Any, function: Callable[..., Any]):
+    def __init__(self, cache: MachineCodeCache, function: Callable[..., Any]):
         self._cache = cache
         self._function = function
 
@@ -47,9 +70,12 @@ class _CompilingCache:
         if found is not None:
             return found
         request = pickle.dumps((self._function.__module__, self._function.__name__, signature))
-        command = [sys.executable, "-c", "from kernel_runtime.jit import compile_request; compile_request()"]
-        environment = {**os.environ, _CHILD: "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        subprocess.run(command, input=request, env=environment, capture_output=True, check=False)
+        paths = json.dumps([os.path.abspath(path) for path in sys.path if path])
+        command = [sys.executable, "-I", "-S", "-c", _PROGRAM, paths]
+        environment = {**os.environ, _CHILD: "1", "RGB_CACHE_DIR": str(cache_root())}
+        subprocess.run(  # noqa: S603, this interpreter with the program above
+            command, input=request, env=environment, cwd=Path(__file__).parent, capture_output=True, check=False
+        )
         return self._cache.load_overload(signature, context)
 
     def __getattr__(self, name: str) -> Any:
@@ -58,7 +84,7 @@ class _CompilingCache:
 
 def compile_request() -> None:
     """In the child: compile the kernel that the parent asks for on standard input, into the cache."""
-    module, name, signature = pickle.load(sys.stdin.buffer)
+    module, name, signature = pickle.load(sys.stdin.buffer)  # noqa: S301, from the parent, through a pipe
     getattr(importlib.import_module(module), name).compile(signature)
 
 
