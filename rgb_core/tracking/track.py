@@ -41,7 +41,7 @@ _WORK = ".tracking"  # folder of what the stages leave each other, gone when the
 _TEST_SHARE = 0.2
 _OUTLINES = 60  # frames, spread over the clip, that the crop has to hold
 _MOST_FRAMES = 2000  # of one fit, about 1 GB
-_VERSION = 2  # changes when what the work folder holds changes
+_VERSION = 3  # changes when what the work folder holds changes
 
 
 @dataclass(frozen=True)

@@ -22,18 +22,19 @@ import struct, sys
 requests, replies = sys.stdin.buffer, sys.stdout.buffer
 replies.write(b"ready 0.10.21\\n"); replies.flush()
 while line := requests.readline().split():
-    if line[0] == b"reset":
-        replies.write(b"ok\\n")
+    width, height = int(line[1]), int(line[2])
+    pixels = requests.read(3 * width * height)
+    if line[0] == b"find":
+        if pixels[0] == 13:
+            sys.exit("out of memory")
+        count = pixels[0]
+        replies.write(b"%d\\n" % count + struct.pack("<f", pixels[1]) * (count * 4))
+    elif line[0] == b"landmarks":
+        count = int(line[3])
+        places = struct.unpack("<%df" % (4 * count), requests.read(16 * count))
+        replies.write(b"%d\\n" % count + b"".join(struct.pack("<f", side) * (478 * 3) for side in places[2::4]))
     else:
-        width, height = int(line[1]), int(line[2])
-        pixels = requests.read(3 * width * height)
-        if line[0] == b"landmarks":
-            if pixels[0] == 13:
-                sys.exit("out of memory")
-            count = pixels[0]
-            replies.write(b"%d\\n" % count + struct.pack("<f", pixels[1]) * (count * 478 * 3))
-        else:
-            replies.write(b"1\\n" + pixels[::3])
+        replies.write(b"1\\n" + pixels[::3])
     replies.flush()
 """
 
@@ -56,11 +57,14 @@ def picture(first: int, second: int = 0) -> torch.Tensor:
 
 def test_pictures_go_in_and_numbers_come_out(tmp_path: Path) -> None:
     with DetectorProcess(fake_python(tmp_path, _ECHO)) as detector:
-        detector.reset()
-        assert detector.landmarks(picture(0)).shape == (0, 478, 3)
-        faces = detector.landmarks(picture(2, 9))
+        assert detector.find(picture(0)).shape == (0, 4)
+        places = detector.find(picture(2, 9))
+        assert places.shape == (2, 4)
+        assert bool((places == 9).all())
+        faces = detector.landmarks(picture(1), torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]))
         assert faces.shape == (2, 478, 3)
-        assert bool((faces == 9).all())
+        assert bool((faces[0] == 3).all())
+        assert bool((faces[1] == 7).all())
         assert torch.equal(detector.matte(picture(1)), picture(1)[..., 0])
 
 
@@ -69,7 +73,7 @@ def test_a_process_that_dies_is_one_sentence_with_its_last_words(tmp_path: Path)
         DetectorProcess(fake_python(tmp_path, _ECHO)) as detector,
         pytest.raises(InputError, match=r"ended: out of memory; run the same command again"),
     ):
-        detector.landmarks(picture(13))
+        detector.find(picture(13))
 
 
 @pytest.mark.parametrize(
