@@ -39,7 +39,7 @@ def write_video(path: Path, frames: Iterable[Tensor], fps: float, quality: float
         encoded = _even(first)
         height, width, _ = encoded.shape
         writer = imageio_ffmpeg.write_frames(
-            str(temporary),
+            f"file:{temporary}",  # a name with a colon is no protocol
             (width, height),
             fps=fps,
             quality=quality,

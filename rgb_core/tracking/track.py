@@ -52,6 +52,7 @@ class TrackingOptions:
         start, end: seconds of the video; None is its end. stride: every so many frames.
         size: longer side of the pictures at most, pixels. focal: focal length in pixels of the video, where known.
         preview: whether to write a video of what was found.
+        fps: frames per second of a folder of pictures.
     """
 
     start: float = 0.0
@@ -60,6 +61,7 @@ class TrackingOptions:
     size: int = 512
     focal: float | None = None
     preview: bool = False
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def track(
     """
     options = options or TrackingOptions()
     out = Path(out)
-    video = open_video(path)
+    video = open_video(path, options.fps)
+    for note in video.notes:
+        progress.message(note)
     span = _span(video, options)
     with OutputFolder.claim(out, "dataset", _fingerprint(video, head, options), force) as folder:
         if folder.finished:
