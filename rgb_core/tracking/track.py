@@ -16,7 +16,7 @@ from ..data import Dataset, DatasetWriter, load_dataset
 from ..data.records import read_json
 from ..errors import InputError
 from ..files import atomic_path, write_text
-from ..fingerprints import fingerprint
+from ..fingerprints import files_in, fingerprint
 from ..heads import HeadModel, Pose
 from ..output_folder import OutputFolder
 from ..progress import Progress
@@ -160,7 +160,7 @@ def _fingerprint(video: Video, head: HeadModel, options: TrackingOptions) -> str
     """What the dataset of a video depends on; the same file under another name counts as the same."""
     return fingerprint(
         version=_VERSION,
-        video=video.path,
+        video=files_in(video.path) if video.path.is_dir() else video.path,
         head=[head.name, head.vertices, head.faces, head.expression_basis, head.shape_basis],
         options=dataclasses.asdict(options),
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rgb_core.exporting import write_video
 from rgb_core.heads import HeadModel, builtin_head
+from rgb_core.heads.pose import Pose
 from rgb_core.heads.regions import Region, in_regions
 from rgb_core.tracking import landmarks
 from rgb_core.tracking.detect.correspondence import Correspondence
@@ -51,7 +52,9 @@ class Truth:
 
     def vertices(self) -> Tensor:
         """[N, V, 3] in camera space."""
-        posed = builtin_head().pose(self.expression, self.joints, self.translation, self.shape).vertices
+        posed = (
+            builtin_head().with_identity(self.shape).pose(Pose(self.expression, self.joints, self.translation)).vertices
+        )
         return posed @ _CAMERA[:, :3].T + _CAMERA[:, 3]
 
     def landmarks(self) -> Tensor:

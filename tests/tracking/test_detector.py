@@ -13,6 +13,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import builtin_head
 from rgb_core.progress import Silent
 from rgb_core.tracking.detect import detector_environment as environment
+from rgb_core.tracking.detect import interpreters
 from rgb_core.tracking.detect.correspondence import find_correspondence
 from rgb_core.tracking.detect.detector import DetectorProcess, start_detector
 from rgb_core.tracking.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
@@ -129,6 +130,36 @@ def test_the_environment_is_made_once_and_a_broken_one_again(
     fake_python(folder / "bin", "raise SystemExit('broken')")
     start_detector(Silent()).close()
     assert len(made) == 2
+
+
+def other_python(folder: Path, name: str, version: tuple[int, int], works: bool = True) -> Path:
+    """A program that says it is a Python of some version."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    answer = f'echo "{path}"; echo {version[0]}; echo {version[1]}' if works else "exit 127"
+    path.write_text(f"#!/bin/sh\n{answer}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_python_that_is_too_new_finds_another(
+    no_mediapipe: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first one is a leftover that does not start, the second one lies about its version."""
+    monkeypatch.setattr(interpreters, "_running", lambda: (3, 14))
+    places = tmp_path / "places"
+    monkeypatch.setenv("PATH", str(places))
+    other_python(places, "python3.12", (3, 12), works=False)
+    other_python(places, "python3.11", (3, 13))
+    with pytest.raises(InputError, match=r"needs Python 3.9 to 3.12 beside this Python 3.14.*uv python install"):
+        environment.detector_python(Silent())
+    assert not no_mediapipe.exists()  # said at once
+    found = other_python(places, "python3.10", (3, 10))
+    assert interpreters.fitting_python() == found
+    managed = other_python(tmp_path / "managed", "python", (3, 11))
+    (places / "uv").write_text(f'#!/bin/sh\n[ "$4" = 3.11 ] && echo "{managed}"\n')
+    (places / "uv").chmod(0o755)
+    assert interpreters.fitting_python() == managed
 
 
 @pytest.mark.slow
