@@ -1,8 +1,8 @@
 """`rgb fit`: from a video to an avatar, all stages in one folder."""
 
 from ..console import Reporter
-from ..options import Device, DeviceOption, Force, Json, Out, Preset, Quiet, Seed, Set
-from .track import End, Focal, HeadFile, Size, Start, Stride, Video
+from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
+from .track import End, Focal, Fps, HeadFile, Size, Start, Stride, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
 _LIGHT = "sunset"
@@ -19,7 +19,8 @@ def fit(
     end: End = None,
     stride: Stride = 1,
     size: Size = 512,
-    preset: Preset = "cpu",
+    fps: Fps = None,
+    preset: OptionalPreset = None,
     overrides: Set = None,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
@@ -38,15 +39,15 @@ def fit(
     from rgb_core.fingerprints import files_in
     from rgb_core.heads import builtin_head, load_head
     from rgb_core.pipeline import track_and_fit
-    from rgb_core.presets import load_preset
+    from rgb_core.presets import default_preset, load_preset
     from rgb_core.rendering import Renderer, Staging, turntable
     from rgb_core.scene import Light
     from rgb_core.tracking import TrackingOptions
 
     where = resolve_device(device)
-    settings = load_preset(preset, overrides)
+    settings = load_preset(preset or default_preset(where), overrides)
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview=True)
+    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         fitted = track_and_fit(video, out, model, options, settings, reporter, seed, where, force)

@@ -8,13 +8,16 @@ import typer
 from ..console import Reporter
 from ..options import Force, Json, Out, Quiet
 
-Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file of one person's head.")]
+Video = Annotated[
+    Path, typer.Argument(metavar="VIDEO", help="Video of one person's head: a file, or a folder of pictures.")
+]
 HeadFile = Annotated[Path | None, typer.Option("--head", help="Head model (head.npz); without it the built-in one.")]
 Focal = Annotated[float | None, typer.Option("--focal", min=1, help="Focal length in pixels, where it is known.")]
 Start = Annotated[float, typer.Option("--start", min=0, help="First second of the video that is used.")]
 End = Annotated[float | None, typer.Option("--end", min=0, help="Second at which to stop.")]
 Stride = Annotated[int, typer.Option("--stride", min=1, help="Use every so many frames.")]
 Size = Annotated[int, typer.Option("--size", min=64, help="Longer side of the pictures at most, pixels.")]
+Fps = Annotated[float | None, typer.Option("--fps", min=1, help="Frames per second of a folder of pictures; 25.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
 
 
@@ -27,6 +30,7 @@ def track(
     end: End = None,
     stride: Stride = 1,
     size: Size = 512,
+    fps: Fps = None,
     preview: Preview = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -43,7 +47,7 @@ def track(
     from rgb_core.tracking import track as track_video
 
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview)
+    options = TrackingOptions(start, end, stride, size, focal, preview, fps)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track_video(video, out, model, reporter, options, force=force)

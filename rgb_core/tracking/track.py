@@ -14,7 +14,7 @@ from ..data import Dataset, DatasetWriter, load_dataset
 from ..data.records import read_json
 from ..errors import InputError
 from ..files import write_text
-from ..fingerprints import fingerprint
+from ..fingerprints import files_in, fingerprint
 from ..heads import HeadModel, Pose
 from ..output_folder import OutputFolder
 from ..progress import Progress
@@ -40,7 +40,7 @@ _WORK = ".tracking"  # folder of what the stages leave each other, gone when the
 _TEST_SHARE = 0.2
 _OUTLINES = 60  # frames, spread over the clip, that the crop has to hold
 _MOST_FRAMES = 2000  # of one fit, about 1 GB
-_VERSION = 2  # changes when what the work folder holds changes
+_VERSION = 3  # changes when what the work folder holds changes
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class TrackingOptions:
         start, end: seconds of the video; None is its end. stride: every so many frames.
         size: longer side of the pictures at most, pixels. focal: focal length in pixels of the video, where known.
         preview: whether to write a video of what was found.
+        fps: frames per second of a folder of pictures.
     """
 
     start: float = 0.0
@@ -59,6 +60,7 @@ class TrackingOptions:
     size: int = 512
     focal: float | None = None
     preview: bool = False
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ def track(
     """
     options = options or TrackingOptions()
     out = Path(out)
-    video = open_video(path)
+    video = open_video(path, options.fps)
+    for note in video.notes:
+        progress.message(note)
     span = _span(video, options)
     with OutputFolder.claim(out, "dataset", _fingerprint(video, head, options), force) as folder:
         if folder.finished:
@@ -155,7 +159,7 @@ def _fingerprint(video: Video, head: HeadModel, options: TrackingOptions) -> str
     """What the dataset of a video depends on; the same file under another name counts as the same."""
     return fingerprint(
         version=_VERSION,
-        video=video.path,
+        video=files_in(video.path) if video.path.is_dir() else video.path,
         head=[head.name, head.vertices, head.faces, head.expression_basis, head.shape_basis],
         options=dataclasses.asdict(options),
     )

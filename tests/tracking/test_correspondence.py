@@ -31,13 +31,14 @@ class Onlooker:
 
         monkeypatch.setattr(correspondence, "draw", remembered)
 
-    def reset(self) -> None:
-        """It remembers nothing."""
+    def find(self, image: Tensor) -> Tensor:
+        """[1, 4] somewhere."""
+        return torch.tensor([[192.0, 192.0, 300.0, 0.0]])
 
     def matte(self, image: Tensor) -> Tensor:
         raise AssertionError("no matte is needed")
 
-    def landmarks(self, image: Tensor) -> Tensor:
+    def landmarks(self, image: Tensor, places: Tensor) -> Tensor:
         """[1, 478, 3]."""
         view = self._view
         assert view is not None
@@ -104,6 +105,6 @@ def test_irises_lie_on_the_eyeballs_straight_ahead(monkeypatch: pytest.MonkeyPat
 
 def test_a_head_that_is_no_face_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     onlooker = Onlooker(monkeypatch)
-    monkeypatch.setattr(onlooker, "landmarks", lambda image: torch.zeros(0, landmarks.COUNT, 3))
+    monkeypatch.setattr(onlooker, "find", lambda image: torch.zeros(0, 4))
     with pytest.raises(InputError, match="sees no face in the head model 'makehuman'"):
         correspondence.find_correspondence(builtin_head(), onlooker)

@@ -13,6 +13,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import builtin_head
 from rgb_core.progress import Silent
 from rgb_core.tracking.detect import detector_environment as environment
+from rgb_core.tracking.detect import interpreters
 from rgb_core.tracking.detect.correspondence import find_correspondence
 from rgb_core.tracking.detect.detector import DetectorProcess, start_detector
 from rgb_core.tracking.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
@@ -22,18 +23,19 @@ import struct, sys
 requests, replies = sys.stdin.buffer, sys.stdout.buffer
 replies.write(b"ready 0.10.21\\n"); replies.flush()
 while line := requests.readline().split():
-    if line[0] == b"reset":
-        replies.write(b"ok\\n")
+    width, height = int(line[1]), int(line[2])
+    pixels = requests.read(3 * width * height)
+    if line[0] == b"find":
+        if pixels[0] == 13:
+            sys.exit("out of memory")
+        count = pixels[0]
+        replies.write(b"%d\\n" % count + struct.pack("<f", pixels[1]) * (count * 4))
+    elif line[0] == b"landmarks":
+        count = int(line[3])
+        places = struct.unpack("<%df" % (4 * count), requests.read(16 * count))
+        replies.write(b"%d\\n" % count + b"".join(struct.pack("<f", side) * (478 * 3) for side in places[2::4]))
     else:
-        width, height = int(line[1]), int(line[2])
-        pixels = requests.read(3 * width * height)
-        if line[0] == b"landmarks":
-            if pixels[0] == 13:
-                sys.exit("out of memory")
-            count = pixels[0]
-            replies.write(b"%d\\n" % count + struct.pack("<f", pixels[1]) * (count * 478 * 3))
-        else:
-            replies.write(b"1\\n" + pixels[::3])
+        replies.write(b"1\\n" + pixels[::3])
     replies.flush()
 """
 
@@ -56,11 +58,14 @@ def picture(first: int, second: int = 0) -> torch.Tensor:
 
 def test_pictures_go_in_and_numbers_come_out(tmp_path: Path) -> None:
     with DetectorProcess(fake_python(tmp_path, _ECHO)) as detector:
-        detector.reset()
-        assert detector.landmarks(picture(0)).shape == (0, 478, 3)
-        faces = detector.landmarks(picture(2, 9))
+        assert detector.find(picture(0)).shape == (0, 4)
+        places = detector.find(picture(2, 9))
+        assert places.shape == (2, 4)
+        assert bool((places == 9).all())
+        faces = detector.landmarks(picture(1), torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]))
         assert faces.shape == (2, 478, 3)
-        assert bool((faces == 9).all())
+        assert bool((faces[0] == 3).all())
+        assert bool((faces[1] == 7).all())
         assert torch.equal(detector.matte(picture(1)), picture(1)[..., 0])
 
 
@@ -69,7 +74,7 @@ def test_a_process_that_dies_is_one_sentence_with_its_last_words(tmp_path: Path)
         DetectorProcess(fake_python(tmp_path, _ECHO)) as detector,
         pytest.raises(InputError, match=r"ended: out of memory; run the same command again"),
     ):
-        detector.landmarks(picture(13))
+        detector.find(picture(13))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +130,36 @@ def test_the_environment_is_made_once_and_a_broken_one_again(
     fake_python(folder / "bin", "raise SystemExit('broken')")
     start_detector(Silent()).close()
     assert len(made) == 2
+
+
+def other_python(folder: Path, name: str, version: tuple[int, int], works: bool = True) -> Path:
+    """A program that says it is a Python of some version."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    answer = f'echo "{path}"; echo {version[0]}; echo {version[1]}' if works else "exit 127"
+    path.write_text(f"#!/bin/sh\n{answer}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_python_that_is_too_new_finds_another(
+    no_mediapipe: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first one is a leftover that does not start, the second one lies about its version."""
+    monkeypatch.setattr(interpreters, "_running", lambda: (3, 14))
+    places = tmp_path / "places"
+    monkeypatch.setenv("PATH", str(places))
+    other_python(places, "python3.12", (3, 12), works=False)
+    other_python(places, "python3.11", (3, 13))
+    with pytest.raises(InputError, match=r"needs Python 3.9 to 3.12 beside this Python 3.14.*uv python install"):
+        environment.detector_python(Silent())
+    assert not no_mediapipe.exists()  # said at once
+    found = other_python(places, "python3.10", (3, 10))
+    assert interpreters.fitting_python() == found
+    managed = other_python(tmp_path / "managed", "python", (3, 11))
+    (places / "uv").write_text(f'#!/bin/sh\n[ "$4" = 3.11 ] && echo "{managed}"\n')
+    (places / "uv").chmod(0o755)
+    assert interpreters.fitting_python() == managed
 
 
 @pytest.mark.slow

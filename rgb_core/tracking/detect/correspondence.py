@@ -19,13 +19,13 @@ from ...heads import HeadModel, Pose
 from ...heads.regions import Region, in_regions
 from .. import landmarks
 from .detector import FaceDetector
+from .following import search
 from .painted_head import IRIS_RADIUS, draw, eyeballs
 
 _YAWS, _PITCHES = (-50.0, -35.0, -18.0, 0.0, 18.0, 35.0, 50.0), (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees
 _FRONTAL = 35.0  # degrees from the camera up to which a view says where a landmark lies; all say how it strays
 _HABIT_RIDGE = 0.05  # in views: keeps the habits of rarely seen poses small
 _LARGEST_HABIT = 0.012  # metres
-_LOOKS = 2  # the detector sees every view so often: its second look starts from the first one's result
 _MOUTH_OPEN, _JAW_OPEN = 0.4, math.radians(12)  # of jawOpen, or of the jaw joint; tells the lips apart
 _LEAST_VIEWS = 3
 
@@ -105,13 +105,10 @@ def _look_around(head: HeadModel, vertices: Tensor, detector: FaceDetector) -> l
     sightings = []
     for yaw, pitch in itertools.product(_YAWS, _PITCHES):
         view = draw(head, vertices, math.radians(yaw), math.radians(pitch))
-        detector.reset()
-        for _ in range(_LOOKS):
-            faces = detector.landmarks(view.image)
+        faces = search(detector, view.image, torch.zeros(0, 4), in_tiles=False)
         if len(faces):
             rays = torch.nn.functional.normalize(view.directions(faces[0, :, :2]), dim=1)
             sightings.append(Sighting(view.origin.double(), rays.double(), yaw, pitch))
-    detector.reset()
     if len(sightings) < _LEAST_VIEWS:
         raise InputError(f"the face detector sees no face in the head model '{head.name}'; use --head builtin")
     return sightings

@@ -22,11 +22,16 @@ _PATIENCE = 10.0  # seconds for a process whose pipes are closed to end
 class FaceDetector(Protocol):
     """What tracking asks of a detector."""
 
-    def reset(self) -> None:
-        """Forget the faces of earlier frames."""
+    def find(self, image: Tensor) -> Tensor:
+        """float32 [K, 4] places of faces in an RGB picture uint8 [H, W, 3], the likeliest first.
 
-    def landmarks(self, image: Tensor) -> Tensor:
-        """float32 [faces, 478, 3] of an RGB picture uint8 [H, W, 3]: x and y in pixels, z backwards in pixels."""
+        A place is a square: x and y of its middle, its side, pixels, and the angle in radians that its lower edge is
+        turned by clockwise.
+        """
+
+    def landmarks(self, image: Tensor, places: Tensor) -> Tensor:
+        """float32 [K, 478, 3] of the faces at places [K, 4]: x and y in pixels, z backwards in pixels; NaN where a
+        place shows no face."""
 
     def matte(self, image: Tensor) -> Tensor:
         """uint8 [H, W]: 255 where a picture [H, W, 3] surely shows a person, 0 where it does not."""
@@ -71,13 +76,15 @@ class DetectorProcess:
         self._process.communicate()
         self._log.close()
 
-    def reset(self) -> None:
-        """Forget the faces of earlier frames."""
-        self._ask(b"reset\n")
+    def find(self, image: Tensor) -> Tensor:
+        """float32 [K, 4] places of faces in an RGB picture uint8 [H, W, 3]; see `FaceDetector`."""
+        count = int(self._show("find", image))
+        return torch.from_numpy(np.frombuffer(self._read(count * 4 * 4), np.float32).reshape(count, 4).copy())
 
-    def landmarks(self, image: Tensor) -> Tensor:
-        """float32 [faces, 478, 3] of an RGB picture uint8 [H, W, 3]: x and y in pixels, z backwards in pixels."""
-        count = int(self._show("landmarks", image))
+    def landmarks(self, image: Tensor, places: Tensor) -> Tensor:
+        """float32 [K, 478, 3] of the faces at places [K, 4]; see `FaceDetector`."""
+        count = len(places)
+        self._show("landmarks", image, f" {count}", places.float().contiguous().numpy().tobytes())
         values = self._read(count * COUNT * 3 * 4)
         return torch.from_numpy(np.frombuffer(values, np.float32).reshape(count, COUNT, 3).copy())
 
@@ -87,9 +94,10 @@ class DetectorProcess:
         height, width, _ = image.shape
         return torch.from_numpy(np.frombuffer(self._read(height * width), np.uint8).reshape(height, width).copy())
 
-    def _show(self, request: str, image: Tensor) -> bytes:
+    def _show(self, request: str, image: Tensor, more: str = "", values: bytes = b"") -> bytes:
         height, width, _ = image.shape
-        return self._ask(f"{request} {width} {height}\n".encode() + image.contiguous().numpy().tobytes())
+        line = f"{request} {width} {height}{more}\n".encode()
+        return self._ask(line + image.contiguous().numpy().tobytes() + values)
 
     def _ask(self, request: bytes) -> bytes:
         """Send a request and return the first line of the reply."""

@@ -13,6 +13,7 @@ from kernel_runtime.private import cache_root, is_private, private_folder
 
 from ...errors import InputError
 from ...progress import Progress
+from .interpreters import fitting_python
 
 MEDIAPIPE = "0.10.21"
 """The last release whose wheel carries its models."""
@@ -32,8 +33,9 @@ def detector_python(progress: Progress) -> Path:
         return Path(sys.executable)
     folder = environment_folder()
     if not _is_ready(folder):
+        python = fitting_python()
         progress.message(f"preparing the face detector once: mediapipe {MEDIAPIPE} into {folder}")
-        _make(folder)
+        _make(folder, python)
     return _python(folder)
 
 
@@ -64,14 +66,14 @@ def _python(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, python: Path) -> None:
     """Make the environment beside its place and rename it when it is whole; another process may win the race."""
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=private_folder(folder.parent)))
     except OSError as error:
         raise InputError(f"cannot write {folder.parent}: {error.strerror or error}; set RGB_CACHE_DIR") from error
     try:
-        venv.create(temporary, with_pip=True, clear=True)
+        _create(temporary, python)
         _install(temporary)
         (temporary / _READY).touch()
         if _is_ready(folder):
@@ -82,6 +84,15 @@ def _make(folder: Path) -> None:
         raise InputError(f"the face detector cannot be installed ({_reason(error)}); {_ADVICE}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _create(folder: Path, python: Path) -> None:
+    """An empty environment of an interpreter."""
+    if python == Path(sys.executable):
+        venv.create(folder, with_pip=True, clear=True)
+    else:
+        command = [str(python), "-I", "-m", "venv", "--clear", str(folder)]
+        subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)  # noqa: S603, found by `fitting_python`
 
 
 def _install(folder: Path) -> None:

@@ -3,9 +3,14 @@
 Run with the Python of an environment that has mediapipe 0.10.21; it imports mediapipe and numpy alone. Requests come on
 stdin, replies leave on stdout:
 
-    reset\\n                                      -> ok\\n
-    landmarks WIDTH HEIGHT\\n and RGB bytes        -> COUNT\\n and float32 [COUNT,478,3]: x, y in pixels, z likewise
-    matte WIDTH HEIGHT\\n and RGB bytes            -> 1\\n and uint8 [HEIGHT,WIDTH], 255 on a person
+    find WIDTH HEIGHT\\n, RGB bytes                  -> COUNT\\n and float32 [COUNT,4], the likeliest first
+    landmarks WIDTH HEIGHT COUNT\\n, RGB bytes and
+      float32 [COUNT,4]                            -> COUNT\\n and float32 [COUNT,478,3]: x, y in pixels, z likewise;
+                                                      NaN where a place shows no face
+    matte WIDTH HEIGHT\\n, RGB bytes                 -> 1\\n and uint8 [HEIGHT,WIDTH], 255 on a person
+
+A place, float32 [4], is a square: x and y of its middle, its side in pixels, and the angle in radians by which its
+lower edge is turned clockwise. Every request is answered by itself: nothing is remembered.
 
 After loading it says `ready VERSION`. It ends when stdin closes.
 """
@@ -21,8 +26,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-_FACES = 4  # at most so many are looked for in one picture
 _MODULES = "mediapipe/modules"
+_AROUND = 1.5  # side of a place by that of the box around a face: what the landmark model was trained on
+_FACE_MESH = """
+input_stream: "image" input_stream: "place" input_side_packet: "with_attention" output_stream: "points"
+node {
+  calculator: "FaceLandmarkCpu" input_stream: "IMAGE:image" input_stream: "ROI:place"
+  input_side_packet: "WITH_ATTENTION:with_attention" output_stream: "LANDMARKS:points"
+}
+"""
 
 
 def _load() -> Any:
@@ -45,36 +57,49 @@ def _load() -> Any:
 
 
 class Detector:
-    """mediapipe's face mesh with irises, and its selfie segmentation."""
+    """mediapipe's full-range face detector, its face mesh with irises, and its selfie segmentation."""
 
     def __init__(self) -> None:
-        self._graph = _load()
-        self.reset()
-        self._matte = self._graph(
+        graph = _load()
+        from mediapipe.framework.formats.rect_pb2 import NormalizedRect
+
+        self._rectangle = NormalizedRect
+        self._faces = graph(
+            binary_graph_path=f"{_MODULES}/face_detection/face_detection_full_range_cpu.binarypb",
+            outputs=["detections"],
+        )
+        self._mesh = graph(graph_config=_FACE_MESH, side_inputs={"with_attention": True})
+        self._matte = graph(
             binary_graph_path=f"{_MODULES}/selfie_segmentation/selfie_segmentation_cpu.binarypb",
             side_inputs={"model_selection": 0},
             outputs=["segmentation_mask"],
         )
 
-    def reset(self) -> None:
-        """Forget the faces of earlier frames."""
-        self._mesh = self._graph(
-            binary_graph_path=f"{_MODULES}/face_landmark/face_landmark_front_cpu.binarypb",
-            side_inputs={"num_faces": _FACES, "with_attention": True, "use_prev_landmarks": True},
-            calculator_params={
-                "facedetectionshortrangecpu__facedetectionshortrange__facedetection__TensorsToDetectionsCalculator"
-                ".min_score_thresh": 0.5,
-                "facelandmarkcpu__ThresholdingCalculator.threshold": 0.5,
-            },
-            outputs=["multi_face_landmarks"],
-        )
-
-    def landmarks(self, image: np.ndarray) -> np.ndarray:
-        """float32 [faces, 478, 3] in pixels of an RGB picture [H, W, 3]."""
-        faces = self._mesh.process(input_data={"image": image}).multi_face_landmarks or []
+    def find(self, image: np.ndarray) -> np.ndarray:
+        """float32 [places, 4] of the faces in an RGB picture [H, W, 3], the likeliest first."""
         height, width, _ = image.shape
-        points = [[(point.x, point.y, point.z) for point in face.landmark] for face in faces]
-        return np.array(points, np.float32).reshape(-1, 478, 3) * np.array([width, height, width], np.float32)
+        found = self._faces.process(input_data={"image": image}).detections or []
+        places = []
+        for face in sorted(found, key=lambda face: -face.score[0]):
+            box, eyes = face.location_data.relative_bounding_box, face.location_data.relative_keypoints
+            middle = (box.xmin + box.width / 2) * width, (box.ymin + box.height / 2) * height
+            side = _AROUND * max(box.width * width, box.height * height)
+            angle = np.arctan2((eyes[1].y - eyes[0].y) * height, (eyes[1].x - eyes[0].x) * width)
+            places.append((*middle, side, angle))
+        return np.array(places, np.float32).reshape(-1, 4)
+
+    def landmarks(self, image: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """float32 [places, 478, 3] in pixels of an RGB picture [H, W, 3]; NaN where a place shows no face."""
+        height, width, _ = image.shape
+        result = np.full((len(places), 478, 3), np.nan, np.float32)
+        for row, (x, y, side, angle) in enumerate(places.tolist()):
+            place = self._rectangle(
+                x_center=x / width, y_center=y / height, width=side / width, height=side / height, rotation=angle
+            )
+            found = self._mesh.process(input_data={"image": image, "place": place}).points
+            if found:
+                result[row] = [(point.x * width, point.y * height, point.z * width) for point in found.landmark]
+        return result
 
     def matte(self, image: np.ndarray) -> np.ndarray:
         """uint8 [H, W]: how surely each pixel shows a person."""
@@ -87,14 +112,16 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     replies.write(f"ready {importlib.metadata.version('mediapipe')}\n".encode())
     replies.flush()
     while line := requests.readline().split():
-        if line[0] == b"reset":
-            detector.reset()
-            replies.write(b"ok\n")
+        width, height = int(line[1]), int(line[2])
+        image = np.frombuffer(requests.read(3 * width * height), np.uint8).reshape(height, width, 3)
+        if line[0] == b"find":
+            answer = detector.find(image)
+        elif line[0] == b"landmarks":
+            count = int(line[3])
+            answer = detector.landmarks(image, np.frombuffer(requests.read(16 * count), np.float32).reshape(count, 4))
         else:
-            width, height = int(line[1]), int(line[2])
-            image = np.frombuffer(requests.read(3 * width * height), np.uint8).reshape(height, width, 3)
-            answer = detector.landmarks(image) if line[0] == b"landmarks" else detector.matte(image)[None]
-            replies.write(f"{len(answer)}\n".encode() + answer.tobytes())
+            answer = detector.matte(image)[None]
+        replies.write(f"{len(answer)}\n".encode() + answer.tobytes())
         replies.flush()
 
 

@@ -15,6 +15,9 @@ _FORGET = 25  # frames after which a face elsewhere may be the same person again
 _LONGEST_GAP = 3  # frames without a face that are bridged; blur or a hand, not an absence
 _LEAST_INSIDE = 0.85  # share of a face's landmarks inside the picture
 _SMALLEST_FACE = 24.0  # pixels
+_ALIVE = 0.01  # of their RMS distance from the middle: motion of landmarks against each other that no picture has
+_LEAST_SEEN = 8  # frames in which somebody else is seen at least; what is seen more briefly is a tree
+_WATCHED = 64  # frames, spread over a track, in which a face is watched for life
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Person:
         rows: [N] int64 places of the kept frames among those given.
         points: [N, 478, 3] pixels; NaN in bridged frames.
         dropped: reason by number of every frame left out.
-        others: frames that show a second face.
+        others: frames that show somebody else; pictures on the wall and what looks like a face briefly are not people.
     """
 
     rows: Tensor
@@ -40,7 +43,8 @@ def follow_person(faces: Sequence[Tensor], numbers: Sequence[int], size: tuple[i
     Raises:
         InputError: when no frame shows a usable face.
     """
-    chosen = _largest_track(faces)
+    tracks = _linked(faces)
+    chosen = _main(tracks, faces)
     points = torch.full((len(faces), landmarks.COUNT, 3), torch.nan)
     dropped: dict[int, str] = {}
     for row, place in enumerate(chosen):
@@ -56,14 +60,52 @@ def follow_person(faces: Sequence[Tensor], numbers: Sequence[int], size: tuple[i
     kept = seen | _short_gaps(seen)
     for row in (kept & ~seen).nonzero()[:, 0].tolist():
         dropped.pop(numbers[row])
-    return Person(kept.nonzero()[:, 0], points[kept], dropped, sum(len(found) > 1 for found in faces))
+    return Person(kept.nonzero()[:, 0], points[kept], dropped, _others(tracks, chosen, faces))
 
 
-def _largest_track(faces: Sequence[Tensor]) -> list[int | None]:
-    """Which face of each frame belongs to the person whose face covers the most in all."""
+def main_track(faces: Sequence[Tensor]) -> list[int | None]:
+    """Which face of each frame, of faces [K, 478, 3] each, belongs to the clip's person; None where none does."""
+    return _main(_linked(faces), faces)
+
+
+def _main(tracks: Sequence[dict[int, int]], faces: Sequence[Tensor]) -> list[int | None]:
+    """The face of each frame that covers the most in all, of those that live where any does."""
+
+    def rank(track: dict[int, int]) -> tuple[bool, float]:
+        area = sum(float(landmarks.face_sizes(faces[frame][place])) ** 2 for frame, place in track.items())
+        return _lives(track, faces), area
+
+    best = max(tracks, key=rank) if tracks else {}
+    return [best.get(frame) for frame in range(len(faces))]
+
+
+def _others(tracks: Sequence[dict[int, int]], chosen: Sequence[int | None], faces: Sequence[Tensor]) -> int:
+    """How many frames show somebody beside the chosen face."""
+    visited: set[int] = set()
+    for track in tracks:
+        chosen_one = any(chosen[frame] == place for frame, place in track.items())
+        if not chosen_one and len(track) >= _LEAST_SEEN and _lives(track, faces):
+            visited.update(track)
+    return len(visited)
+
+
+def _lives(track: dict[int, int], faces: Sequence[Tensor]) -> bool:
+    """Whether a face's landmarks move against each other, beyond what moving, scaling and rolling a picture does."""
+    frames = sorted(track)
+    watched = frames[:: -(-len(frames) // _WATCHED)]
+    points = torch.stack([faces[frame][track[frame]][:, :2] for frame in watched]).double()
+    places = torch.view_as_complex((points - points.mean(1, keepdim=True)).contiguous())
+    places = places / places.abs().square().mean(1, keepdim=True).sqrt()
+    turn = (places * places[:1].conj()).mean(1, keepdim=True)
+    upright = places / turn
+    spread = (upright - upright.mean(0)).abs().square().mean().sqrt()
+    return float(spread) > _ALIVE
+
+
+def _linked(faces: Sequence[Tensor]) -> list[dict[int, int]]:
+    """Everybody's faces: place by frame."""
     tracks: list[dict[int, int]] = []
     last: list[tuple[int, Tensor, float]] = []
-    area: list[float] = []
     for frame, found in enumerate(faces):
         taken: set[int] = set()
         for index, face in enumerate(found):
@@ -81,13 +123,10 @@ def _largest_track(faces: Sequence[Tensor]) -> list[int | None]:
                 track = len(tracks)
                 tracks.append({})
                 last.append((frame, center, size))
-                area.append(0.0)
             taken.add(track)
             tracks[track][frame] = index
             last[track] = (frame, center, size)
-            area[track] += size**2
-    best = tracks[max(range(len(tracks)), key=area.__getitem__)] if tracks else {}
-    return [best.get(frame) for frame in range(len(faces))]
+    return tracks
 
 
 def _unusable(face: Tensor, size: tuple[int, int]) -> str | None:

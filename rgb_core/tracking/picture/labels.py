@@ -15,18 +15,19 @@ from ...heads.regions import Region
 from ...scene.labels import Label
 from .. import landmarks
 from ..detect.correspondence import Correspondence
+from .collar import Band, Collar, learn_collar
+from .colours import LEAST_SAMPLES, Colour, distribution, local_colours
 
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
 _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of skin on its forehead
 _HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.08, 0.1
 """How far hair, neck, and what is beside the cheeks extend beyond the mesh, of the height from chin to brows."""
-_COLLAR, _SHADOW = 0.25, 8.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
+_COLLAR, _SHADOW = 0.25, 2.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
 _NECK_LINE = 1.0  # of the way from the eyes to the mouth, below the mouth: the head ends there, in its own frame
-_TORSO = 0.9  # and where a person's pixels beside the mesh are cloth for sure
-_LEAST_SAMPLES = 500
-_TYPICAL = 0.9  # share of the samples nearest to the median that a distribution is made from
-_COLOUR_NOISE = 0.03  # sRGB; keeps a uniform surface's spread from vanishing
+_NECK_FADE = 0.7  # of the same distance: how far below that line the neck fades out where no collar ends it
+_TORSO = 0.9  # of the height from chin to brows below the chin: a person's pixels there are clothed, or bare shoulders
+_SURE = 0.95  # matte of a pixel that shows the person for sure
 _COARSE = 4  # pixels; distances need not be finer
 _JAW = 0.5  # and above the chin: lower than that, what lies farther than the cheeks' reach is a shoulder, not hair
 _SLIVER = 4  # pixels; skin beside the neck's mesh that is thinner is the blurred edge of a collar
@@ -59,31 +60,14 @@ class OnMesh(NamedTuple):
 
     Attributes:
         labels: int64, background beside the mesh. forehead, neck: bool. upper: bool, what is neither neck nor torso.
-        torso: bool, also beside the mesh: below the neck's line.
+        vertical: metres, height on the neutral head; beside the mesh that of the neck, continued.
     """
 
     labels: Tensor
     forehead: Tensor
     neck: Tensor
-    torso: Tensor
+    vertical: Tensor
     upper: Tensor
-
-
-class Colour(NamedTuple):
-    """A normal distribution of sRGB."""
-
-    mean: Tensor  # [3]
-    precision: Tensor  # [3, 3]
-    log_volume: float
-
-    def distance(self, colours: Tensor) -> Tensor:
-        """[...] squared Mahalanobis distance of [..., 3]."""
-        away = (colours - self.mean).flatten(0, -2)
-        return ((away @ self.precision) * away).sum(-1).view(colours.shape[:-1])
-
-    def log_density(self, colours: Tensor) -> Tensor:
-        """[...] up to a constant."""
-        return -0.5 * (self.distance(colours) + self.log_volume)
 
 
 class Parser:
@@ -97,31 +81,32 @@ class Parser:
         forehead = (head.region == Region.SKIN) & (head.vertices[:, 1] > brows + _FOREHEAD)
         eyes, mouth = (head.vertices[head.region == code, 1].mean() for code in (Region.EYEBALL, Region.LIPS))
         self._lowest = float(mouth - _NECK_LINE * (eyes - mouth))
+        self._fading = float(_NECK_FADE * (eyes - mouth))
         neck = head.region == Region.NECK
         columns = [head.vertices[:, 1], forehead, neck, *(labels == code for code in self._codes)]
         self._attributes = torch.stack([column.float() for column in columns], 1)
         self._faces = head.faces
         self._skin: Colour | None = None
         self._hair: Colour | None = None
-        self._cloth: Colour | None = None
+        self._collar: Collar | None = None
 
     def learn(self, sights: Sequence[Sight]) -> None:
         """The colours of skin, hair and cloth, from frames spread over the clip; what is hardly seen stays unknown."""
-        skin, hair, cloth = [], [], []
+        skin, hair, bands = [], [], []
         for sight in sights:
-            mesh, colours = self._on_mesh(sight), _colours(sight.picture)
-            sure, free = sight.matte > 0.95, sight.free
-            plain = _among(mesh.labels, (Label.SKIN, Label.NOSE)) & ~mesh.forehead
-            above = free & (sight.below < -sight.height) & _beside(mesh.upper, _HAIR_REACH * sight.height)
-            skin.append(colours[sure & plain])
+            mesh, colours = self._on_mesh(sight), local_colours(sight.picture)
+            sure = sight.matte > _SURE
+            above = sight.free & (sight.below < -sight.height) & _beside(mesh.upper, _HAIR_REACH * sight.height)
+            skin.append(colours[sure & _plain(mesh)])
             hair.append(colours[sure & (above | (mesh.labels == Label.HAIR))])
-            cloth.append(colours[sure & free & (sight.below > _TORSO * sight.height)])
-        self._skin, self._hair, self._cloth = (_distribution(torch.cat(found)) for found in (skin, hair, cloth))
+            bands.append(_band(sight, mesh, colours))
+        self._skin, self._hair = (distribution(torch.cat(found)) for found in (skin, hair))
+        self._collar = learn_collar(bands)
 
     def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
         """Labels uint8 [H, W] and the matte [H, W] of the head alone, without the torso."""
         person, free = sight.matte > 0.5, sight.free
-        mesh, colours = self._on_mesh(sight), _colours(sight.picture)
+        mesh, colours = self._on_mesh(sight), local_colours(sight.picture)
         labels = mesh.labels.clone()
         above = sight.below < 0
         labels[free] = Label.CLOTH
@@ -132,20 +117,32 @@ class Parser:
         hairy = self._odds(self._hair, colours)
         labels[(labels == Label.HAIR) & (hairy < -_PRIOR)] = Label.SKIN
         labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
-        clothed = self._odds(self._cloth, colours)
-        beside_neck = _beside(mesh.neck, _NECK_REACH * sight.height, sideways=True) & person & ~high
-        neck = (mesh.neck | (beside_neck & (labels == Label.CLOTH))) & ~mesh.torso
-        shadow = torch.where(sight.below < _COLLAR * sight.height, _SHADOW, 0.0)
-        labels[mesh.torso] = Label.CLOTH
-        labels[neck] = torch.where((clothed > shadow)[neck], Label.CLOTH, Label.NECK)
-        slivers = neck & free & (labels == Label.NECK)
-        labels[slivers & (_voted(slivers.float(), _SLIVER) < 0.5)] = Label.CLOTH
-        cloth = _voted((labels == Label.CLOTH).float()) > 0.5
-        labels[(labels == Label.CLOTH) & ~cloth] = Label.NECK
-        labels[cloth] = Label.CLOTH
+        labels, neck = self._dressed(labels, sight, mesh, colours)
+        cloth = labels == Label.CLOTH
         labels[~person] = Label.BACKGROUND
         matte = sight.matte * (1 - _voted(cloth.float())) * ~cloth
+        matte = torch.where(neck, matte * self._fade(mesh), matte)
         return labels.byte(), matte * _largest_piece(matte > 0)
+
+    def _dressed(self, labels: Tensor, sight: Sight, mesh: OnMesh, colours: Tensor) -> tuple[Tensor, Tensor]:
+        """The labels [H, W] with neck and cloth told apart below the jaw, and where the neck is."""
+        band = _band(sight, mesh, colours)
+        neck = band.open & (self._fade(mesh) > 0)
+        if self._collar is not None:
+            shadow = torch.where(sight.below < _COLLAR * sight.height, -_SHADOW, 0.0)
+            neck &= self._collar.bare(band, shadow)
+        slivers = neck & sight.free
+        neck &= ~(slivers & (_voted(slivers.float(), _SLIVER) < 0.5))
+        low = band.open | (labels == Label.CLOTH) | (~sight.free & ~mesh.upper)
+        cloth = _voted((low & ~neck).float()) > 0.5
+        labels = torch.where(low | cloth, Label.CLOTH, labels)
+        labels[low & ~cloth] = Label.NECK
+        return labels, low & ~cloth
+
+    def _fade(self, mesh: OnMesh) -> Tensor:
+        """[H, W] 1 on the neck, falling smoothly to 0 below its line."""
+        share = ((mesh.vertical - self._lowest) / self._fading + 1).clamp(0, 1)
+        return share * share * (3 - 2 * share)
 
     def _odds(self, colour: Colour | None, colours: Tensor) -> Tensor:
         """[H, W] log odds of a colour against skin; 0 where either is unknown."""
@@ -160,15 +157,31 @@ class Parser:
         free = sight.free
         labels = torch.where(free, Label.BACKGROUND, self._codes[codes.argmax(-1)])
         necked = (neck[..., 0] > 0.5) & ~free
-        torso = torch.where(free, _extended(height[..., 0], necked), height[..., 0]) < self._lowest
-        return OnMesh(labels, (forehead[..., 0] > 0.5) & ~free, necked, torso, ~free & ~necked & ~torso)
+        vertical = torch.where(free, _extended(height[..., 0], necked), height[..., 0])
+        upper = ~free & ~necked & (vertical >= self._lowest)
+        return OnMesh(labels, (forehead[..., 0] > 0.5) & ~free, necked, vertical, upper)
+
+
+def _plain(mesh: OnMesh) -> Tensor:
+    """[H, W] bool: the mesh's bare face."""
+    return _among(mesh.labels, (Label.SKIN, Label.NOSE)) & ~mesh.forehead
+
+
+def _band(sight: Sight, mesh: OnMesh, colours: Tensor) -> Band:
+    """What lies between the face and the clothes: the neck's mesh and what is beside it."""
+    person = sight.matte > 0.5
+    high = sight.below < -_JAW * sight.height
+    beside = sight.free & _beside(mesh.neck, _NECK_REACH * sight.height, sideways=True) & ~high
+    deep = sight.below > _TORSO * sight.height
+    near = (mesh.neck | (~mesh.upper & ~sight.free) | beside) & person & ~deep
+    return Band(colours, (sight.matte > _SURE) & _plain(mesh), (sight.matte > _SURE) & deep, near)
 
 
 def _extended(values: Tensor, known: Tensor) -> Tensor:
     """[H, W] the plane that best fits the `known` ones of values [H, W]; infinite where there are too few."""
     rows, columns = torch.meshgrid(*(torch.arange(size, dtype=torch.float64) for size in values.shape), indexing="ij")
     basis = torch.stack([torch.ones_like(rows), rows, columns], -1)
-    if int(known.sum()) < _LEAST_SAMPLES:
+    if int(known.sum()) < LEAST_SAMPLES:
         return torch.full_like(values, torch.inf)
     plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None]).solution
     return (basis @ plane)[..., 0].to(values)
@@ -225,24 +238,6 @@ def _among(values: Tensor, chosen: Sequence[int]) -> Tensor:
     return torch.isin(values, torch.tensor(chosen))
 
 
-def _colours(picture: Tensor) -> Tensor:
-    """[H, W, 3] sRGB of 0 to 1, averaged over three pixels."""
-    planes = picture.permute(2, 0, 1).float() / 255
-    return avg_pool2d(planes, 3, 1, 1, count_include_pad=False).permute(1, 2, 0)
-
-
 def _voted(mask: Tensor, radius: int = _MAJORITY) -> Tensor:
     """[H, W] share of a mask [H, W] around every pixel."""
     return avg_pool2d(mask[None, None], 2 * radius + 1, 1, radius, count_include_pad=False)[0, 0]
-
-
-def _distribution(colours: Tensor) -> Colour | None:
-    """The normal distribution of [N, 3]; None of too few."""
-    if len(colours) < _LEAST_SAMPLES:
-        return None
-    mean = colours.median(0).values
-    away = colours - mean
-    squared = away.square().sum(1)
-    near = away[squared <= squared.sort().values[int(_TYPICAL * (len(away) - 1))]]
-    covariance = near.T @ near / len(near) + _COLOUR_NOISE**2 * torch.eye(3)
-    return Colour(mean, torch.linalg.inv(covariance), float(torch.logdet(covariance)))
