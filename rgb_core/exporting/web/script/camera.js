@@ -65,7 +65,7 @@ class Orbit {
     if (this.fixed) return { size, ...this.fixed };
     const free = [width - this.inset.right, height - this.inset.bottom];
     this.focal = Math.min(free[0] * 1.15, free[1]) / 2 / Math.tan(FIELD / 2);
-    this.distance = (bounds.radius * 0.94 * this.zoom) / Math.tan(FIELD / 2);
+    this.distance = (bounds.radius * 0.74 * this.zoom) / Math.tan(FIELD / 2);
     const c = Math.cos(this.pitch), away = [c * Math.sin(this.yaw), Math.sin(this.pitch), c * Math.cos(this.yaw)];
     const right = normalize(cross([0, 1, 0], away)), up = cross(away, right);
     const target = add(add(bounds.centre, scale(right, this.pan[0])), scale(up, this.pan[1]));

@@ -154,7 +154,7 @@ function buildPanel(page) {
   const bar = document.getElementById("tabs"), body = document.getElementById("body");
   for (const [name, build] of Object.entries(tabs)) {
     const pane = element("div", { class: "pane", role: "tabpanel", id: `pane-${name}`, hidden: name !== "Light" }, ...build(page));
-    const button = element("button", { type: "button", role: "tab", "aria-selected": name === "Light", "aria-controls": pane.id, onclick: () => {
+    const button = element("button", { type: "button", role: "tab", "aria-selected": String(name === "Light"), "aria-controls": pane.id, onclick: () => {
       for (const other of body.children) other.hidden = other !== pane;
       for (const other of bar.children) other.setAttribute("aria-selected", other === button);
       document.body.classList.remove("folded");

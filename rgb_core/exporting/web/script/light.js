@@ -69,7 +69,7 @@ class Light {
     this.response = gpu.texture("r32f", 32, 32, response(32), { linear: true });
     this.yaw = 0;
     this.pitch = 0;
-    this.lamp = { on: false, azimuth: radians(35), elevation: radians(20), distance: 0.55, power: 0.35, warmth: 0.4 };
+    this.lamp = { on: false, azimuth: radians(-40), elevation: radians(18), distance: 0.4, power: 0.25, warmth: 0.4 };
   }
 
   // Light the scene by a panorama.

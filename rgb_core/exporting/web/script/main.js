@@ -61,11 +61,11 @@ class Page {
 
   // The lamp's handle stands where the camera sees the lamp.
   placeHandle({ worldToCamera, lens }) {
-    const { stage, handle } = this, { lamp } = stage.light;
+    const { stage, handle, orbit: { inset } } = this, { lamp } = stage.light;
     if (!lamp.on) return;
     const p = add(apply(rotationOf(worldToCamera), stage.light.lampPlace(stage.centre)), placeOf(worldToCamera));
     const x = (lens[0] * p[0] / p[2] + lens[2]) / this.ratio, y = (lens[1] * p[1] / p[2] + lens[3]) / this.ratio;
-    handle.style.transform = `translate(${clamp(x, 18, canvas.clientWidth - 18)}px, ${clamp(y, 18, canvas.clientHeight - 18)}px)`;
+    handle.style.transform = `translate(${clamp(x, 20, canvas.clientWidth - inset.right - 20)}px, ${clamp(y, 20, canvas.clientHeight - inset.bottom - 20)}px)`;
     handle.classList.toggle("behind", p[2] > length(subtract(centreOf(worldToCamera), stage.centre)));
   }
 
