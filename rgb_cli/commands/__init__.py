@@ -23,6 +23,7 @@ from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
 from .track import track
+from .view import view
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
+    "view": view,
     "import": import_,
     "check": check,
     "patch-dataset": patch_dataset,

@@ -6,7 +6,15 @@ import zlib
 
 import numpy as np
 
-_CODES = {"int8": "i8", "uint8": "u8", "int16": "i16", "uint16": "u16", "int32": "i32", "uint32": "u32", "float32": "f32"}
+_CODES = {
+    "int8": "i8",
+    "uint8": "u8",
+    "int16": "i16",
+    "uint16": "u16",
+    "int32": "i32",
+    "uint32": "u32",
+    "float32": "f32",
+}
 _GZIP = 31  # zlib's window argument for a gzip wrapper, which browsers inflate
 
 

@@ -39,7 +39,7 @@ def page(avatar: Avatar) -> str:
     more, shadows = transfer_tables(avatar.head)
     facts |= more
     lights = {name: builtin_light(name).permute(1, 2, 0).numpy() for name in BUILTIN_LIGHTS}
-    lights["as filmed"] = avatar.light.detach().cpu().permute(1, 2, 0).numpy()
+    lights["as filmed"] = avatar.light.radiance.detach().cpu().permute(1, 2, 0).numpy()
     facts["lights"] = [{"name": name, "height": len(image)} for name, image in lights.items()]
     arrays |= shadows | {f"light.{name}": shared_exponent(image) for name, image in lights.items()}
     payload = base64.b64encode(pack(arrays)).decode()

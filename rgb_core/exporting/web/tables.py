@@ -30,8 +30,8 @@ def avatar_tables(avatar: Avatar) -> tuple[dict[str, Any], dict[str, np.ndarray]
     weights, joints = len(head.basis), model.joint_count
     if weights > MOST_WEIGHTS or joints > MOST_JOINTS:
         raise InputError(
-            f"the page poses heads of at most {MOST_WEIGHTS} expressions and pose correctives and {MOST_JOINTS} joints; "
-            f"'{model.name}' has {weights} and {joints}: export a .glb or .ply instead"
+            f"the page poses at most {MOST_WEIGHTS} expressions with pose correctives and {MOST_JOINTS} joints, "
+            f"but '{model.name}' has {weights} and {joints}: export a .glb or .ply instead"
         )
     neutral = torch.cat([table.neutral[:, :3], table.neutral[:, 7:], table.normal_offset], dim=1)
     middle = (neutral.amax(0) + neutral.amin(0)) / 2
@@ -89,7 +89,7 @@ def _visible(offsets: np.ndarray, expression: np.ndarray, rows: np.ndarray) -> t
 
 
 def _sparse_basis(basis: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Of displacements [K, V, 3] those that are not 0: offsets [V + 1], weight [N] and displacement [N, 3] by vertex."""
+    """Of displacements [K, V, 3] those that are not 0, by vertex: offsets [V + 1], weight [N], displacement [N, 3]."""
     vertex, weight = np.nonzero((np.abs(basis) > 1e-6).any(axis=2).T)
     counts = np.bincount(vertex, minlength=basis.shape[1])
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32), weight.astype(np.uint8), basis[weight, vertex]

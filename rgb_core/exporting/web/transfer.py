@@ -1,7 +1,7 @@
 """What the head hides from each of its vertices, traced in advance: the page's shadows.
 
-A bit for every vertex and direction of a 16 x 32 grid in the axes of the head at rest, once for the neutral face and once
-for the face with jaw dropped and lids shut. Between the two the page blends by how far the mouth and each eye are open.
+A bit for every vertex and direction of a 16 x 32 grid in the axes of the head at rest, once for the neutral face and
+once with the jaw dropped and the lids shut. Between the two the page blends by how far the mouth and each eye are open.
 What this leaves out: shadows that other expressions cast, and what head and shoulders hide from each other as the neck
 turns. The page's two sharp lights, a sun and a lamp, have shadows of the posed mesh instead.
 """
@@ -14,7 +14,7 @@ from diff_envshade import occlusion
 from gaussian_blendshapes import FaceRings, vertex_normals
 from torchoptixext_visibility import MeshBvh
 
-from ...heads import HeadModel
+from ...heads import HeadModel, Pose
 from ...heads.regions import Region, in_regions
 
 HEIGHT, WIDTH = 16, 32
@@ -72,10 +72,9 @@ def _moved(head: HeadModel) -> torch.Tensor:
     offsets = torch.stack([_displacement(head, name) for name in _DRIVERS]).sum(0)
     if "jawOpen" in head.expression_names or "jaw" not in head.joint_names:
         return head.vertices + offsets
-    joints = torch.zeros(1, head.joint_count, 3)
-    joints[0, head.joint_names.index("jaw"), 0] = _JAW_ANGLE
-    still = torch.zeros(1, len(head.expression_names))
-    return head.pose(still, joints, torch.zeros(1, 3)).vertices[0] + offsets
+    dropped = Pose.rest(len(head.expression_names), head.joint_count)
+    dropped.joints[head.joint_names.index("jaw"), 0] = _JAW_ANGLE
+    return head.pose(dropped).vertices + offsets
 
 
 def _driver(head: HeadModel) -> torch.Tensor:
