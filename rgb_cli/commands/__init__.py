@@ -19,6 +19,7 @@ from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
 from .head import head
 from .import_ import import_
+from .info import info
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "eval": evaluate,
     "export": export,
     "view": view,
+    "info": info,
     "import": import_,
     "check": check,
     "patch-dataset": patch_dataset,

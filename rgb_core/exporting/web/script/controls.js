@@ -105,8 +105,10 @@ function faceTab(page) {
   } });
   const turn = (key) => (x) => { motion.turn[key] = x; };
   page.clipRow = element("div", { class: "clip", hidden: true });
+  const { motion: filmed, expressions } = stage.facts;
+  const play = () => page.play(new Clip(filmed.name, expressions, filmed.expression, filmed.fps, filmed));
   return [
-    section("Expression", presets, page.clipRow),
+    section("Expression", presets, ...(filmed ? [element("button", { type: "button", class: "quiet", onclick: play }, `Play ${filmed.name}`)] : []), page.clipRow),
     section("Gaze and head",
       toggle("Eyes follow the pointer", motion.follow, (on) => { motion.follow = on; }),
       toggle("Blink now and then", motion.blinks, (on) => { motion.blinks = on; }),

@@ -43,12 +43,14 @@ class Motion {
     };
     for (const name of Object.keys(this.now)) this.now[name] = ease(this.now[name], this.wanted[name]);
     this.gazeNow = this.gazeNow.map((x, k) => ease(x, this.follow ? this.gaze[k] : 0));
-    const face = { ...this.now }, joints = this.facts.joints.map(() => [0, 0, 0]);
-    let head = this.turn;
+    const face = { ...this.now };
+    let joints = this.facts.joints.map(() => [0, 0, 0]), head = this.turn, translation = [0, 0, 0];
     if (this.clip) {
       const sample = this.clip.at(time);
       Object.assign(face, sample.face);
       head = sample.head || head;
+      joints = sample.joints || joints;
+      translation = sample.translation || translation;
       still = still && !this.clip.playing;
     } else this.look(face, joints);
     if (this.blinks && !this.clip) {
@@ -59,7 +61,7 @@ class Motion {
       if (time > this.nextBlink - 0.05) still = false;
     }
     joints[this.neck] = add(joints[this.neck], axisAngle(multiply(rotation([0, head.yaw, 0]), multiply(rotation([head.pitch, 0, 0]), rotation([0, 0, head.roll])))));
-    return { expression: this.facts.expressions.map((name) => face[name]), joints, translation: [0, 0, 0], still };
+    return { expression: this.facts.expressions.map((name) => face[name]), joints, translation, still };
   }
 
   // Turn the eyes by `gazeNow`: to the head's left and up, about 1 at 30 degrees.
@@ -75,10 +77,11 @@ class Motion {
   }
 }
 
-// A recorded performance: rows of coefficients at even intervals.
+// A recorded performance: rows of coefficients at even intervals, and where known the head's angles, or all joints and the
+// head's place.
 class Clip {
-  constructor(name, names, rows, head, fps) {
-    Object.assign(this, { name, names, rows, head, fps, playing: true, start: null, position: 0 });
+  constructor(name, names, rows, fps, { head = null, joints = null, translation = null } = {}) {
+    Object.assign(this, { name, names, rows, fps, head, joints, translation, playing: true, start: null, position: 0 });
   }
 
   get seconds() { return this.rows.length / this.fps; }
@@ -92,7 +95,9 @@ class Clip {
     const between = (a, b) => mix(a, b, exact - index);
     const face = Object.fromEntries(this.names.map((name, k) => [name, between(this.rows[index][k], this.rows[after][k])]));
     const head = this.head && Object.fromEntries(["yaw", "pitch", "roll"].map((key, k) => [key, between(this.head[index][k], this.head[after][k])]));
-    return { face, head };
+    const joints = this.joints && this.joints[index].map((row, j) => row.map((x, k) => between(x, this.joints[after][j][k])));
+    const translation = this.translation && this.translation[index].map((x, k) => between(x, this.translation[after][k]));
+    return { face, head, joints, translation };
   }
 }
 
@@ -105,7 +110,7 @@ function readLiveLink(text, facts, name) {
   const rows = lines.map((cells) => columns.map(([, index]) => +cells[index] || 0));
   const angles = ["HeadYaw", "HeadPitch", "HeadRoll"].map((title) => header.findIndex((cell) => cell.trim() === title));
   const head = angles.every((index) => index >= 0) ? lines.map((cells) => angles.map((index, k) => (k === 1 ? -1 : 1) * (+cells[index] || 0))) : null;
-  return new Clip(name, columns.map(([expression]) => expression), rows, head, 60);
+  return new Clip(name, columns.map(([expression]) => expression), rows, 60, { head });
 }
 
 // Our JSON: { "fps": 25, "expressions": [names], "frames": [[coefficients]] }, or a dataset.json tracked with this head.
@@ -115,5 +120,5 @@ function readMotion(text, facts, name) {
   const rows = frames.map((frame) => frame.expression || frame);
   if (!rows.length || rows.some((row) => !Array.isArray(row) || row.length !== names.length)) throw new Error(`the JSON has no frames of ${names.length} coefficients each`);
   const kept = names.map((expression, index) => [expression, index]).filter(([expression]) => facts.expressions.includes(expression));
-  return new Clip(name, kept.map(([expression]) => expression), rows.map((row) => kept.map(([, index]) => row[index])), null, record.fps || 25);
+  return new Clip(name, kept.map(([expression]) => expression), rows.map((row) => kept.map(([, index]) => row[index])), record.fps || 25);
 }
