@@ -13,9 +13,10 @@ from page_browser import OpenPage, open_page, playwright
 
 from rgb_core.avatar import Avatar
 from rgb_core.benchmarking.scenes import bench_avatar
+from rgb_core.exporting import Motion
 from rgb_core.exporting.web import write_page
 from rgb_core.heads import Pose
-from rgb_core.images import write_hdr
+from rgb_core.images import write_exr, write_hdr
 from rgb_core.rendering import Renderer, Shot, Staging, render_pictures
 from rgb_core.scene import Light
 
@@ -173,7 +174,12 @@ def test_dropped_panorama_lights_the_head_and_a_bad_one_says_why(opened: OpenPag
     red = torch.zeros(16, 32, 3)
     red[..., 0] = 1
     write_hdr(tmp_path / "red.hdr", red)
-    opened.page.set_input_files("#file", str(tmp_path / "red.hdr"))
+    opened.run(
+        """const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(argument)], 'red.hdr'));
+        window.dispatchEvent(new DragEvent('drop', { dataTransfer: data, cancelable: true }));""",
+        list((tmp_path / "red.hdr").read_bytes()),
+    )
     opened.page.wait_for_function("page.panoramas.has('red.hdr')")
     opened.run("if (page.stage.light.lamp.on) page.lampToggle.querySelector('input').click();")
     picture = opened.picture().astype(float)
@@ -195,6 +201,26 @@ def test_live_link_recording_moves_the_face(opened: OpenPage, tmp_path: Path):
         "return page.motion.step(0, 0).expression[argument];", _index(opened, "jawOpen")
     ) == pytest.approx(0.5)
     opened.run("page.stopClip();")
+
+
+def test_exr_reads_as_python_wrote_it(opened: OpenPage, tmp_path: Path):
+    picture = torch.rand(8, 16, 3, generator=torch.Generator().manual_seed(5)) * 40
+    write_exr(tmp_path / "a.exr", picture)
+    opened.page.set_input_files("#file", str(tmp_path / "a.exr"))
+    opened.page.wait_for_function("page.panoramas.has('a.exr')")
+    data = opened.run("return Array.from(page.panoramas.get('a.exr').data);")
+    torch.testing.assert_close(torch.tensor(data).view(8, 16, 3), picture, rtol=1e-3, atol=1e-3)  # halves at worst
+
+
+def test_clip_of_the_export_plays_its_poses(control: Any, avatar: Avatar, tmp_path: Path):
+    poses = Pose.stack([pose(avatar, *names, turn=0.1) for names in POSES])
+    write_page(avatar, tmp_path / "clip.html", Motion("take", poses, 25.0))
+    with open_page(control, tmp_path / "clip.html", 400, 300) as page:
+        page.run("[...document.querySelectorAll('button')].find((b) => b.textContent.startsWith('Play')).click();")
+        page.run("page.motion.clip.playing = false; page.motion.clip.position = 1 / 25;")
+        posed = page.run("return page.motion.step(0, 0);")
+    torch.testing.assert_close(torch.tensor(posed["expression"]), poses.expression[1], rtol=0, atol=1e-3)
+    torch.testing.assert_close(torch.tensor(posed["joints"]), poses.joints[1], rtol=0, atol=1e-3)
 
 
 def _index(page: OpenPage, name: str) -> int:

@@ -19,7 +19,8 @@ from .transfer import transfer_tables
 
 # In the order in which they must run: each uses only what stands before it.
 SCRIPTS = ("maths", "gl", "unpack", "head", "exr", "panorama", "light", "shadow", "splats", "camera", "stage",
-           "motion", "controls", "record", "main")  # fmt: skip
+           "motion", "widgets",
+    "controls", "record", "main")  # fmt: skip
 SHADERS = ("common", "screen.vert", "mesh.frag", "normals.frag", "gaussians.frag", "prefilter.frag", "turned.frag",
            "vertices.frag", "radiance.frag", "depth.vert", "depth.frag", "splat.vert", "splat.frag",
            "show.frag")  # fmt: skip
@@ -48,8 +49,8 @@ def page(avatar: Avatar, motion: Motion | None = None) -> str:
     script = "\n".join(_read(f"script/{name}.js") for name in SCRIPTS)
     parts = {
         "title": _escape(avatar.name),
-        "caption": f"{avatar.count:,} Gaussians, lit as you look",
-        "style": _read("page.css"),
+        "caption": f"{avatar.count:,} Gaussians · relit in your browser",
+        "style": _read("widgets.css") + _read("page.css"),
         "facts": _inline(facts),
         "shaders": _inline(shaders),
         "payload": payload,

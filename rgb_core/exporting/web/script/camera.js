@@ -1,16 +1,32 @@
-// The visitor's camera: turns around a point by drag, pans with the right button, two fingers or shift, zooms by wheel or pinch.
+// The visitor's camera: turns around a point by drag, pans with the right button, two fingers or shift, zooms by wheel
+// or pinch.
 
 const HOME = { yaw: radians(14), pitch: radians(4), zoom: 1, pan: [0, 0] };
-const FIELD = radians(22);  // of view, over the shorter side of the free area
+const FIELD = radians(22); // of view, over the shorter side of the free area
 const PITCH_LIMIT = radians(85);
 
 class Orbit {
   constructor(canvas, changed) {
-    Object.assign(this, { canvas, changed, ...structuredClone(HOME), fixed: null, inset: { right: 0, bottom: 0 }, pointers: new Map() });
+    Object.assign(this, {
+      canvas,
+      changed,
+      ...structuredClone(HOME),
+      fixed: null,
+      inset: { right: 0, bottom: 0 },
+      pointers: new Map(),
+    });
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
-    canvas.addEventListener("wheel", (event) => { event.preventDefault(); this.magnify(Math.exp(event.deltaY * 0.0012)); }, { passive: false });
+    for (const name of ["pointerup", "pointercancel"])
+      canvas.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.magnify(Math.exp(event.deltaY * 0.0012));
+      },
+      { passive: false },
+    );
     canvas.addEventListener("dblclick", () => this.home());
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   }
@@ -29,7 +45,8 @@ class Orbit {
   move(event) {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
-    const now = [event.clientX, event.clientY], step = [now[0] - before[0], now[1] - before[1]];
+    const now = [event.clientX, event.clientY],
+      step = [now[0] - before[0], now[1] - before[1]];
     const other = [...this.pointers].find(([id]) => id !== event.pointerId);
     this.pointers.set(event.pointerId, now);
     if (other) {
@@ -65,11 +82,17 @@ class Orbit {
     if (this.fixed) return { size, ...this.fixed };
     const free = [width - this.inset.right, height - this.inset.bottom];
     this.focal = Math.min(free[0] * 1.15, free[1]) / 2 / Math.tan(FIELD / 2);
-    this.distance = (bounds.radius * 0.74 * this.zoom) / Math.tan(FIELD / 2);
-    const c = Math.cos(this.pitch), away = [c * Math.sin(this.yaw), Math.sin(this.pitch), c * Math.cos(this.yaw)];
-    const right = normalize(cross([0, 1, 0], away)), up = cross(away, right);
+    this.distance = (bounds.radius * 0.79 * this.zoom) / Math.tan(FIELD / 2);
+    const c = Math.cos(this.pitch),
+      away = [c * Math.sin(this.yaw), Math.sin(this.pitch), c * Math.cos(this.yaw)];
+    const right = normalize(cross([0, 1, 0], away)),
+      up = cross(away, right);
     const target = add(add(bounds.centre, scale(right, this.pan[0])), scale(up, this.pan[1]));
     const worldToCamera = lookAt(add(target, scale(away, this.distance)), target);
-    return { worldToCamera, size, lens: [this.focal * ratio, this.focal * ratio, (free[0] / 2) * ratio, (free[1] / 2) * ratio] };
+    return {
+      worldToCamera,
+      size,
+      lens: [this.focal * ratio, this.focal * ratio, (free[0] / 2) * ratio, (free[1] / 2) * ratio],
+    };
   }
 }

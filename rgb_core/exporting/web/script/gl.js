@@ -1,7 +1,8 @@
 // A thin layer over WebGL2: programs whose uniforms are set by name, textures that hold lists, passes over them.
 
 const LIST_WIDTH = 2048;
-const FORMATS = {  // name: internal format, format, type, array, channels
+const FORMATS = {
+  // name: internal format, format, type, array, channels
   rgba32f: ["RGBA32F", "RGBA", "FLOAT", Float32Array, 4],
   r32f: ["R32F", "RED", "FLOAT", Float32Array, 1],
   rg32f: ["RG32F", "RG", "FLOAT", Float32Array, 2],
@@ -18,9 +19,22 @@ const FORMATS = {  // name: internal format, format, type, array, channels
 
 class Gpu {
   constructor(canvas) {
-    const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, preserveDrawingBuffer: true, powerPreference: "high-performance" });
-    if (!gl) throw new Error("This page needs WebGL2, which this browser or its graphics driver does not offer. A recent Chrome, Edge, Firefox or Safari with hardware acceleration switched on opens it.");
-    if (!gl.getExtension("EXT_color_buffer_float")) throw new Error("This graphics driver cannot draw into floating-point textures (EXT_color_buffer_float), which this page needs. Another browser or a newer driver may.");
+    const gl = canvas.getContext("webgl2", {
+      alpha: true,
+      antialias: false,
+      preserveDrawingBuffer: true,
+      powerPreference: "high-performance",
+    });
+    if (!gl)
+      throw new Error(
+        "This page needs WebGL2, which this browser or its graphics driver does not offer. " +
+          "A recent Chrome, Edge, Firefox or Safari with hardware acceleration switched on opens it.",
+      );
+    if (!gl.getExtension("EXT_color_buffer_float"))
+      throw new Error(
+        "This graphics driver cannot draw into floating-point textures (EXT_color_buffer_float), which this page " +
+          "needs. Another browser or a newer driver may.",
+      );
     gl.getExtension("OES_texture_float_linear");
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.disable(gl.DITHER);
@@ -30,16 +44,22 @@ class Gpu {
 
   // A program of the shaders of that name; `screen` draws the fragment shader over the whole target.
   program(fragment, vertex = "screen") {
-    const { gl } = this, program = gl.createProgram();
-    for (const [kind, name] of [[gl.VERTEX_SHADER, `${vertex}.vert`], [gl.FRAGMENT_SHADER, `${fragment}.frag`]]) {
+    const { gl } = this,
+      program = gl.createProgram();
+    for (const [kind, name] of [
+      [gl.VERTEX_SHADER, `${vertex}.vert`],
+      [gl.FRAGMENT_SHADER, `${fragment}.frag`],
+    ]) {
       const shader = gl.createShader(kind);
       gl.shaderSource(shader, SHADERS.common + SHADERS[name]);
       gl.compileShader(shader);
-      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(`${name}: ${gl.getShaderInfoLog(shader)}`);
+      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost())
+        throw new Error(`${name}: ${gl.getShaderInfoLog(shader)}`);
       gl.attachShader(program, shader);
     }
     gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error(`${fragment}: ${gl.getProgramInfoLog(program)}`);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost())
+      throw new Error(`${fragment}: ${gl.getProgramInfoLog(program)}`);
     const uniforms = new Map();
     for (let i = 0; i < gl.getProgramParameter(program, gl.ACTIVE_UNIFORMS); i++) {
       const { name, type } = gl.getActiveUniform(program, i);
@@ -71,8 +91,10 @@ class Gpu {
   }
 
   texture(format, width, height, data = null, { linear = false, repeat = false, layers = 0 } = {}) {
-    const { gl } = this, [internal, external, type] = FORMATS[format];
-    const target = layers ? gl.TEXTURE_2D_ARRAY : gl.TEXTURE_2D, texture = gl.createTexture();
+    const { gl } = this,
+      [internal, external, type] = FORMATS[format];
+    const target = layers ? gl.TEXTURE_2D_ARRAY : gl.TEXTURE_2D,
+      texture = gl.createTexture();
     gl.bindTexture(target, texture);
     const filter = linear ? gl.LINEAR : gl.NEAREST;
     gl.texParameteri(target, gl.TEXTURE_MIN_FILTER, filter);
@@ -85,14 +107,16 @@ class Gpu {
   }
 
   update(texture, data) {
-    const { gl } = this, [, external, type] = FORMATS[texture.format];
+    const { gl } = this,
+      [, external, type] = FORMATS[texture.format];
     gl.bindTexture(texture.target, texture.texture);
     gl.texSubImage2D(texture.target, 0, 0, 0, texture.width, texture.height, gl[external], gl[type], data);
   }
 
   // A list of `count` texels.
   list(format, data, count) {
-    const [, , , Kind, channels] = FORMATS[format], height = Math.max(1, Math.ceil(count / LIST_WIDTH));
+    const [, , , Kind, channels] = FORMATS[format],
+      height = Math.max(1, Math.ceil(count / LIST_WIDTH));
     const padded = new Kind(LIST_WIDTH * height * channels);
     padded.set(data);
     return this.texture(format, LIST_WIDTH, height, padded);
@@ -100,10 +124,13 @@ class Gpu {
 
   // Where a pass writes: textures of these formats, all of one size.
   target(formats, width, height, options) {
-    const { gl } = this, framebuffer = gl.createFramebuffer();
+    const { gl } = this,
+      framebuffer = gl.createFramebuffer();
     const textures = formats.map((format) => this.texture(format, width, height, null, options));
     gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
-    textures.forEach((t, i) => gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + i, gl.TEXTURE_2D, t.texture, 0));
+    textures.forEach((t, i) =>
+      gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + i, gl.TEXTURE_2D, t.texture, 0),
+    );
     gl.drawBuffers(textures.map((_, i) => gl.COLOR_ATTACHMENT0 + i));
     return { framebuffer, textures, width, height };
   }

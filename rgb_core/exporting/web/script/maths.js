@@ -15,20 +15,34 @@ const luminance = (c) => 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2];
 const IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1];
 const apply = (m, v) => [0, 3, 6].map((i) => m[i] * v[0] + m[i + 1] * v[1] + m[i + 2] * v[2]);
 const transpose = (m) => [m[0], m[3], m[6], m[1], m[4], m[7], m[2], m[5], m[8]];
-const multiply = (a, b) => [0, 3, 6].flatMap((i) => [0, 1, 2].map((j) => a[i] * b[j] + a[i + 1] * b[j + 3] + a[i + 2] * b[j + 6]));
+const multiply = (a, b) =>
+  [0, 3, 6].flatMap((i) => [0, 1, 2].map((j) => a[i] * b[j] + a[i + 1] * b[j + 3] + a[i + 2] * b[j + 6]));
 
 // The rotation of an axis-angle vector (Rodrigues' formula).
 function rotation(v) {
   const angle = length(v);
   if (angle < 1e-8) return IDENTITY.slice();
-  const [x, y, z] = scale(v, 1 / angle), c = Math.cos(angle), s = Math.sin(angle), t = 1 - c;
-  return [t * x * x + c, t * x * y - s * z, t * x * z + s * y, t * x * y + s * z, t * y * y + c, t * y * z - s * x,
-    t * x * z - s * y, t * y * z + s * x, t * z * z + c];
+  const [x, y, z] = scale(v, 1 / angle),
+    c = Math.cos(angle),
+    s = Math.sin(angle),
+    t = 1 - c;
+  return [
+    t * x * x + c,
+    t * x * y - s * z,
+    t * x * z + s * y,
+    t * x * y + s * z,
+    t * y * y + c,
+    t * y * z - s * x,
+    t * x * z - s * y,
+    t * y * z + s * x,
+    t * z * z + c,
+  ];
 }
 
 // The axis-angle vector of a rotation by less than half a turn.
 function axisAngle(m) {
-  const axis = [m[7] - m[5], m[2] - m[6], m[3] - m[1]], sine = length(axis) / 2;
+  const axis = [m[7] - m[5], m[2] - m[6], m[3] - m[1]],
+    sine = length(axis) / 2;
   const angle = Math.atan2(sine, (m[0] + m[4] + m[8] - 1) / 2);
   return sine < 1e-9 ? [0, 0, 0] : scale(axis, angle / (2 * sine));
 }
@@ -48,7 +62,9 @@ function compose(outer, inner) {
 
 // World to camera (x right, y down, z forward) from `eye` towards `target`, upright.
 function lookAt(eye, target, up = [0, 1, 0]) {
-  const forward = normalize(subtract(target, eye)), right = normalize(cross(forward, up)), down = cross(forward, right);
+  const forward = normalize(subtract(target, eye)),
+    right = normalize(cross(forward, up)),
+    down = cross(forward, right);
   const r = [...right, ...down, ...forward];
   return motion(r, scale(apply(r, eye), -1));
 }

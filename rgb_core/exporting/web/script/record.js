@@ -15,7 +15,9 @@ class Recorder {
     Object.assign(this, { canvas, name, recorder: null });
   }
 
-  get running() { return this.recorder !== null; }
+  get running() {
+    return this.recorder !== null;
+  }
 
   toggle() {
     if (this.recorder) {
@@ -23,9 +25,13 @@ class Recorder {
       this.recorder = null;
       return;
     }
-    if (typeof MediaRecorder === "undefined" || !this.canvas.captureStream) throw new Error("this browser cannot record a canvas");
-    const type = ["video/mp4;codecs=avc1.640028", "video/webm;codecs=vp9", "video/webm"].find((kind) => MediaRecorder.isTypeSupported(kind));
-    const parts = [], recorder = new MediaRecorder(this.canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 12e6 });
+    if (typeof MediaRecorder === "undefined" || !this.canvas.captureStream)
+      throw new Error("this browser cannot record a canvas");
+    const type = ["video/mp4;codecs=avc1.640028", "video/webm;codecs=vp9", "video/webm"].find((kind) =>
+      MediaRecorder.isTypeSupported(kind),
+    );
+    const parts = [],
+      recorder = new MediaRecorder(this.canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 12e6 });
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => save(new Blob(parts, { type }), `${this.name}.${type.includes("mp4") ? "mp4" : "webm"}`);
     recorder.start(250);

@@ -1,13 +1,16 @@
 // Gaussians to a picture: sorted by depth in a worker, drawn far ones first into half-precision linear light.
 
-// Runs in the worker: poses the centres as the GPU does (but for pose correctives, which do not change the order), then a
-// counting sort on 16 bits of depth, farthest first.
+// Runs in the worker: poses the centres as the GPU does (but for pose correctives, which do not change the order),
+// then a counting sort on 16 bits of depth, farthest first.
 function sorter() {
-  let table = null, places = null;
+  let table = null,
+    places = null;
   const pose = ({ weights, motions }) => {
     const { count, joints, offsets, weight, change, step, rest, skin } = table;
     for (let p = 0; p < count; p++) {
-      let x = rest[3 * p], y = rest[3 * p + 1], z = rest[3 * p + 2];
+      let x = rest[3 * p],
+        y = rest[3 * p + 1],
+        z = rest[3 * p + 2];
       for (let i = offsets[p]; i < offsets[p + 1]; i++) {
         const w = weights[weight[i]];
         if (w === 0) continue;
@@ -20,20 +23,25 @@ function sorter() {
         const s = skin[joints * p + j];
         if (s < 1e-3) continue;
         const m = motions[j];
-        for (let k = 0; k < 3; k++) places[3 * p + k] += s * (m[4 * k] * x + m[4 * k + 1] * y + m[4 * k + 2] * z + m[4 * k + 3]);
+        for (let k = 0; k < 3; k++)
+          places[3 * p + k] += s * (m[4 * k] * x + m[4 * k + 1] * y + m[4 * k + 2] * z + m[4 * k + 3]);
       }
     }
   };
   const sort = ([x, y, z]) => {
-    const { count } = table, depth = new Float32Array(count);
-    let low = Infinity, high = -Infinity;
+    const { count } = table,
+      depth = new Float32Array(count);
+    let low = Infinity,
+      high = -Infinity;
     for (let i = 0; i < count; i++) {
       const d = x * places[3 * i] + y * places[3 * i + 1] + z * places[3 * i + 2];
       depth[i] = d;
       if (d < low) low = d;
       if (d > high) high = d;
     }
-    const starts = new Uint32Array(65537), keys = new Uint16Array(count), factor = 65535 / Math.max(high - low, 1e-9);
+    const starts = new Uint32Array(65537),
+      keys = new Uint16Array(count),
+      factor = 65535 / Math.max(high - low, 1e-9);
     for (let i = 0; i < count; i++) {
       keys[i] = (high - depth[i]) * factor;
       starts[keys[i] + 1]++;
@@ -64,7 +72,11 @@ class Splats {
     this.vertices = gl.createVertexArray();
     gl.bindVertexArray(this.vertices);
     gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, Uint32Array.from({ length: head.count }, (_, i) => i), gl.DYNAMIC_DRAW);
+    gl.bufferData(
+      gl.ARRAY_BUFFER,
+      Uint32Array.from({ length: head.count }, (_, i) => i),
+      gl.DYNAMIC_DRAW,
+    );
     const location = gl.getAttribLocation(this.program.program, "order");
     gl.enableVertexAttribArray(location);
     gl.vertexAttribIPointer(location, 1, gl.UNSIGNED_INT, 0, 0);
@@ -83,8 +95,8 @@ class Splats {
     };
   }
 
-  // Order the Gaussians along `row`, the third row of the camera's rotation; `posed` where they moved. While the worker is
-  // busy, the last wish waits.
+  // Order the Gaussians along `row`, the third row of the camera's rotation; `posed` where they moved. While the worker
+  // is busy, the last wish waits.
   sort(row, posed = null) {
     if (posed) this.posed = posed;
     this.settled = false;
@@ -96,11 +108,22 @@ class Splats {
   }
 
   draw(target, radiance, { worldToCamera, lens, size }) {
-    const { gpu, head } = this, { gl } = gpu, [places, spreads, rests] = head.posed.textures;
+    const { gpu, head } = this,
+      { gl } = gpu,
+      [places, spreads, rests] = head.posed.textures;
     gpu.bind(target);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    gpu.use(this.program, { places, spreads, rests, radiance, worldToCamera: columns4(worldToCamera), lens, size, antialias: +head.facts.antialias });
+    gpu.use(this.program, {
+      places,
+      spreads,
+      rests,
+      radiance,
+      worldToCamera: columns4(worldToCamera),
+      lens,
+      size,
+      antialias: +head.facts.antialias,
+    });
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.bindVertexArray(this.vertices);

@@ -1,4 +1,4 @@
-// The light averaged over the lobe of one roughness around every direction; for a roughness above 1 the irradiance over pi.
+// The light averaged over the lobe of one roughness around every direction; above 1, the irradiance over pi.
 uniform sampler2D light;  // 64 x 32
 uniform float roughness;
 layout(location = 0) out vec4 colour;

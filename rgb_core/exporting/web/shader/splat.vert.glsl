@@ -35,7 +35,8 @@ void main() {
   vec2 axis = abs(m) > 1e-6 ? normalize(vec2(m, middle + gap - a)) : (a > c ? vec2(1.0, 0.0) : vec2(0.0, 1.0));
   float reach = sqrt(2.0 * log(opacity / LEAST_ALPHA));
   vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
-  offset = reach * (corner.x * sqrt(middle + gap) * axis + corner.y * sqrt(max(middle - gap, 0.0)) * vec2(-axis.y, axis.x));
+  vec2 half_ = reach * sqrt(max(vec2(middle + gap, middle - gap), 0.0)) * corner;
+  offset = half_.x * axis + half_.y * vec2(-axis.y, axis.x);
   vec2 pixel = lens.xy * p.xy / p.z + lens.zw + offset;
   gl_Position = vec4((2.0 * pixel / size - 1.0) * vec2(1.0, -1.0), 0.0, 1.0);
   colour = texelFetch(radiance, at(id), 0).rgb;

@@ -1,4 +1,4 @@
-// What reaches every mesh vertex: irradiance through the traced bits, and how much of its reflection the head leaves over.
+// What reaches every mesh vertex: irradiance through the traced bits, and which share of its reflection is not hidden.
 uniform sampler2D places, normals, skin, turned, directions, hidden;
 uniform usampler2D bits, drivers;
 uniform vec3 eye, open;
