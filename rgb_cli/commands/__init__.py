@@ -19,10 +19,12 @@ from .fit_gaussians import fit_gaussians
 from .fit_geometry import fit_geometry
 from .head import head
 from .import_ import import_
+from .info import info
 from .patch_dataset import patch_dataset
 from .relight import relight
 from .synth import synth
 from .track import track
+from .view import view
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
@@ -35,6 +37,8 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "animate": animate,
     "eval": evaluate,
     "export": export,
+    "view": view,
+    "info": info,
     "import": import_,
     "check": check,
     "patch-dataset": patch_dataset,

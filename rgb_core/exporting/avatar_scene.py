@@ -2,10 +2,24 @@
 
 import torch
 
-from ..heads import vertex_normals
+from ..avatar import Avatar
+from ..heads import Pose, vertex_normals
 from ..rendering import Renderer, Shot
-from ..scene import Light
+from ..scene import Camera, Light
 from .scene import ExportScene, ExpressionTargets, GaussianCloud, TriangleMesh
+
+
+def upright_shot(avatar: Avatar) -> Shot:
+    """The neutral head standing upright at the origin, its face along +z, seen from the front.
+
+    The camera is that of the avatar's portrait, as far away as it was.
+    """
+    portrait = avatar.portrait
+    camera = portrait.camera
+    distance = float((camera.center - portrait.translation).norm())
+    facing = torch.tensor([[1.0, 0, 0, 0], [0, -1.0, 0, 0], [0, 0, -1.0, distance]])
+    pose = Pose.rest(len(avatar.head.expression_names), avatar.head.joint_count)
+    return Shot(pose, Camera(camera.intrinsics, facing, camera.width, camera.height))
 
 
 def export_scene(renderer: Renderer, shot: Shot, light: Light | None = None) -> ExportScene:

@@ -1,8 +1,15 @@
 """What an avatar looks like in one frame, as plain arrays that every exporter can write."""
 
+import dataclasses
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from ..rotations import quaternion_rotate
+
+UP_AXES = {"y": (1.0, 0.0, 0.0, 0.0), "-y": (0.0, 1.0, 0.0, 0.0), "z": (0.5**0.5, 0.5**0.5, 0.0, 0.0)}
+"""The axis that points up in a file -> the rotation to it from ours, where y is up, as a quaternion; x stays."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +51,25 @@ class ExportScene:
     gaussians: GaussianCloud
     mesh: TriangleMesh
     expressions: ExpressionTargets | None = None
+
+    def turned(self, quaternion: tuple[float, float, float, float]) -> "ExportScene":
+        """The scene turned about the origin by a unit quaternion (w, x, y, z)."""
+        turn = torch.tensor(quaternion)
+
+        def turned(vectors: Tensor) -> Tensor:
+            return quaternion_rotate(turn.expand(*vectors.shape[:-1], 4), vectors)
+
+        cloud, mesh, expressions = self.gaussians, self.mesh, self.expressions
+        rotations = _multiply(turn.expand_as(cloud.rotations), cloud.rotations)
+        return dataclasses.replace(
+            self,
+            gaussians=dataclasses.replace(cloud, means=turned(cloud.means), rotations=rotations),
+            mesh=dataclasses.replace(mesh, vertices=turned(mesh.vertices), normals=turned(mesh.normals)),
+            expressions=expressions and dataclasses.replace(expressions, offsets=turned(expressions.offsets)),
+        )
+
+
+def _multiply(outer: Tensor, inner: Tensor) -> Tensor:
+    """Quaternions [N, 4] (w, x, y, z) of the rotations `inner` followed by `outer`."""
+    (w, u), (s, v) = (q.split([1, 3], dim=1) for q in (outer, inner))
+    return torch.cat([w * s - (u * v).sum(1, keepdim=True), w * v + s * u + torch.linalg.cross(u, v)], dim=1)

@@ -136,13 +136,44 @@ def test_animate_by_a_head_of_another_model(demo: tuple[Path, dict], tmp_path: P
     assert frame_count(tmp_path / "video.mp4") == 3
 
 
-@pytest.mark.parametrize("suffix", ["ply", "obj", "glb"])
-def test_export_writes_each_format(demo: tuple[Path, dict], tmp_path: Path, suffix: str):
+@pytest.mark.parametrize("suffix", ["ply", "spz", "obj"])
+def test_export_writes_each_format_of_a_frame(demo: tuple[Path, dict], tmp_path: Path, suffix: str):
     path = tmp_path / f"head.{suffix}"
     result = run_rgb("export", demo[0] / "avatar", "-o", path, "--envmap", "sunset", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["format"] == suffix
-    assert path.stat().st_size > 10_000
+    assert path.stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("suffix", ["html", "glb"])
+def test_export_writes_a_whole_avatar_with_a_clip(demo: tuple[Path, dict], tmp_path: Path, suffix: str):
+    path = tmp_path / f"head.{suffix}"
+    clip = ["--dataset", demo[0] / "dataset", "--frames", "0:4"]
+    result = run_rgb("export", demo[0] / "avatar", "-o", path, *clip, "--json")
+    assert result.returncode == 0, result.stderr
+    assert path.stat().st_size > 100_000
+    refused = run_rgb("export", demo[0] / "avatar", "-o", path, "--envmap", "sunset")
+    assert refused.returncode == 2
+    assert "holds the whole avatar" in refused.stderr
+
+
+def test_export_writes_a_file_for_each_frame_with_the_chosen_axis_up(demo: tuple[Path, dict], tmp_path: Path):
+    clip = ["--dataset", demo[0] / "dataset", "--frames", "0:2"]
+    result = run_rgb("export", demo[0] / "avatar", "-o", tmp_path / "head.ply", *clip, "--up", "z", "--json")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["head_00000.ply", "head_00001.ply"]
+    refused = run_rgb("export", demo[0] / "avatar", "-o", tmp_path / "head.ply", "--up", "w")
+    assert refused.returncode == 2
+    assert "none of y, -y, z" in refused.stderr
+
+
+def test_info_says_what_an_avatar_is(demo: tuple[Path, dict]):
+    result = run_rgb("info", demo[0] / "avatar", "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    counts = facts["Gaussians"]
+    assert counts["all"] == sum(count for part, count in counts.items() if part != "all")
+    assert facts["expressions"] == 52
 
 
 def test_no_visibility_is_remembered(demo: tuple[Path, dict], tmp_path: Path):

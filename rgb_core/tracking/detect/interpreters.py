@@ -55,7 +55,7 @@ def _commands() -> Iterator[list[str]]:
 
 def _asked(command: list[str]) -> Path | None:
     """The interpreter that a command starts, if it starts one that fits and can make environments."""
-    lines = (_said([*command, "-c", _PROBE]) or "").splitlines()
+    lines = (_said([*command, "-I", "-c", _PROBE]) or "").splitlines()
     fits = len(lines) == 3 and (int(lines[1]), int(lines[2])) in _VERSIONS
     return Path(lines[0]) if fits else None
 
