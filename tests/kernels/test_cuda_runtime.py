@@ -4,6 +4,7 @@ import ctypes
 import importlib
 import json
 import re
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 from kernel_runtime import ArgumentError, UnsupportedDevice, check_tensor, cubins, device_of
-from kernel_runtime.cuda import CudaModule, LaunchError, compile_only
+from kernel_runtime.ahead import compile_ahead
+from kernel_runtime.cuda import CudaModule, LaunchError, architecture, compile_only
 from kernel_runtime.parameters import ParameterLayout
 from kernel_runtime.private import CacheWarning
+from kernel_runtime.prepared import PreparedKernel
 
 ARCHITECTURES = ("sm_75", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 SUBMODULES = Path(__file__).parents[2] / "submodules"
@@ -122,6 +125,23 @@ def test_processes_share_the_cache(package):
         assert [run.returncode for run in pool.map(subprocess.run, [command] * 4)] == [0] * 4
     assert len(entries()) == 1
     assert cubins._read(entries()[0]) is not None
+
+
+@nvrtc
+def test_what_is_compiled_ahead_is_compiled_once(package, monkeypatch):
+    """All units side by side, and asked for again none."""
+    module = CudaModule("scaling_kernels", "scale.cu", ("scale.cuh",))
+    for name, *arguments in (("shift",), ("reverse",), ("scale", 2, False), ("scale", 3, True)):
+        module.kernel(name, *arguments)
+    assert module.units() == [("reverse", "shift"), ("scale<2, false>",), ("scale<3, true>",)]
+    compiled = []
+    original = cubins.CudaSource._compile
+    monkeypatch.setattr(cubins.CudaSource, "_compile", lambda *args: compiled.append(args[2]) or original(*args))
+    coming = compile_ahead([module], "sm_90")
+    again = compile_ahead([module], "sm_90")
+    assert [future.result().symbols.keys() for future in coming] == [set(names) for names in module.units()]
+    assert again == coming
+    assert sorted(compiled) == sorted(module.units())
 
 
 @nvrtc
@@ -279,6 +299,23 @@ class TestLaunch:
         expected += 0.5
         expected[:50] += 3
         assert torch.equal(values.cpu(), expected)
+
+    def test_what_is_compiled_ahead_is_not_compiled_at_the_launch(self, module, values, monkeypatch):
+        kernel = module.kernel("scale", 3, True)
+        for future in compile_ahead([module], architecture(0)):
+            future.result()
+        monkeypatch.setattr(cubins.CudaSource, "compile", lambda *_: pytest.fail("compiled a second time"))
+        kernel.launch(1, 128, (values, 100))
+        assert torch.equal(values.cpu(), -3 * torch.arange(100.0))
+
+    def test_prepared_kernels_take_addresses_and_check_their_number(self, module, values):
+        prepared = PreparedKernel(module.kernel("shift"), "PPfq?")
+        prepared.launch(0, (1, 1, 1), 128, 0, values.data_ptr(), 0.5, 100, False)
+        assert torch.equal(values.cpu(), torch.arange(100.0) + 0.5)
+        with pytest.raises(struct.error):
+            prepared.launch(0, (1, 1, 1), 128, 0, values.data_ptr(), 0.5, 100)
+        with pytest.raises(ArgumentError, match=r"shift: expected arguments of \(8, 8, 4, 8, 1\) bytes, got"):
+            PreparedKernel(module.kernel("shift"), "PPfi?").launch(0, (1, 1, 1), 128, 0, 0, 0.5, 1, False)
 
     def test_an_empty_grid_starts_nothing(self, module, values):
         module.kernel("scale", 3, True).launch(0, 128, (values, 100))

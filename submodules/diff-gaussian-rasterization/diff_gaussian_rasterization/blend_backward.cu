@@ -65,7 +65,7 @@ struct Gradient {
 template <int CHANNELS>
 __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 6 : CHANNELS <= 8 ? 5 : 4) void blend_backward(
     const Splat* splats, const float* features, const long long* tile_starts, const int* owners, const int* instances,
-    long long capacity, int points, int channels, const float* background, int alpha_point_id, int width, int height,
+    long long capacity, int points, int channels, int alpha_point_id, int width, int height,
     const float* final_transmittance, const int* last_contributor, const float* grad_image, long long image_camera,
     long long image_row, long long image_column, long long image_channel, const float* grad_alpha,
     long long alpha_camera, long long alpha_row, long long alpha_column, float* sums) {
@@ -120,7 +120,7 @@ __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 6 : CHANNELS <= 8 ? 5 : 4) v
             long long slot = list.begin + first + threadIdx.x;
             int owner = owners[slot];
             staged[threadIdx.x] = splats[owner];
-            staged_features[threadIdx.x].load(features, background, owner, channels, layer);
+            staged_features[threadIdx.x].load(features, owner, channels, layer);
             staged_instances[threadIdx.x] = instances[slot];
         }
         __syncthreads();

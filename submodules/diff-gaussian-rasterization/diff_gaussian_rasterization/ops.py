@@ -21,7 +21,7 @@ class _Rasterize(torch.autograd.Function):
         ctx.backend, ctx.view = backend, view
         ctx.screen_points = screen_points if ctx.needs_input_grad[3] else None
         _, _, radii, instances = outputs
-        ctx.mark_non_differentiable(radii, instances)
+        ctx.mark_non_differentiable(*(tensor for tensor in (radii, instances) if tensor is not None))
         return tuple(outputs)
 
     @staticmethod

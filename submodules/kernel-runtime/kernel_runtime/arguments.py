@@ -30,9 +30,7 @@ def check_tensor(
         raise ArgumentError(f"{name}: expected a tensor, got {type(tensor).__name__}")
     have = tensor.shape
     # The comparison of whole shapes is the quick one.
-    if have != shape and (
-        len(have) != len(shape) or any(want not in (None, size) for want, size in zip(shape, have, strict=True))
-    ):
+    if have != shape and not _matches(have, shape):
         expected = ", ".join("*" if size is None else str(size) for size in shape)
         raise ArgumentError(f"{name}: expected shape [{expected}], got {list(tensor.shape)}")
     if tensor.dtype != dtype:
@@ -40,6 +38,12 @@ def check_tensor(
     if device is not None and tensor.device != device:
         raise ArgumentError(f"{name}: expected a tensor on {device}, got one on {tensor.device}")
     return tensor.contiguous()
+
+
+def _matches(have: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    if len(have) != len(shape):
+        return False
+    return not [size for size, want in zip(have, shape, strict=True) if want is not None and want != size]
 
 
 def require_cpu(operation: str, *tensors: torch.Tensor | None) -> None:
@@ -57,9 +61,14 @@ def device_of(operation: str, *tensors: torch.Tensor | None) -> Literal["cpu", "
     Raises:
         UnsupportedDevice: the tensors lie on several devices, or on one that is neither a CPU nor a CUDA device.
     """
-    given = [tensor.device for tensor in tensors if tensor is not None]
-    if not given:
+    present = [tensor for tensor in tensors if tensor is not None]
+    if not present:
         return "cpu"
+    if present[0].is_cuda:  # the numbers of devices are quick to compare
+        number = present[0].get_device()
+        if not [tensor for tensor in present if tensor.get_device() != number]:
+            return "cuda"
+    given = [tensor.device for tensor in present]
     first = given[0]
     if any(device != first for device in given):
         devices = sorted(set(map(str, given)))

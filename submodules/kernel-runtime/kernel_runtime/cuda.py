@@ -10,6 +10,7 @@ arguments) that exist by the first launch are compiled together. Every template 
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +48,7 @@ class CudaModule:
         self.source = CudaSource(package, source, tuple(includes), fast_math)
         self.kernels: dict[str, Kernel] = {}
         self._objects: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._ahead: dict[tuple[str, tuple[str, ...]], Future[Cubin]] = {}
         CudaModule.registry.append(self)
 
     def kernel(self, name: str, *template_args: int | bool | str) -> "Kernel":
@@ -57,11 +59,23 @@ class CudaModule:
             self.kernels[name] = Kernel(self, name)
         return self.kernels[name]
 
+    def units(self) -> list[tuple[str, ...]]:
+        """The names of kernels that are compiled together."""
+        plain = tuple(sorted(name for name in self.kernels if "<" not in name))
+        return [*([plain] if plain else []), *((name,) for name in self.kernels if "<" in name)]
+
+    def compile_ahead(self, names: tuple[str, ...], arch: str, pool: Executor) -> "Future[Cubin]":
+        """Have one of `units` compiled by the pool; see `ahead.compile_ahead`."""
+        if (arch, names) not in self._ahead:
+            self._ahead[arch, names] = pool.submit(self.source.compile, arch, names)
+        return self._ahead[arch, names]
+
     def load(self, name: str, arch: str) -> Any:
         """The cuda.core kernel of one of `self.kernels`; compiles it if need be."""
-        names = (name,) if "<" in name else tuple(sorted(other for other in self.kernels if "<" not in other))
+        names = next(names for names in self.units() if name in names)
         if (arch, names) not in self._objects:
-            cubin = self.source.compile(arch, names)
+            coming = self._ahead.get((arch, names))
+            cubin = coming.result() if coming else self.source.compile(arch, names)
             from cuda.core import ObjectCode
 
             symbols = {kernel: symbol.encode() for kernel, symbol in cubin.symbols.items()}
@@ -212,7 +226,10 @@ def architecture(device_index: int) -> str:
 
 def _bind_context(device_index: int) -> None:
     """Make the device's context current in this thread: autograd's threads have none until torch itself needs it."""
-    bound = _thread.__dict__.setdefault("devices", set())
+    try:
+        bound = _thread.devices
+    except AttributeError:
+        bound = _thread.devices = set()
     if device_index not in bound:
         from cuda.core import Device
 

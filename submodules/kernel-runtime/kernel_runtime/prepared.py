@@ -1,10 +1,8 @@
 """Kernels with parameter types that are said once: launches for callers that check their tensors themselves."""
 
-from typing import Any
-
 import torch
 
-from .cuda import Kernel, LaunchError, start
+from .cuda import Kernel, LaunchError, LoadedKernel, start
 from .parameters import ArgumentMemory
 
 Blocks = tuple[int, int, int]
@@ -22,7 +20,7 @@ class PreparedKernel:
     def __init__(self, kernel: Kernel, codes: str) -> None:
         self.kernel, self.codes = kernel, codes
         self._memory = ArgumentMemory(codes)
-        self._ready: dict[int, Any] = {}
+        self._ready: dict[int, LoadedKernel] = {}
 
     def launch(self, device: int, blocks: Blocks, threads: int, *values: int | float) -> None:
         """Start the kernel on torch's current stream of CUDA device `device`, without waiting.
@@ -36,10 +34,7 @@ class PreparedKernel:
             LaunchError: the driver refuses the launch.
             struct.error: a value does not fit its type, or there are too many or too few.
         """
-        loaded = self._ready.get(device)
-        if loaded is None:
-            loaded = self._ready[device] = self.kernel.load(device)
-            loaded.check(self.kernel.name, self._memory.sizes)
+        loaded = self._ready.get(device) or self._load(device)
         room = self._memory.take()
         try:
             self._memory.pack(room, values)
@@ -50,5 +45,11 @@ class PreparedKernel:
                     status = start(loaded, device, blocks, (threads, 1, 1), 0, room.address)
         finally:
             self._memory.give_back(room)
-        if status != loaded.success:
+        if status is not loaded.success and status != loaded.success:
             raise LaunchError(f"{self.kernel.name}: {status.name} for {blocks} blocks of {threads} threads")
+
+    def _load(self, device: int) -> LoadedKernel:
+        loaded = self.kernel.load(device)
+        loaded.check(self.kernel.name, self._memory.sizes)
+        self._ready[device] = loaded
+        return loaded
