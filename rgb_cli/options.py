@@ -50,7 +50,7 @@ Exposure = Annotated[
     typer.Option("--exposure", parser=within(-20, 20), metavar="STOPS", help="Brighter, or darker where negative."),
 ]
 FramesPerSecond = Annotated[
-    float,
+    float | None,
     typer.Option("--fps", parser=within(1, 240), metavar="FPS", help="Frames per second; default the clip's, or 25."),
 ]
 LongerSide = Annotated[int | None, typer.Option("--size", min=16, max=LARGEST_SIDE, help="Pixels of the longer side.")]

@@ -88,7 +88,7 @@ def relight(
             at_size(shots, size),
             staging,
             out,
-            rate or _RATE,
+            rate,
             reporter,
             [files_in(avatar), no_visibility],
             force,
