@@ -1,15 +1,19 @@
 """Assembles the `rgb` command; one file per command in `commands/`. Nothing heavy is imported before a command runs."""
 
+import io
 import os
+import signal
 import sys
+import warnings
+from typing import TextIO
 
 import typer
-from typer.exceptions import Abort, TyperException
+from typer.exceptions import TyperException
 
-from rgb_core.errors import RgbError
+from rgb_core.errors import InputWarning, RgbError
 
 from .commands import COMMANDS
-from .console import print_error
+from .console import print_error, print_warning
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -34,14 +38,54 @@ for name, command in COMMANDS.items():
 
 def main() -> None:
     """Run the command line; user errors end in one sentence and exit code 2."""
+    _speak_any_encoding()
+    warnings.showwarning = _show_warning
+    for name in _ENDING_SIGNALS:
+        signal.signal(name, _interrupt)
     try:
-        sys.exit(app(standalone_mode=False))
+        status = app(standalone_mode=False)
+        _let_finish()
+        sys.exit(status)
     except RgbError as error:
         print_error(str(error))
         sys.exit(BAD_INPUT)
     except TyperException as error:
         print_error(error.format_message())
         sys.exit(error.exit_code)
-    except (Abort, KeyboardInterrupt):
+    except _Interrupted:
+        _let_finish()
         print_error("interrupted; run the same command again to continue")
         sys.exit(INTERRUPTED)
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C, or a request to end: no `KeyboardInterrupt`, which the framework would turn into an exit of its own."""
+
+
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _interrupt(*_: object) -> None:
+    raise _Interrupted
+
+
+def _let_finish() -> None:
+    """The work is done or given up: what is left takes a moment and must not end in a traceback."""
+    for name in _ENDING_SIGNALS:
+        signal.signal(name, signal.SIG_IGN)
+
+
+def _speak_any_encoding() -> None:
+    """A terminal that does not know a letter gets its escape, not a traceback after the work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+    line: str | None = None,
+) -> None:  # fmt: skip
+    """Warnings that are meant for users, as one line; those of libraries are for developers."""
+    if issubclass(category, InputWarning) or category.__name__ == "CacheWarning":  # its module takes seconds to import
+        print_warning(str(message))

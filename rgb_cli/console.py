@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,26 +16,41 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
+
+from rgb_core.errors import printable
 
 _stderr = Console(stderr=True)
 _stdout = Console()
+_silent = False
 
 
 def print_error(sentence: str) -> None:
     """One line on stderr."""
-    _stderr.print(f"[bold red]error:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    _say(Text.assemble(("error:", "bold red"), " ", printable(sentence)))
+
+
+def print_warning(sentence: str) -> None:
+    """One line on stderr, unless the command is quiet."""
+    if not _silent:
+        _say(Text(f"warning: {printable(sentence)}"))
+
+
+def _say(text: Text) -> None:
+    _stderr.print(text, highlight=False, soft_wrap=True)
 
 
 class Reporter:
     """Draws the progress that `rgb_core` reports; the console of one command.
 
     Args:
-        quiet: show neither progress nor messages.
+        quiet: print nothing but errors and JSON.
         as_json: print results as one JSON object on stdout.
     """
 
     def __init__(self, quiet: bool = False, as_json: bool = False):
-        self._quiet = quiet
+        global _silent
+        self._quiet = _silent = quiet
         self._json = as_json
         self._bars: Progress | None = None
         self._task: TaskID | None = None
@@ -70,36 +84,41 @@ class Reporter:
     def message(self, text: str) -> None:
         """One line above the bars."""
         if not self._quiet:
-            _stderr.print(escape(text), highlight=False)
+            _say(Text(printable(text)))
 
     def result(self, title: str, values: Mapping[str, Any]) -> None:
         """The outcome of the command: a table of names and values, or the same as JSON."""
         if self._json:
             _stdout.print_json(json.dumps(values))
             return
-        table = Table(title=title, show_header=False, title_justify="left")
-        for name, value in _rows(values):
-            table.add_row(escape(name), value)
-        _stdout.print(table)
+        if self._quiet:
+            return
+        rows = [(printable(name), value) for name, value in _rows(values)]
+        width = max((len(name) for name, _ in rows), default=0)
+        _stdout.print(Text(printable(title), "bold"), highlight=False)
+        for name, value in rows:  # no table: a path that is cut or broken cannot be copied
+            _stdout.print(Text(f"  {name:<{width}}  {value}"), highlight=False, soft_wrap=True)
 
     def table(self, title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
         """Records as a table, or the same as JSON; `columns` gives headings by key, empty ones are left out."""
         if self._json:
             _stdout.print_json(json.dumps({"title": title, "rows": rows}))
             return
+        if self._quiet:
+            return
         shown = {key: heading for key, heading in columns.items() if any(row[key] is not None for row in rows)}
-        table = Table(title=title, title_justify="left")
+        table = Table(title=Text(printable(title)), title_justify="left")
         for index, heading in enumerate(shown.values()):
-            table.add_column(heading, justify="right" if index else "left")
+            table.add_column(Text(heading), overflow="fold", justify="right" if index else "left")
         for row in rows:
-            table.add_row(*(_cell(row[key]) for key in shown))
+            table.add_row(*(Text(_cell(row[key])) for key in shown))
         _stdout.print(table)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

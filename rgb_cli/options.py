@@ -1,5 +1,6 @@
 """The options that several commands share, each defined once."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +16,47 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and messages.")]
+_SEEDS = 2**63 - 1
+LARGEST_SIDE = 8192
+"""Pixels of a picture that any option may ask for."""
+
+
+def within(low: float, high: float) -> Callable[[str], float]:
+    """A reader of option values for the numbers from `low` to `high`; typer's own ranges let NaN pass."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is no number") from None
+        if not low <= value <= high:
+            raise typer.BadParameter(f"{text} is not in the range from {low:g} to {high:g}")
+        return value
+
+    return number
+
+
+_TURN = within(-36000, 36000)
+Yaw = Annotated[
+    float,
+    typer.Option("--yaw", parser=_TURN, metavar="DEGREES", help="How far the light is turned about the vertical."),
+]
+Turns = Annotated[
+    float,
+    typer.Option("--turns", parser=within(-100, 100), metavar="N", help="Full turns of the light; 0 keeps it still."),
+]
+Exposure = Annotated[
+    float,
+    typer.Option("--exposure", parser=within(-20, 20), metavar="STOPS", help="Brighter, or darker where negative."),
+]
+FramesPerSecond = Annotated[
+    float | None,
+    typer.Option("--fps", parser=within(1, 240), metavar="FPS", help="Frames per second; default the clip's, or 25."),
+]
+LongerSide = Annotated[int | None, typer.Option("--size", min=16, max=LARGEST_SIDE, help="Pixels of the longer side.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and JSON where asked for.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result on a CPU.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=_SEEDS, help="The same seed gives the same result on a CPU.")]
 Preset = Annotated[
     str, typer.Option("--preset", help="Built-in preset (cpu, default, demo, quality, short) or YAML file.")
 ]

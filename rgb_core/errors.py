@@ -38,5 +38,9 @@ class InputError(RgbError):
     """A file, folder or argument the user gave cannot be used."""
 
 
+class InputWarning(UserWarning):
+    """Something about a file that the user should know, though it can be used."""
+
+
 class DivergenceError(RgbError):
     """An optimisation produced a non-finite value; the last good checkpoint is kept."""

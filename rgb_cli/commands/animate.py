@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import AvatarFolder, Device, DeviceOption, Force, Json, Out, Quiet
+from ..options import AvatarFolder, Device, DeviceOption, Force, Json, LongerSide, Out, Quiet, Yaw
 from ..sequences import parse_range, written
 
 
@@ -19,8 +19,8 @@ def animate(
     envmap: Annotated[
         str | None, typer.Option("--envmap", "-e", help="Light; without it the one the avatar was fitted under.")
     ] = None,
-    yaw: Annotated[float, typer.Option("--yaw", help="Degrees the light is turned about the vertical.")] = 0.0,
-    size: Annotated[int | None, typer.Option("--size", min=16, help="Pixels of the longer side.")] = None,
+    yaw: Yaw = 0.0,
+    size: LongerSide = None,
     device: DeviceOption = Device.auto,
     force: Force = False,
     quiet: Quiet = False,

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import AvatarFolder, DatasetFolder, Device, DeviceOption, Force, Json, NoVisibility, Out, Quiet
+from ..options import (
+    LARGEST_SIDE,
+    AvatarFolder,
+    DatasetFolder,
+    Device,
+    DeviceOption,
+    Force,
+    Json,
+    NoVisibility,
+    Out,
+    Quiet,
+)
 
 
 def evaluate(
@@ -14,7 +25,8 @@ def evaluate(
     dataset: DatasetFolder,
     out: Out,
     size: Annotated[
-        int | None, typer.Option("--size", min=16, help="Pixels of the longer side; default the dataset's.")
+        int | None,
+        typer.Option("--size", min=16, max=LARGEST_SIDE, help="Longer side; default the dataset's."),
     ] = None,
     lpips_weights: Annotated[
         Path | None, typer.Option("--lpips-weights", help="LPIPS weights file; without it the score is null.")

@@ -7,8 +7,24 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import AvatarFolder, Device, DeviceOption, Force, Json, NoVisibility, Out, Quiet
+from ..options import (
+    AvatarFolder,
+    Device,
+    DeviceOption,
+    Exposure,
+    Force,
+    FramesPerSecond,
+    Json,
+    LongerSide,
+    NoVisibility,
+    Out,
+    Quiet,
+    Turns,
+    Yaw,
+)
 from ..sequences import parse_range, written
+
+_RATE = 25.0  # frames per second of the turning head
 
 
 def relight(
@@ -22,15 +38,13 @@ def relight(
         Path | None, typer.Option("--dataset", help="Follow this clip; without it the head turns left and right.")
     ] = None,
     frames: Annotated[str | None, typer.Option("--frames", help="Frames of the clip, as in 0:100.")] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="Frames of the turning head.")] = 60,
-    turns: Annotated[float, typer.Option("--turns", help="Full turns of the light; 0 keeps it still.")] = 1.0,
-    yaw: Annotated[
-        float, typer.Option("--yaw", help="Degrees the light is turned about the vertical at the start.")
-    ] = 0.0,
-    exposure: Annotated[float, typer.Option("--exposure", help="Stops brighter (or darker, negative).")] = 0.0,
+    count: Annotated[int, typer.Option("--count", min=1, max=100_000, help="Frames of the turning head.")] = 60,
+    turns: Turns = 1.0,
+    yaw: Yaw = 0.0,
+    exposure: Exposure = 0.0,
     plain: Annotated[bool, typer.Option("--plain", help="Black instead of the environment behind the head.")] = False,
-    size: Annotated[int | None, typer.Option("--size", min=16, help="Pixels of the longer side.")] = None,
-    fps: Annotated[float, typer.Option("--fps", min=1, help="Frames per second of the video.")] = 25.0,
+    size: LongerSide = None,
+    fps: FramesPerSecond = None,
     no_visibility: NoVisibility = False,
     device: DeviceOption = Device.auto,
     force: Force = False,
@@ -44,25 +58,39 @@ def relight(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
+    from rgb_core.errors import InputError
     from rgb_core.exporting.sequence import write_sequence
     from rgb_core.fingerprints import files_in
     from rgb_core.rendering import Renderer, Staging, at_size, clip_shots, turntable
     from rgb_core.scene import Light
 
+    if frames is not None and dataset is None:
+        raise InputError(
+            "--frames chooses frames of a clip: give the clip with --dataset, or --count for the turning head"
+        )
     where = resolve_device(device)
     model = load_avatar(avatar)
     light = Light.load(envmap)
+    rate = fps or _RATE
     if dataset is None:
         shots = turntable(model, count)
     else:
         clip = load_dataset(dataset)
         chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
         shots = clip_shots(model, clip, chosen)
+        rate = fps or clip.fps
     staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
     renderer = Renderer(model.to(where), False if no_visibility else None)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         files = write_sequence(
-            renderer, at_size(shots, size), staging, out, fps, reporter, [files_in(avatar), no_visibility], force
+            renderer,
+            at_size(shots, size),
+            staging,
+            out,
+            rate,
+            reporter,
+            [files_in(avatar), no_visibility],
+            force,
         )
     reporter.result("relit", written(files))

@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import Force, Json, Out, Preset, Quiet, Seed, Set
+from ..options import LARGEST_SIDE, Force, Json, Out, Preset, Quiet, Seed, Set
 
 
 def synth(
     out: Out,
-    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Training frames.")] = None,
-    size: Annotated[int | None, typer.Option("--size", min=32, help="Pixels on a side.")] = None,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, max=100_000, help="Training frames.")] = None,
+    size: Annotated[int | None, typer.Option("--size", min=32, max=LARGEST_SIDE, help="Pixels on a side.")] = None,
     preset: Preset = "demo",
     overrides: Set = None,
     seed: Seed = 0,

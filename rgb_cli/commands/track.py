@@ -6,18 +6,31 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import Force, Json, Out, Quiet
+from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, within
 
 Video = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="Video of one person's head: a file, or a folder of pictures.")
 ]
 HeadFile = Annotated[Path | None, typer.Option("--head", help="Head model (head.npz); without it the built-in one.")]
-Focal = Annotated[float | None, typer.Option("--focal", min=1, help="Focal length in pixels, where it is known.")]
-Start = Annotated[float, typer.Option("--start", min=0, help="First second of the video that is used.")]
-End = Annotated[float | None, typer.Option("--end", min=0, help="Second at which to stop.")]
-Stride = Annotated[int, typer.Option("--stride", min=1, help="Use every so many frames.")]
-Size = Annotated[int, typer.Option("--size", min=64, help="Longer side of the pictures at most, pixels.")]
-Fps = Annotated[float | None, typer.Option("--fps", min=1, help="Frames per second of a folder of pictures; 25.")]
+Focal = Annotated[
+    float | None,
+    typer.Option("--focal", parser=within(1, 1e6), metavar="PIXELS", help="Focal length, where it is known."),
+]
+Start = Annotated[
+    float,
+    typer.Option("--start", parser=within(0, 1e6), metavar="SECONDS", help="First second of the video that is used."),
+]
+End = Annotated[
+    float | None, typer.Option("--end", parser=within(0, 1e6), metavar="SECONDS", help="Second at which to stop.")
+]
+Stride = Annotated[int, typer.Option("--stride", min=1, max=100_000, help="Use every so many frames.")]
+Size = Annotated[
+    int, typer.Option("--size", min=64, max=LARGEST_SIDE, help="Longer side of the pictures at most, pixels.")
+]
+Fps = Annotated[
+    float | None,
+    typer.Option("--fps", parser=within(1, 1000), metavar="N", help="Frames per second of a folder of pictures; 25."),
+]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
 
 

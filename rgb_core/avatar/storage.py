@@ -9,7 +9,7 @@ import yaml
 from ..data.dataset import LIGHT_FRAMES
 from ..errors import InputError
 from ..files import read_text, write_text
-from ..heads import load_head, save_head
+from ..heads import HeadModel, load_head, save_head
 from ..images import write_hdr
 from ..scene import Light
 from ..tensor_files import read_tensors, write_tensors
@@ -21,6 +21,7 @@ from .portrait import Portrait
 
 FORMAT, VERSION = "rgb-avatar", 3
 _INDICES = ("attachment.face_id", "expressions.offsets", "expressions.expression")
+_LARGEST_PORTRAIT = 8192  # pixels of a side
 TENSORS, DESCRIPTION, HEAD, LIGHT = "avatar.safetensors", "avatar.yaml", "head.npz", "light.hdr"
 
 
@@ -89,11 +90,13 @@ def load_avatar(folder: Path) -> Avatar:
     description = _read_description(folder)
     path = folder / TENSORS
     tensors, _ = read_tensors(path, "fit the avatar again")
+    head = load_head(folder / HEAD)
+    _check_tensors(tensors, head, path)
     try:
         avatar = avatar_from_tensors(
             tensors,
             name=str(description["name"]),
-            head=load_head(folder / HEAD),
+            head=head,
             portrait=Portrait.from_dict(description["portrait"]),
             antialias=bool(description["antialias"]),
             one_bounce=bool(description["one_bounce"]),
@@ -106,7 +109,7 @@ def load_avatar(folder: Path) -> Avatar:
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         problem = " ".join(str(error).split())
         raise InputError(f"{path} or {DESCRIPTION} is damaged ({problem}); fit the avatar again") from error
-    _check(avatar, path)
+    _check_portrait(avatar, folder / DESCRIPTION)
     return avatar
 
 
@@ -131,23 +134,63 @@ def _light_frame(description: dict[str, Any], path: Path) -> str:
     return value
 
 
-def _check(avatar: Avatar, path: Path) -> None:
-    position, portrait = avatar.neutral["position"], avatar.portrait
-    count, pairs = len(position) if position.ndim else 0, avatar.expressions.expression.numel()
-    shapes: dict[str, tuple[torch.Tensor, tuple[int, ...]]] = {
-        f"neutral.{name}": (value, (count, NEUTRAL[name])) for name, value in avatar.neutral.items()
-    }
+def _check_tensors(tensors: dict[str, torch.Tensor], head: HeadModel, path: Path) -> None:
+    """Every tensor's type, shape and values, before anything is built from it.
+
+    Raises:
+        InputError: naming the first tensor that is missing or does not fit the others and the head.
+    """
+    count, pairs, (rows, columns) = _lengths(tensors)
+    shapes: dict[str, tuple[int, ...]] = {f"neutral.{name}": (count, width) for name, width in NEUTRAL.items()}
     shapes |= {
-        "attachment.face_id": (avatar.attachment.face_id, (count,)),
-        "attachment.barycentric": (avatar.attachment.barycentric, (count, 3)),
-        "expressions.offsets": (avatar.expressions.offsets, (count + 1,)),
-        "expressions.consistency": (avatar.expressions.consistency, (pairs,)),
-        "expressions.initial": (avatar.expressions.initial, (pairs, 10)),
-        "deltas": (avatar.deltas, (pairs, DELTA_WIDTH)),
-        "delta_scale": (avatar.delta_scale, (DELTA_WIDTH,)),
-        "light": (avatar.light.radiance, (3, *avatar.light.radiance.shape[-2:])),
-        "portrait.intrinsics": (torch.tensor(portrait.camera.intrinsics), (4,)),
-        "portrait.world_to_camera": (portrait.camera.world_to_camera, (3, 4)),
+        "attachment.face_id": (count,),
+        "attachment.barycentric": (count, 3),
+        "expressions.offsets": (count + 1,),
+        "expressions.expression": (pairs,),
+        "expressions.consistency": (pairs,),
+        "expressions.initial": (pairs, 10),
+        "deltas": (pairs, DELTA_WIDTH),
+        "delta_scale": (DELTA_WIDTH,),
+        "light": (3, rows, columns),
+    }
+    if unknown := sorted(tensors.keys() - shapes.keys()):
+        raise InputError(f"{path} holds a tensor '{unknown[0]}', which no avatar has; fit the avatar again")
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise InputError(f"{path} lacks '{name}'; fit the avatar again")
+        value = tensors[name]
+        kind = torch.int64 if name in _INDICES else torch.float32
+        if value.dtype != kind:
+            raise InputError(f"{path}: {name} holds {value.dtype}, expected {kind}")
+        if tuple(value.shape) != shape or 0 in (rows, columns):
+            raise InputError(f"{path}: {name} has shape {list(value.shape)}, expected {list(shape)}")
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"{path}: {name} holds a number that is not finite")
+    offsets = tensors["expressions.offsets"]
+    in_range = (
+        _indexes(tensors["attachment.face_id"], len(head.faces))
+        and _indexes(tensors["expressions.expression"], len(head.expression_names))
+        and int(offsets[0]) == 0
+        and int(offsets[-1]) == pairs
+        and bool((offsets.diff() >= 0).all())
+    )
+    if not in_range:
+        raise InputError(f"{path}: its indices do not fit {HEAD}; the two files belong to different avatars")
+
+
+def _lengths(tensors: dict[str, torch.Tensor]) -> tuple[int, int, tuple[int, int]]:
+    """Gaussians, pairs of Gaussian and expression, and the size of the light, as the first tensor of each says."""
+    position, pairs, light = (tensors.get(name) for name in ("neutral.position", "expressions.expression", "light"))
+    size = tuple(light.shape[-2:]) if light is not None and light.ndim >= 2 else (0, 0)
+    count = len(position) if position is not None and position.ndim else 0
+    return count, len(pairs) if pairs is not None and pairs.ndim else 0, (size[0], size[1])
+
+
+def _check_portrait(avatar: Avatar, path: Path) -> None:
+    portrait, camera = avatar.portrait, avatar.portrait.camera
+    shapes: dict[str, tuple[torch.Tensor, tuple[int, ...]]] = {
+        "portrait.intrinsics": (torch.tensor(camera.intrinsics), (4,)),
+        "portrait.world_to_camera": (camera.world_to_camera, (3, 4)),
         "portrait.joints": (portrait.joints, (avatar.head.joint_count, 3)),
         "portrait.translation": (portrait.translation, (3,)),
         "focal_scale": (torch.tensor(avatar.focal_scale), ()),
@@ -155,23 +198,14 @@ def _check(avatar: Avatar, path: Path) -> None:
     for name, (value, shape) in shapes.items():
         if tuple(value.shape) != shape:
             raise InputError(f"{path}: {name} has shape {list(value.shape)}, expected {list(shape)}")
-        kind = torch.int64 if name in _INDICES else torch.float32
-        if value.dtype != kind:
-            raise InputError(f"{path}: {name} holds {value.dtype}, expected {kind}")
         if not bool(torch.isfinite(value).all()):
             raise InputError(f"{path}: {name} holds a number that is not finite")
-    if avatar.focal_scale <= 0 or min(portrait.camera.width, portrait.camera.height) <= 0:
-        raise InputError(f"{path.parent / DESCRIPTION}: focal_scale and the size of the portrait must be positive")
-    offsets = avatar.expressions.offsets
-    in_range = (
-        _indexes(avatar.attachment.face_id, len(avatar.head.faces))
-        and _indexes(avatar.expressions.expression, len(avatar.head.expression_names))
-        and int(offsets[0]) == 0
-        and int(offsets[-1]) == pairs
-        and bool((offsets.diff() >= 0).all())
-    )
-    if not in_range:
-        raise InputError(f"{path}: its indices do not fit {HEAD}; the two files belong to different avatars")
+    if avatar.focal_scale <= 0 or min(camera.intrinsics[:2]) <= 0:
+        raise InputError(f"{path}: focal_scale and the focal lengths of the portrait must be positive")
+    if not (0 < camera.width <= _LARGEST_PORTRAIT and 0 < camera.height <= _LARGEST_PORTRAIT):
+        raise InputError(
+            f"{path}: the portrait is {camera.width} x {camera.height} pixels; sides are 1 to {_LARGEST_PORTRAIT}"
+        )
 
 
 def _indexes(index: torch.Tensor, size: int) -> bool:

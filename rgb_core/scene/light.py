@@ -26,6 +26,7 @@ from .builtin_lights import BUILTIN_LIGHTS, builtin_light
 from .camera import Camera
 
 _SUFFIXES = (".hdr", ".exr", ".png")
+_BRIGHTEST = 1e12  # a thousand times the sun in candela per square metre; sums over a map stay finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ def load_map(name_or_file: str | Path) -> Tensor:
     if not torch.isfinite(image).all():
         count = int((~torch.isfinite(image)).any(-1).sum())
         raise InputError(f"{path} has {count} texels that are NaN or infinite; clip them to finite values first")
+    if (brightest := float(image.max())) > _BRIGHTEST:
+        raise InputError(f"{path} has a texel of {brightest:.2g}, beyond {_BRIGHTEST:.0g}; scale the map down")
     return image.clamp_min(0).permute(2, 0, 1).contiguous()
 
 

@@ -197,6 +197,6 @@ def test_damaged_exr_is_one_sentence_and_nothing_else(tmp_path, capfd):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=r"a\.exr is truncated, corrupt or not"):
             read_exr(path)
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_exr(tmp_path / "missing.exr")
     assert capfd.readouterr() == ("", "")
