@@ -7,6 +7,7 @@ import typer
 
 from ..console import Reporter
 from ..options import Force, Json, Out, Quiet
+from ..verdicts import show_verdict, stop_at_red
 
 Video = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="Video of one person's head: a file, or a folder of pictures.")
@@ -18,6 +19,7 @@ End = Annotated[float | None, typer.Option("--end", min=0, help="Second at which
 Stride = Annotated[int, typer.Option("--stride", min=1, help="Use every so many frames.")]
 Size = Annotated[int, typer.Option("--size", min=64, help="Longer side of the pictures at most, pixels.")]
 Fps = Annotated[float | None, typer.Option("--fps", min=1, help="Frames per second of a folder of pictures; 25.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop where the verdict on the clip has a red line.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
 
 
@@ -32,6 +34,7 @@ def track(
     size: Size = 512,
     fps: Fps = None,
     preview: Preview = False,
+    strict: Strict = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -51,4 +54,9 @@ def track(
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track_video(video, out, model, reporter, options, force=force)
-    reporter.result("tracked", {"folder": str(out), **tracked.quality})
+    if as_json:
+        reporter.result("tracked", {"folder": str(out), **tracked.quality})
+    else:
+        show_verdict(reporter, tracked.quality)
+    if strict:
+        stop_at_red(tracked.quality)
