@@ -3,7 +3,7 @@
 from ..console import Reporter
 from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
 from ..verdicts import show_verdict, stop_at_red
-from .track import End, Focal, Fps, HeadFile, Size, Start, Strict, Stride, Video
+from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
 _LIGHT = "sunset"
@@ -21,6 +21,7 @@ def fit(
     stride: Stride = 1,
     size: Size = 512,
     fps: Fps = None,
+    parsing: Parsing = None,
     preset: OptionalPreset = None,
     overrides: Set = None,
     strict: Strict = False,
@@ -49,7 +50,7 @@ def fit(
     where = resolve_device(device)
     settings = load_preset(preset or default_preset(where), overrides)
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps)
+    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps, parsing=parsing)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track(video, out / "dataset", model, reporter, options, force=force)

@@ -19,6 +19,9 @@ End = Annotated[float | None, typer.Option("--end", min=0, help="Second at which
 Stride = Annotated[int, typer.Option("--stride", min=1, help="Use every so many frames.")]
 Size = Annotated[int, typer.Option("--size", min=64, help="Longer side of the pictures at most, pixels.")]
 Fps = Annotated[float | None, typer.Option("--fps", min=1, help="Frames per second of a folder of pictures; 25.")]
+Parsing = Annotated[
+    Path | None, typer.Option("--parsing", help="ONNX file of a face-parsing network (19 CelebAMask classes).")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop where the verdict on the clip has a red line.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
 
@@ -33,6 +36,7 @@ def track(
     stride: Stride = 1,
     size: Size = 512,
     fps: Fps = None,
+    parsing: Parsing = None,
     preview: Preview = False,
     strict: Strict = False,
     force: Force = False,
@@ -50,7 +54,7 @@ def track(
     from rgb_core.tracking import track as track_video
 
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview, fps)
+    options = TrackingOptions(start, end, stride, size, focal, preview, fps, parsing)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track_video(video, out, model, reporter, options, force=force)

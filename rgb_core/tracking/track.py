@@ -28,6 +28,7 @@ from .detect.video import Video, open_video
 from .looks import FrameLook, summarise
 from .picture.crop import crop_around
 from .picture.labels import Parser
+from .picture.parsing import ParsingNetwork
 from .picture.preview import write_preview
 from .picture.views import Views, outline
 from .solve.clip import TrackedClip
@@ -53,7 +54,7 @@ class TrackingOptions:
         start, end: seconds of the video; None is its end. stride: every so many frames.
         size: longer side of the pictures at most, pixels. focal: focal length in pixels of the video, where known.
         preview: whether to write a video of what was found.
-        fps: frames per second of a folder of pictures.
+        fps: frames per second of a folder of pictures. parsing: ONNX file of a face-parsing network.
     """
 
     start: float = 0.0
@@ -63,6 +64,7 @@ class TrackingOptions:
     focal: float | None = None
     preview: bool = False
     fps: float | None = None
+    parsing: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def _track(
     detector: FaceDetector,
 ) -> Tracked:  # fmt: skip
     work = out / _WORK
+    network = None if options.parsing is None else ParsingNetwork(options.parsing)
     found = detect(video, span, detector, work, progress)
     person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
     _tell(person, found, progress)
@@ -125,7 +128,7 @@ def _track(
     rows = torch.linspace(0, len(numbers) - 1, min(_OUTLINES, len(numbers))).round().long().unique().tolist()
     crop = crop_around(outline(head, clip, video.size, rows), video.size, options.size)
     views = Views(head, clip, crop, crop.camera(clip.focal, video.size, clip.world_to_camera))
-    frames = FrameWriter(video, numbers, views, Parser(head, correspondence), detector)
+    frames = FrameWriter(video, numbers, views, Parser(head, correspondence, network), detector)
     frames.learn_colours(progress)
     source = {"video": video.path.name, "crop": crop.window, "video_size": video.size, "stride": options.stride}
     writer = DatasetWriter(
