@@ -2,7 +2,8 @@
 
 from ..console import Reporter
 from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
-from .track import End, Focal, Fps, HeadFile, Size, Start, Stride, Video
+from ..verdicts import show_verdict, stop_at_red
+from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
 _LIGHT = "sunset"
@@ -20,8 +21,10 @@ def fit(
     stride: Stride = 1,
     size: Size = 512,
     fps: Fps = None,
+    parsing: Parsing = None,
     preset: OptionalPreset = None,
     overrides: Set = None,
+    strict: Strict = False,
     seed: Seed = 0,
     device: DeviceOption = Device.auto,
     force: Force = False,
@@ -32,25 +35,31 @@ def fit(
 
     Example: rgb fit clip.mp4 -o me
     """
+    from rgb_core import pipeline
     from rgb_core.devices import resolve_device
     from rgb_core.evaluation import EvaluationOptions, evaluate
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
     from rgb_core.exporting.sequence import write_sequence
     from rgb_core.fingerprints import files_in
     from rgb_core.heads import builtin_head, load_head
-    from rgb_core.pipeline import track_and_fit
     from rgb_core.presets import default_preset, load_preset
     from rgb_core.rendering import Renderer, Staging, turntable
     from rgb_core.scene import Light
-    from rgb_core.tracking import TrackingOptions
+    from rgb_core.tracking import TrackingOptions, track
 
     where = resolve_device(device)
     settings = load_preset(preset or default_preset(where), overrides)
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps)
+    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps, parsing=parsing)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        fitted = track_and_fit(video, out, model, options, settings, reporter, seed, where, force)
+        tracked = track(video, out / "dataset", model, reporter, options, force=force)
+    if not as_json:
+        show_verdict(reporter, tracked.quality)
+    if strict:
+        stop_at_red(tracked.quality)
+    with reporter.live():
+        fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)
         renderer = Renderer(fitted.avatar.to(where))
         drawn = files_in(out / "avatar")
         metrics = evaluate(
@@ -64,6 +73,7 @@ def fit(
         "avatar",
         {
             "avatar": str(out / "avatar"),
+            **({"verdict": tracked.quality["verdict"]} if as_json else {}),
             "tracking": str(out / "dataset" / "preview.mp4"),
             "report": str(out / "report" / "report.html"),
             "relit": str(out / "report" / "relit.png"),

@@ -7,6 +7,7 @@ import typer
 
 from ..console import Reporter
 from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, within
+from ..verdicts import show_verdict, stop_at_red
 
 Video = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="Video of one person's head: a file, or a folder of pictures.")
@@ -31,6 +32,10 @@ Fps = Annotated[
     float | None,
     typer.Option("--fps", parser=within(1, 1000), metavar="N", help="Frames per second of a folder of pictures; 25."),
 ]
+Parsing = Annotated[
+    Path | None, typer.Option("--parsing", help="ONNX file of a face-parsing network (19 CelebAMask classes).")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop where the verdict on the clip has a red line.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
 
 
@@ -44,7 +49,9 @@ def track(
     stride: Stride = 1,
     size: Size = 512,
     fps: Fps = None,
+    parsing: Parsing = None,
     preview: Preview = False,
+    strict: Strict = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -60,8 +67,13 @@ def track(
     from rgb_core.tracking import track as track_video
 
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview, fps)
+    options = TrackingOptions(start, end, stride, size, focal, preview, fps, parsing)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track_video(video, out, model, reporter, options, force=force)
-    reporter.result("tracked", {"folder": str(out), **tracked.quality})
+    if as_json:
+        reporter.result("tracked", {"folder": str(out), **tracked.quality})
+    else:
+        show_verdict(reporter, tracked.quality)
+    if strict:
+        stop_at_red(tracked.quality)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -73,6 +73,14 @@ def coverage(skull: Tensor) -> dict[str, Any]:
     ranges: dict[str, Any] = {name: [float(values.min()), float(values.max())] for name, values in degrees.items()}
     cells = (torch.stack([degrees["yaw_deg"], degrees["pitch_deg"]], 1) / _BIN).round()
     return {**ranges, f"cells_of_{_BIN:.0f}_deg": len(cells.unique(dim=0))}
+
+
+def mouth_opens(expression: Tensor, names: Sequence[str]) -> float | None:
+    """By how much of `jawOpen` the mouth opens over a clip [N, E]; None for a head model without that expression."""
+    if "jawOpen" not in names:
+        return None
+    values = expression[:, list(names).index("jawOpen")]
+    return float(values.max() - values.min())
 
 
 def dropped(reasons: Mapping[int, str]) -> dict[str, Any]:

@@ -19,20 +19,23 @@ from ..heads import HeadModel, Pose
 from ..output_folder import OutputFolder
 from ..progress import Progress
 from ..tensor_files import read_tensors, write_tensors
-from . import quality
+from . import landmarks, quality
 from .detect.correspondence import Correspondence, find_correspondence
 from .detect.detection import Detections, Span, detect
 from .detect.detector import FaceDetector, start_detector
 from .detect.faces import Person, follow_person
 from .detect.video import Video, open_video
+from .looks import FrameLook, summarise
 from .picture.crop import crop_around
 from .picture.labels import Parser
+from .picture.parsing import ParsingNetwork
 from .picture.preview import write_preview
 from .picture.views import Views, outline
 from .solve.clip import TrackedClip
 from .solve.fitting import fit_clip
 from .solve.observations import Observations
 from .solve.photometric import Windows
+from .verdict import verdict
 from .writing import FrameWriter
 
 QUALITY_FILE, PREVIEW_FILE = "quality.json", "preview.mp4"
@@ -51,7 +54,7 @@ class TrackingOptions:
         start, end: seconds of the video; None is its end. stride: every so many frames.
         size: longer side of the pictures at most, pixels. focal: focal length in pixels of the video, where known.
         preview: whether to write a video of what was found.
-        fps: frames per second of a folder of pictures.
+        fps: frames per second of a folder of pictures. parsing: ONNX file of a face-parsing network.
     """
 
     start: float = 0.0
@@ -61,6 +64,7 @@ class TrackingOptions:
     focal: float | None = None
     preview: bool = False
     fps: float | None = None
+    parsing: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ def _track(
     detector: FaceDetector,
 ) -> Tracked:  # fmt: skip
     work = out / _WORK
+    network = None if options.parsing is None else ParsingNetwork(options.parsing)
     found = detect(video, span, detector, work, progress)
     person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
     _tell(person, found, progress)
@@ -123,7 +128,7 @@ def _track(
     rows = torch.linspace(0, len(numbers) - 1, min(_OUTLINES, len(numbers))).round().long().unique().tolist()
     crop = crop_around(outline(head, clip, video.size, rows), video.size, options.size)
     views = Views(head, clip, crop, crop.camera(clip.focal, video.size, clip.world_to_camera))
-    frames = FrameWriter(video, numbers, views, Parser(head, correspondence), detector)
+    frames = FrameWriter(video, numbers, views, Parser(head, correspondence, network), detector)
     frames.learn_colours(progress)
     source = {"video": video.path.name, "crop": crop.window, "video_size": video.size, "stride": options.stride}
     writer = DatasetWriter(
@@ -136,8 +141,8 @@ def _track(
         clip.shape.tolist(),
         {"source": source},
     )
-    overlaps = frames.write(writer, len(numbers) - int(_TEST_SHARE * len(numbers)), progress)
-    record = _quality(found, person, observed, views, overlaps)
+    looks = frames.write(writer, len(numbers) - int(_TEST_SHARE * len(numbers)), progress)
+    record = _quality(found, person, observed, views, looks)
     dataset = writer.finish()
     write_text(out / QUALITY_FILE, json.dumps(record, indent=1))
     if options.preview:
@@ -215,25 +220,38 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 
 def _quality(
-    found: Detections, person: Person, observed: Observations, views: Views, overlaps: list[float]
+    found: Detections, person: Person, observed: Observations, views: Views, looks: list[FrameLook]
 ) -> dict[str, Any]:
     """The record of quality.json; landmark errors are pixels of the pictures."""
     clip, crop = views.clip, views.crop
     known = observed.known()
     seen = crop.points(observed.points[known][..., :2].double())
     visible = ((seen >= 0) & (seen < torch.tensor(crop.size))).all(-1)
-    values = torch.tensor(overlaps)
+    values = torch.tensor([look.overlap for look in looks])
+    sizes = landmarks.face_sizes(observed.points[known])
+    expressions = views.head.expression_names
     skull = views.skull()
-    return {
+    record = {
         "format": "rgb-tracking-quality",
-        "version": 1,
-        "frames": {"decoded": len(found.numbers), "kept": len(overlaps), "bridged": int((~known).sum())},
+        "version": 2,
+        "frames": {"decoded": len(found.numbers), "kept": len(looks), "bridged": int((~known).sum())},
         "dropped": quality.dropped(person.dropped),
         "frames_with_other_faces": person.others,
         "landmark_error_px": quality.landmark_errors(crop.points(clip.projected[known]), seen, visible),
         "face_overlap": {"mean": float(values.nanmean()), "least": float(values.nan_to_num(1).min())},
         "jitter": quality.jitter(*skull, clip.pose.expression, observed.times),
         "coverage": quality.coverage(skull[0]),
+        "fps": observed.fps / _step(observed.times),
         "focal_px": views.camera.intrinsics[0],
         "picture_size": crop.size,
+        "face_size_px": float(sizes.median()),
+        "face_size_in_pictures_px": float(sizes.median()) * crop.size[0] / crop.window[2],
+        "mouth_opens": quality.mouth_opens(clip.pose.expression, expressions),
+        "pictures": summarise(looks, skull[0][:, :, 2]),
     }
+    return {"verdict": [finding._asdict() for finding in verdict(record)], **record}
+
+
+def _step(times: Tensor) -> int:
+    """The usual distance of frame numbers [N]."""
+    return int(times.diff().min()) if len(times) > 1 else 1

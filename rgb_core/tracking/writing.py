@@ -11,6 +11,7 @@ from ..progress import Progress
 from ..scene.labels import Label
 from .detect.detector import FaceDetector
 from .detect.video import Video
+from .looks import FrameLook, frame_look
 from .picture.labels import Parser, Sight
 from .picture.matte import foreground, refine, steady
 from .picture.views import MeshView, Views
@@ -37,9 +38,9 @@ class FrameWriter:
             progress.advance()
         self._parser.learn(sights)
 
-    def write(self, writer: DatasetWriter, test_from: int, progress: Progress) -> list[float]:
-        """Add every frame, those from row `test_from` on to the test split; returns the face overlap of each."""
-        overlaps = []
+    def write(self, writer: DatasetWriter, test_from: int, progress: Progress) -> list[FrameLook]:
+        """Add every frame, those from row `test_from` on to the test split; returns what each looks like."""
+        looks = []
         progress.start("writing frames", len(self._numbers))
         samples = ((picture, self._detector.matte(picture)) for picture in self._pictures(self._numbers))
         for row, (picture, mask) in enumerate(steady(samples)):
@@ -52,7 +53,7 @@ class FrameWriter:
             else:
                 labels, matte = self._parser.parse(_sight(picture, mask, view))
                 image = _image(picture, matte, labels)
-            overlaps.append(face_overlap(view, matte, labels))
+            looks.append(frame_look(picture, labels, mask > 0, face_overlap(view, matte, labels)))
             clip = self._views.clip
             writer.add_frame(
                 frame_id,
@@ -62,8 +63,8 @@ class FrameWriter:
                 image,
                 None if image is None else labels,
             )
-            progress.advance(overlap=overlaps[-1])
-        return overlaps
+            progress.advance(overlap=looks[-1].overlap)
+        return looks
 
     def _pictures(self, numbers: Sequence[int]) -> Iterator[Tensor]:
         """The cropped pictures of some frames."""

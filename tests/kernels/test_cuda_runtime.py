@@ -17,8 +17,8 @@ from kernel_runtime import ArgumentError, UnsupportedDevice, check_tensor, cubin
 from kernel_runtime.ahead import compile_ahead
 from kernel_runtime.cuda import CudaModule, LaunchError, architecture, compile_only
 from kernel_runtime.parameters import ParameterLayout
-from kernel_runtime.private import CacheWarning
 from kernel_runtime.prepared import PreparedKernel
+from kernel_runtime.private import CacheWarning
 
 ARCHITECTURES = ("sm_75", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 SUBMODULES = Path(__file__).parents[2] / "submodules"

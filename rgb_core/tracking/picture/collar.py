@@ -14,7 +14,8 @@ from torch.nn.functional import avg_pool2d
 
 from .colours import LEAST_SAMPLES, Mixture, mixture, typical
 
-_SKINS, _CLOTHS = 5, 8  # colours of either: lit and shaded skin; jacket, shirt, tie, and their folds
+_SKINS, _CLOTHS = 6, 8  # colours of either: lit and shaded skin; jacket, shirt, tie, and their folds
+_SHADES = (1.0, 0.8, 0.6, 0.45)  # of the face's sRGB: what the chin's shade may make of it on the neck
 _SURE = 3.0  # log odds from which a pixel between face and clothes teaches
 _ROUNDS = 2  # of learning from such pixels
 _BOUND = 8.0  # log odds; no single pixel says more
@@ -73,7 +74,8 @@ def learn_collar(bands: Sequence[Band]) -> Collar | None:
     cloth = mixture(deep[clothed], _CLOTHS)
     if cloth is None:
         return None
-    learnt = Collar(skin, cloth)
+    face = torch.cat([shade * face for shade in _SHADES])
+    learnt = Collar(mixture(face, _SKINS) or skin, cloth)
     for _ in range(_ROUNDS):
         bare, covered = [face], [deep[clothed]]
         for band in bands:

@@ -12,11 +12,12 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 
 from ...heads import HeadModel
 from ...heads.regions import Region
-from ...scene.labels import Label
+from ...scene.labels import BARE_SKIN, Label
 from .. import landmarks
 from ..detect.correspondence import Correspondence
 from .collar import Band, Collar, learn_collar
 from .colours import LEAST_SAMPLES, Colour, distribution, local_colours
+from .parsing import ParsingNetwork
 
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
@@ -31,6 +32,7 @@ _SURE = 0.95  # matte of a pixel that shows the person for sure
 _COARSE = 4  # pixels; distances need not be finer
 _JAW = 0.5  # and above the chin: lower than that, what lies farther than the cheeks' reach is a shoulder, not hair
 _SLIVER = 4  # pixels; skin beside the neck's mesh that is thinner is the blurred edge of a collar
+_NETWORK_KNOWS = (Label.HAIR, Label.HAT, Label.GLASSES, Label.EARRING)
 _MAJORITY = 2  # pixels around one that outvote a speck
 
 
@@ -73,7 +75,9 @@ class OnMesh(NamedTuple):
 class Parser:
     """Labels frames of one clip; `learn` comes first."""
 
-    def __init__(self, head: HeadModel, correspondence: Correspondence):
+    def __init__(self, head: HeadModel, correspondence: Correspondence, network: ParsingNetwork | None = None):
+        """`network` decides what neither mesh nor colours know: hair, what is worn, and where the neck ends."""
+        self._network = network
         labels = _vertex_labels(head, correspondence)
         self._codes = labels.unique()
         marks = correspondence.points(head.vertices)
@@ -117,18 +121,26 @@ class Parser:
         hairy = self._odds(self._hair, colours)
         labels[(labels == Label.HAIR) & (hairy < -_PRIOR)] = Label.SKIN
         labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
-        labels, neck = self._dressed(labels, sight, mesh, colours)
+        classes = None if self._network is None else self._network.classes(sight.picture)
+        if classes is not None:
+            labels[(labels == Label.HAIR) & _among(classes, BARE_SKIN)] = Label.SKIN
+            labels = torch.where(person & _among(classes, _NETWORK_KNOWS), classes, labels)
+        labels, neck = self._dressed(labels, sight, mesh, colours, classes)
         cloth = labels == Label.CLOTH
         labels[~person] = Label.BACKGROUND
         matte = sight.matte * (1 - _voted(cloth.float())) * ~cloth
         matte = torch.where(neck, matte * self._fade(mesh), matte)
         return labels.byte(), matte * _largest_piece(matte > 0)
 
-    def _dressed(self, labels: Tensor, sight: Sight, mesh: OnMesh, colours: Tensor) -> tuple[Tensor, Tensor]:
+    def _dressed(
+        self, labels: Tensor, sight: Sight, mesh: OnMesh, colours: Tensor, classes: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """The labels [H, W] with neck and cloth told apart below the jaw, and where the neck is."""
         band = _band(sight, mesh, colours)
         neck = band.open & (self._fade(mesh) > 0)
-        if self._collar is not None:
+        if classes is not None:
+            neck &= _among(classes, (*BARE_SKIN, Label.NECKLACE))
+        elif self._collar is not None:
             shadow = torch.where(sight.below < _COLLAR * sight.height, -_SHADOW, 0.0)
             neck &= self._collar.bare(band, shadow)
         slivers = neck & sight.free
