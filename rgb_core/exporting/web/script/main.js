@@ -41,7 +41,11 @@ class Page {
     canvas.height = Math.round(height * ratio);
     const folded = document.body.classList.contains("folded"),
       below = matchMedia("(max-width: 720px)").matches;
-    this.orbit.inset = { right: folded || below ? 0 : panel.offsetWidth, bottom: below ? panel.offsetHeight : 0 };
+    this.orbit.inset = {
+      top: below ? 56 : 0, // the title and the buttons
+      right: folded || below ? 0 : panel.offsetWidth,
+      bottom: below ? panel.offsetHeight : 0,
+    };
     this.ratio = ratio;
     this.stage.resize(canvas.width, canvas.height);
     this.stage.touch("view");
