@@ -101,20 +101,18 @@ class Page {
     handle.classList.toggle("behind", p[2] > length(subtract(centreOf(worldToCamera), stage.centre)));
   }
 
-  // Moves the lamp around the head with the pointer: across the picture by angle, as seen from the camera.
+  // Moves the lamp around the head so that its handle stays under the pointer.
   dragLamp(event) {
-    const { light } = this.stage,
-      { worldToCamera } = this.view,
-      turn = transpose(rotationOf(worldToCamera));
-    const from = normalize(subtract(light.lampPlace(this.stage.centre), this.stage.centre));
-    const axis = apply(
-      turn,
-      [event.movementY * -0.006, event.movementX * 0.006, 0].map((x, k) => (k === 1 ? -x : x)),
-    );
-    const to = apply(rotation(axis), from);
+    const { stage } = this,
+      { light } = stage,
+      { worldToCamera, lens } = this.view;
+    const place = light.lampPlace(stage.centre),
+      depth = dot(worldToCamera.slice(8, 11), place) + worldToCamera[11];
+    const step = scale([event.movementX, event.movementY, 0], (this.ratio * depth) / lens[0]);
+    const to = subtract(add(place, apply(transpose(rotationOf(worldToCamera)), step)), stage.centre);
     light.lamp.azimuth = Math.atan2(to[0], to[2]);
-    light.lamp.elevation = Math.asin(clamp(to[1], -1, 1));
-    this.stage.touch("light");
+    light.lamp.elevation = Math.asin(normalize(to)[1]);
+    stage.touch("light");
   }
 
   async open(file) {
