@@ -170,6 +170,21 @@ def test_controls_change_the_picture(opened: OpenPage):
     opened.run("document.querySelector('[data-name=Lit]').click();")
 
 
+def test_lamp_follows_the_pointer(opened: OpenPage):
+    opened.run("page.stage.light.lamp.azimuth = -0.2; page.stage.touch('light'); page.orbit.home();")
+    opened.run("if (!page.stage.light.lamp.on) page.lampToggle.querySelector('input').click();")
+    opened.run("await page.settle();")
+    place = """const box = document.getElementById('lamp').getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2];"""
+    x, y = opened.run(place)
+    opened.page.mouse.move(x, y)
+    opened.page.mouse.down()
+    opened.page.mouse.move(x + 12, y - 8, steps=2)
+    opened.page.mouse.up()
+    opened.run("await page.settle();")
+    assert opened.run(place) == pytest.approx([x + 12, y - 8], abs=4)  # it stays on its sphere, so not to the pixel
+
+
 def test_dropped_panorama_lights_the_head_and_a_bad_one_says_why(opened: OpenPage, tmp_path: Path):
     red = torch.zeros(16, 32, 3)
     red[..., 0] = 1

@@ -12,7 +12,7 @@ class Orbit {
       changed,
       ...structuredClone(HOME),
       fixed: null,
-      inset: { right: 0, bottom: 0 },
+      inset: { top: 0, right: 0, bottom: 0 },
       pointers: new Map(),
     });
     canvas.addEventListener("pointerdown", (event) => this.down(event));
@@ -80,7 +80,8 @@ class Orbit {
   view(bounds, width, height, ratio) {
     const size = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.fixed) return { size, ...this.fixed };
-    const free = [width - this.inset.right, height - this.inset.bottom];
+    const { inset } = this,
+      free = [width - inset.right, height - inset.top - inset.bottom];
     this.focal = Math.min(free[0] * 1.15, free[1]) / 2 / Math.tan(FIELD / 2);
     this.distance = (bounds.radius * 0.79 * this.zoom) / Math.tan(FIELD / 2);
     const c = Math.cos(this.pitch),
@@ -92,7 +93,7 @@ class Orbit {
     return {
       worldToCamera,
       size,
-      lens: [this.focal * ratio, this.focal * ratio, (free[0] / 2) * ratio, (free[1] / 2) * ratio],
+      lens: [this.focal * ratio, this.focal * ratio, (free[0] / 2) * ratio, (inset.top + free[1] / 2) * ratio],
     };
   }
 }

@@ -47,7 +47,7 @@ function lampSection(page) {
     slider("Warmth", { min: 0, max: 1, value: lamp.warmth }, adjust("warmth")),
     slider(
       "Distance",
-      { min: 0.3, max: 1.5, value: lamp.distance, show: (x) => `${Math.round(100 * x)} cm` },
+      { min: 0.25, max: 1.5, value: lamp.distance, show: (x) => `${Math.round(100 * x)} cm` },
       adjust("distance"),
     ),
   );

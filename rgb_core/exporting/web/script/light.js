@@ -93,7 +93,7 @@ class Light {
     this.response = gpu.texture("r32f", 32, 32, response(32), { linear: true });
     this.yaw = 0;
     this.pitch = 0;
-    this.lamp = { on: false, azimuth: radians(-18), elevation: radians(28), distance: 0.4, power: 0.25, warmth: 0.4 };
+    this.lamp = { on: false, azimuth: radians(-10), elevation: radians(14), distance: 0.3, power: 0.15, warmth: 0.4 };
   }
 
   // Light the scene by a panorama.

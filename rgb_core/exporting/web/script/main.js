@@ -41,7 +41,11 @@ class Page {
     canvas.height = Math.round(height * ratio);
     const folded = document.body.classList.contains("folded"),
       below = matchMedia("(max-width: 720px)").matches;
-    this.orbit.inset = { right: folded || below ? 0 : panel.offsetWidth, bottom: below ? panel.offsetHeight : 0 };
+    this.orbit.inset = {
+      top: below ? 56 : 0, // the title and the buttons
+      right: folded || below ? 0 : panel.offsetWidth,
+      bottom: below ? panel.offsetHeight : 0,
+    };
     this.ratio = ratio;
     this.stage.resize(canvas.width, canvas.height);
     this.stage.touch("view");
@@ -97,20 +101,18 @@ class Page {
     handle.classList.toggle("behind", p[2] > length(subtract(centreOf(worldToCamera), stage.centre)));
   }
 
-  // Moves the lamp around the head with the pointer: across the picture by angle, as seen from the camera.
+  // Moves the lamp around the head so that its handle stays under the pointer.
   dragLamp(event) {
-    const { light } = this.stage,
-      { worldToCamera } = this.view,
-      turn = transpose(rotationOf(worldToCamera));
-    const from = normalize(subtract(light.lampPlace(this.stage.centre), this.stage.centre));
-    const axis = apply(
-      turn,
-      [event.movementY * -0.006, event.movementX * 0.006, 0].map((x, k) => (k === 1 ? -x : x)),
-    );
-    const to = apply(rotation(axis), from);
+    const { stage } = this,
+      { light } = stage,
+      { worldToCamera, lens } = this.view;
+    const place = light.lampPlace(stage.centre),
+      depth = dot(worldToCamera.slice(8, 11), place) + worldToCamera[11];
+    const step = scale([event.movementX, event.movementY, 0], (this.ratio * depth) / lens[0]);
+    const to = subtract(add(place, apply(transpose(rotationOf(worldToCamera)), step)), stage.centre);
     light.lamp.azimuth = Math.atan2(to[0], to[2]);
-    light.lamp.elevation = Math.asin(clamp(to[1], -1, 1));
-    this.stage.touch("light");
+    light.lamp.elevation = Math.asin(normalize(to)[1]);
+    stage.touch("light");
   }
 
   async open(file) {

@@ -93,7 +93,8 @@ class Stage {
       if (light.lamp.on) this.lampDepth.draw(sphere, null, light.lampPlace(sphere.centre));
     }
     if (relit || changes.has("view")) this.shade(view);
-    this.splats.draw(this.picture, this.radiance.textures[0], view);
+    const recoloured = changes.size === 1 && changes.has("show");
+    if (!recoloured) this.splats.draw(this.picture, this.radiance.textures[0], view);
     this.show(view);
     this.drawn++;
     return true;
