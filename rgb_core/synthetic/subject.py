@@ -11,8 +11,6 @@ from ..heads import HeadModel, builtin_head, subdivide, vertex_normals
 from ..heads.regions import Region
 from .noise import NoiseVolume, smoothstep
 
-"""Region codes of docs/formats.md."""
-
 HAIR_THICKNESS = 0.010  # metres
 _GIVEN_SHARE = 0.3  # of the identity modes, in the head model that the avatar system gets
 _IDENTITY_SIGMA = 0.8

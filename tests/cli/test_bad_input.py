@@ -111,9 +111,12 @@ def test_output_below_a_file(demo: tuple[Path, dict], tmp_path: Path, command: s
 
 
 def test_output_that_belongs_to_somebody(tmp_path: Path):
-    (tmp_path / "notes.txt").write_text("mine")
-    assert_refused(run_rgb("demo", "-o", tmp_path, *TINY), "not empty")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset/notes.txt").write_text("mine")
+    for force in ([], ["--force"]):
+        assert_refused(run_rgb("demo", "-o", tmp_path, *TINY, *force), "not empty")
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+    assert (tmp_path / "dataset/notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

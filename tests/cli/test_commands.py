@@ -55,7 +55,7 @@ def test_demo_again_changes_nothing(demo: tuple[Path, dict]):
 def test_demo_refuses_a_folder_of_other_settings(demo: tuple[Path, dict]):
     result = run_rgb("demo", "-o", demo[0], *TINY, "--seed", "7")
     assert result.returncode == 2
-    assert "other settings" in result.stderr
+    assert "other inputs or settings" in " ".join(result.stderr.split())
 
 
 def test_same_seed_gives_the_same_avatar(demo: tuple[Path, dict], tmp_path: Path):
@@ -85,13 +85,16 @@ def test_killed_fit_continues_to_the_same_avatar(demo: tuple[Path, dict], tmp_pa
 
 
 def test_unfinished_fit_of_other_settings_is_not_continued(demo: tuple[Path, dict], tmp_path: Path):
-    from rgb_core.fitting.checkpoint import save_checkpoint
+    from rgb_core.fitting.checkpoint import FILE, save_checkpoint
+    from rgb_core.output_folder import OutputFolder
 
-    save_checkpoint(tmp_path, {}, {"fingerprint": "other", "step": 8, "level": 1.0})
+    with OutputFolder.claim(tmp_path, "avatar", "other"):
+        save_checkpoint(tmp_path, {}, {"step": 8})
     out, _ = demo
     result = run_rgb("fit-gaussians", out / "dataset", "--geometry", out / "geometry", "-o", tmp_path, "-q", *TINY)
     assert result.returncode == 2
-    assert "unfinished fit" in result.stderr
+    assert "unfinished avatar of other inputs or settings" in " ".join(result.stderr.split())
+    assert (tmp_path / FILE).is_file()
 
 
 @pytest.mark.parametrize("stage", ["geometry", "avatar"])
@@ -100,7 +103,7 @@ def test_finished_work_is_not_overwritten(demo: tuple[Path, dict], stage: str):
     command = {"geometry": "fit-geometry", "avatar": "fit-gaussians"}[stage]
     result = run_rgb(command, out / "dataset", "-o", out / stage, "-q")
     assert result.returncode == 2
-    assert "finished fit" in result.stderr
+    assert f"finished {stage} of other inputs or settings" in " ".join(result.stderr.split())
 
 
 def test_relight_shows_light_that_moves(demo: tuple[Path, dict], tmp_path: Path):

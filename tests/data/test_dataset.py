@@ -136,19 +136,6 @@ def test_an_interrupted_run_continues_to_the_same_dataset(tmp_path, folder):
     assert "semantic" in json.loads((again / "dataset.json").read_text())["frames"][0]
 
 
-def test_nothing_foreign_is_overwritten(tmp_path, folder):
-    before = (folder / "dataset.json").read_text()
-    with pytest.raises(InputError, match="not empty"):
-        start(folder)
-    assert (folder / "dataset.json").read_text() == before
-    start(tmp_path / "b")
-    with pytest.raises(InputError, match="other settings"):
-        start(tmp_path / "b", fps=30.0)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="not empty"):
-        start(tmp_path / "file")
-
-
 def test_the_writer_refuses_what_the_format_cannot_say(tmp_path):
     writer = start(tmp_path / "a")
     still = Pose.rest(2, 2)

@@ -1,4 +1,4 @@
-"""What a fit reads: weights by label, reductions, normal maps, frames that are left out; and the order of steps."""
+"""What a fit reads: weights by label, reductions, normal maps, frames that are left out."""
 
 import dataclasses
 
@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from rgb_core.data import DatasetWriter
-from rgb_core.errors import DivergenceError, InputError
+from rgb_core.errors import InputError
 from rgb_core.geometry.evidence import Evidence
 from rgb_core.geometry.normal_maps import normal_maps
-from rgb_core.geometry.schedule import Schedule, Watch
 from rgb_core.heads import Pose
 from rgb_core.images import write_png
 from rgb_core.progress import Silent
@@ -18,7 +17,6 @@ from rgb_core.scene.labels import Label
 
 SIZE = 16
 CAMERA = Camera((20.0, 20.0, 8.0, 8.0), torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 1]]), SIZE, SIZE)
-CPU = torch.device("cpu")
 
 
 class Messages(Silent):
@@ -128,32 +126,3 @@ def test_a_useless_folder_of_normal_maps_is_named(clip, tmp_path):
     write_png(tmp_path / "empty" / "plain.png", torch.zeros(SIZE, SIZE))
     with pytest.raises(InputError, match="grey"):
         normal_maps(tmp_path / "empty", clip).load(clip.frame("plain"), (SIZE, SIZE))
-
-
-def test_every_pass_over_the_clip_shows_every_frame_once():
-    schedule = Schedule(count=10, batch=5, steps=4, seed=1, device=CPU)
-    for number in range(2):
-        assert sorted(torch.cat([schedule[2 * number], schedule[2 * number + 1]]).tolist()) == list(range(10))
-    again = Schedule(count=10, batch=5, steps=4, seed=1, device=CPU)
-    other = Schedule(count=10, batch=5, steps=4, seed=2, device=CPU)
-    assert all(torch.equal(schedule[step], again[step]) for step in range(4))
-    assert not all(torch.equal(schedule[step], other[step]) for step in range(4))
-
-
-def test_a_batch_never_has_a_frame_twice():
-    schedule = Schedule(count=3, batch=8, steps=5, seed=0, device=CPU)
-    assert all(schedule[step].tolist() == [0, 1, 2] for step in range(5))
-    schedule = Schedule(count=5, batch=4, steps=20, seed=0, device=CPU)
-    assert all(len(set(schedule[step].tolist())) == len(schedule[step]) for step in range(20))
-
-
-def test_the_watch_names_the_first_step_and_tensor():
-    watch = Watch()
-    watch.check()
-    good, bad = torch.ones(2), torch.tensor([1.0, torch.nan])
-    watch.look(3, {"term": good, "gradient": good})
-    watch.check()
-    watch.look(4, {"term": good, "gradient": bad})
-    watch.look(5, {"term": bad, "gradient": bad})
-    with pytest.raises(DivergenceError, match="step 4: the gradient"):
-        watch.check()

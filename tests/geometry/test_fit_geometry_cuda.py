@@ -39,10 +39,10 @@ def test_the_fit_ends_where_the_one_on_the_cpu_does(clip, tmp_path):
 def test_a_fit_started_on_the_gpu_continues_on_the_cpu(clip, tmp_path, monkeypatch):
     step = GeometryFit.step
 
-    def interrupted(self, index, report=True):
+    def interrupted(self, index):
         if index == 40:
             raise KeyboardInterrupt
-        return step(self, index, report)
+        return step(self, index)
 
     monkeypatch.setattr(GeometryFit, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -58,7 +58,7 @@ def test_steps_do_not_wait_for_the_device(clip):
         fit.step(first)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            fit.step(first + 1, report=False)
+            fit.step(first + 1)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

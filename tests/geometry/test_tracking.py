@@ -1,7 +1,7 @@
 """Jitter of tracked coefficients, the smooth start of noisy ones, and corrections that do not drift."""
 
-import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from rgb_core.data import Frame
 from rgb_core.geometry import GeometryConfig
 from rgb_core.geometry.corrections import Tracking
 from rgb_core.geometry.jitter import jitter, smoothed
+from rgb_core.heads import Pose
 from rgb_core.scene import Camera
 
 FRAMES = 120
@@ -65,12 +66,8 @@ class Clip:
 
     def __init__(self, joints: torch.Tensor):
         camera = Camera((1.0, 1.0, 0.0, 0.0), torch.eye(4)[:3], 1, 1)
-        fields = {field.name: None for field in dataclasses.fields(Frame)}
-        self.frames = [
-            Frame(**{**fields, "id": str(n), "camera": camera, "expression": torch.zeros(2), "joints": each,
-                     "translation": torch.zeros(3)})
-            for n, each in enumerate(joints)
-        ]  # fmt: skip
+        poses = [Pose(torch.zeros(2), each, torch.zeros(3)) for each in joints]
+        self.frames = [Frame(str(n), Path(), None, camera, pose) for n, pose in enumerate(poses)]
         self.times = torch.arange(len(joints))
         self.device = torch.device("cpu")
 

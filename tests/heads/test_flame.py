@@ -23,6 +23,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, Pose, load_any_head, load_head, save_head
 from rgb_core.heads.foreign import load_flame
 from rgb_core.heads.foreign.flame_version import PEAKS_2020, recognise_version
+from rgb_core.heads.regions import Region
 
 FLOAT32 = 2e-6
 """Metres: single precision of values up to 0.3 m summed over 400 modes and 36 correctives."""
@@ -152,30 +153,30 @@ def test_teeth_and_padded_eyelids(tmp_path: Path):
 
 def test_regions_from_weights_and_shape(head: HeadModel, arrays: dict[str, np.ndarray]):
     region = head.region.numpy()
-    assert (region[-2 * EYEBALL :] == 4).all()
+    assert (region[-2 * EYEBALL :] == Region.EYEBALL).all()
     body = slice(0, -2 * EYEBALL)
-    assert not (region[body] == 4).any()
-    assert (region[body][arrays["weights"][body, 0] > 0.5] == 2).all()
+    assert not (region[body] == Region.EYEBALL).any()
+    assert (region[body][arrays["weights"][body, 0] > 0.5] == Region.NECK).all()
     y, z = arrays["v_template"][body, 1], arrays["v_template"][body, 2]
     follows_head = arrays["weights"][body, 0] <= 0.5
-    assert (region[body][(y > 0.11) & follows_head] == 1).all()  # the crown
+    assert (region[body][(y > 0.11) & follows_head] == Region.SCALP).all()  # the crown
     face = (z > 0.08) & (np.abs(y) < 0.02) & follows_head
     assert face.sum() > 20
-    assert (region[body][face] == 0).all()
+    assert (region[body][face] == Region.SKIN).all()
 
 
 def test_regions_from_masks(path: Path, tmp_path: Path):
     masks = write_masks(tmp_path / "FLAME_masks.pkl")
     region = load_flame(path, masks=tmp_path / "FLAME_masks.pkl").region
     codes = {
-        "face": 0,
-        "scalp": 1,
-        "neck": 2,
-        "boundary": 2,
-        "left_ear": 3,
-        "right_ear": 3,
-        "lips": 8,
-        "right_eyeball": 4,
+        "face": Region.SKIN,
+        "scalp": Region.SCALP,
+        "neck": Region.NECK,
+        "boundary": Region.NECK,
+        "left_ear": Region.EAR,
+        "right_ear": Region.EAR,
+        "lips": Region.LIPS,
+        "right_eyeball": Region.EYEBALL,
     }
     for part, code in codes.items():
         assert set(region[masks[part]].tolist()) == {code}, part
@@ -187,7 +188,7 @@ def test_landmarks_snap_to_the_nearest_corner(path: Path, arrays: dict[str, np.n
     head = load_flame(path, landmarks=tmp_path / "landmark_embedding.npy")
     wanted = [arrays["f"][face][share.argmax()] for face, share in zip(faces, shares, strict=True)]
     assert head.landmarks68.tolist() == wanted
-    assert (head.region == 8).any()
+    assert (head.region == Region.LIPS).any()
 
 
 def test_converted_model_survives_head_npz(head: HeadModel, tmp_path: Path):

@@ -15,6 +15,7 @@ from rgb_core.data.importers.source import natural_key, split_by_time
 from rgb_core.errors import InputError
 from rgb_core.heads import load_head, save_head
 from rgb_core.images import read_png, write_png
+from rgb_core.scene.labels import Label
 from tests.cli.conftest import run_rgb
 
 from . import exporters
@@ -78,12 +79,20 @@ def test_an_interrupted_import_continues_to_the_same_dataset(clip, model: Path, 
     assert names == sorted(str(path.relative_to(tmp_path / "straight")) for path in (tmp_path / "straight").rglob("*"))
 
 
-def test_a_finished_dataset_is_not_touched(metrical: Path, model: Path, tmp_path: Path):
+def test_a_finished_dataset_is_not_touched(clip, metrical: Path, model: Path, tmp_path: Path):
     import_dataset(metrical, tmp_path / "dataset", model)
     before = (tmp_path / "dataset/dataset.json").read_bytes()
-    with pytest.raises(InputError, match="not empty"):
-        import_dataset(metrical, tmp_path / "dataset", model)
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "dataset").rglob("*") if path.is_file()}
+    said = Messages()
+    again = import_dataset(metrical, tmp_path / "dataset", model, progress=said)
+    assert any("finished import" in text for text in said.lines)
+    assert len(again.dataset.all_frames) == len(clip.frames)
+    with pytest.raises(InputError, match="other inputs or settings"):
+        import_dataset(metrical, tmp_path / "dataset", model, copy=True)
+    assert all(path.stat().st_mtime_ns == time for path, time in written.items() if path.name != ".rgb-run.lock")
     assert (tmp_path / "dataset/dataset.json").read_bytes() == before
+    import_dataset(metrical, tmp_path / "dataset", model, copy=True, force=True)
+    assert not (tmp_path / "dataset/images/00000.png").is_symlink()
 
 
 def test_the_larger_pictures_win_with_their_labels(clip, model: Path, tmp_path: Path):
@@ -93,14 +102,14 @@ def test_the_larger_pictures_win_with_their_labels(clip, model: Path, tmp_path: 
         large = read_png(path, dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
         write_png(tmp_path / "source/images.HQ" / path.name, large)
         labels = torch.zeros(SIZE[1], SIZE[0], dtype=torch.uint8)
-        labels[10, 20] = 17
+        labels[10, 20] = Label.HAIR
         write_png(tmp_path / "source/semantic" / path.name, labels)
     dataset = import_dataset(tmp_path / "source", tmp_path / "dataset", model).dataset
     assert (dataset.width, dataset.height) == (2 * SIZE[0], 2 * SIZE[1])
     frame = dataset.all_frames[0]
     assert frame.camera.intrinsics == pytest.approx([2 * value for value in clip.frames[0].camera.intrinsics])
     labels = dataset.semantic(frame)
-    assert (labels == 17).nonzero().tolist() == [[20, 40], [20, 41], [21, 40], [21, 41]]
+    assert (labels == Label.HAIR).nonzero().tolist() == [[20, 40], [20, 41], [21, 40], [21, 41]]
 
 
 def test_detection_follows_the_order_of_the_table(clip, tmp_path: Path):

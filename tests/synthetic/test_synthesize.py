@@ -81,7 +81,7 @@ def test_unfinished_run_does_not_continue_with_other_settings(tmp_path):
     out = tmp_path / "subject"
     with pytest.raises(KeyboardInterrupt):
         synthesize(out, CONFIG, Interrupt(1), SEED)
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="unfinished dataset of other inputs or settings"):
         synthesize(out, CONFIG, Silent(), SEED + 1)
 
 

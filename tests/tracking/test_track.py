@@ -68,7 +68,7 @@ def test_a_video_becomes_a_dataset(clip: tuple[Path, Truth], tmp_path: Path) -> 
     assert any("left out 4 frames (no face): 5-8" in message for message in told.messages)
     for frame in dataset.all_frames:
         names = dataset.head.joint_names
-        true = skull_rotation(truth.joints[int(frame.id)], names)
+        true = skull_rotation(truth.pose.joints[int(frame.id)], names)
         turned = skull_rotation(frame.pose.joints, names).T @ true
         assert (
             float(((turned.trace() - 1) / 2).clamp(-1, 1).acos().rad2deg()) < 4
@@ -102,8 +102,8 @@ def test_an_interrupted_run_continues_to_the_same_result(
     parts = run(video, tmp_path / "parts", second).dataset
     assert second.seen == (set() if moment == "writing" else set(range(4, COUNT)))
     for one, other in zip(whole.all_frames, parts.all_frames, strict=True):
-        assert torch.equal(one.expression, other.expression)
-        assert torch.equal(one.joints, other.joints)
+        assert torch.equal(one.pose.expression, other.pose.expression)
+        assert torch.equal(one.pose.joints, other.pose.joints)
         assert one.image.read_bytes() == other.image.read_bytes()
 
 
@@ -136,11 +136,11 @@ def test_a_video_without_a_face_is_one_sentence(clip: tuple[Path, Truth], tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_finished_dataset_is_not_overwritten(clip: tuple[Path, Truth], tmp_path: Path) -> None:
+def test_somebody_elses_dataset_is_not_overwritten(clip: tuple[Path, Truth], tmp_path: Path) -> None:
     video, truth = clip
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "dataset.json").write_text("{}")
-    with pytest.raises(InputError, match="holds a finished dataset"):
+    with pytest.raises(InputError, match="is not empty and no run of rgb claimed it"):
         run(video, tmp_path / "out", PerfectDetector(truth))
 
 
@@ -151,7 +151,7 @@ def test_work_on_another_video_is_not_continued(clip: tuple[Path, Truth], tmp_pa
     with pytest.raises(KeyboardInterrupt):
         run(video, tmp_path / "out", detector)
     other = film(tmp_path / "other.mp4", talking(2))
-    with pytest.raises(InputError, match="unfinished run on another video"):
+    with pytest.raises(InputError, match="unfinished dataset of other inputs or settings"):
         run(other, tmp_path / "out", PerfectDetector(truth))
 
 
