@@ -17,7 +17,7 @@ from pickle_attacks import attacks
 
 from rgb_core.errors import InputError
 from rgb_core.heads.foreign import load_restricted_pickle
-from rgb_core.heads.foreign.pickle_stream import PickleError
+from rgb_core.heads.foreign.pickle_nodes import PickleError
 from rgb_core.heads.foreign.pickle_values import ChumpyExpression, pickled_value
 
 MEMORY_LIMIT = 700 << 20

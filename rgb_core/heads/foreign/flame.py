@@ -17,7 +17,7 @@ from ...numpy_files import UNREADABLE
 from ..model import HeadModel
 from .flame_parts import FLAME_VERTICES, derived_regions, eyelid_shapes, landmark_vertices, mask_regions
 from .flame_version import recognise_version
-from .pickle_stream import PickleError
+from .pickle_nodes import PickleError
 from .pickles import load_restricted_pickle, read_limited
 from .torch_files import ZIP_MAGIC, numpy_value
 

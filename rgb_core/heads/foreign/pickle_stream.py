@@ -8,44 +8,15 @@ PEP 3154, PEP 574 and the standard library's `pickletools`.
 import codecs
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from .pickle_nodes import Construction, Persistent, PickleError, Symbol, dict_key
 
 MAX_OPCODES = 1_000_000
 """A FLAME file has a few thousand; each opcode costs at most some 150 bytes, so this also bounds the memory."""
 MAX_LINE = 1 << 28
 """Bytes in a text argument: protocol 0 writes a whole array as one line."""
 MAX_INTEGER_BYTES = 64
-
-
-class PickleError(Exception):
-    """The stream is damaged or asks for something that is not allowed; the message continues "FILE: it ..."."""
-
-
-@dataclass(eq=False, slots=True)
-class Symbol:
-    """A global that the stream names; it is never imported."""
-
-    name: str
-    """Module and qualified name, joined by a dot."""
-
-
-@dataclass(eq=False, slots=True)
-class Construction:
-    """An object that the stream asks to make: `factory(*arguments)`, then its state and contents."""
-
-    factory: Any
-    arguments: Any
-    state: Any = None
-    items: list[Any] = field(default_factory=list)
-    pairs: list[tuple[Any, Any]] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class Persistent:
-    """A reference to something outside the stream, as torch's storages are."""
-
-    identity: Any
 
 
 class _Mark:
@@ -266,13 +237,6 @@ class PickleStream:
         if not isinstance(target, Construction):
             raise PickleError("gives a state to something that has none")
         target.state = state
-
-
-def dict_key(key: Any) -> Any:
-    """The key, if it is text, bytes, a number or None: nothing whose hashing could surprise."""
-    if not isinstance(key, str | bytes | int | float | None):
-        raise PickleError("has a dictionary key that is neither text nor a number")
-    return key
 
 
 def _integer(line: bytes) -> int:

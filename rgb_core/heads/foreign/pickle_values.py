@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .pickle_stream import Construction, Persistent, PickleError, PickleStream, Symbol, dict_key
+from .pickle_names import CHUMPY, canonical_name, shown
+from .pickle_nodes import Construction, Persistent, PickleError, Symbol, dict_key
+from .pickle_stream import PickleStream
+from .torch_storages import legacy_storage
 
 MAX_BYTES = 1 << 29
 """Memory of all values of one file together: a few bytes could ask for much more, or for the same many times."""
 MAX_DIMENSIONS = 32
-MAX_SHOWN = 80
 BYTES_PER_PAIR = 128
 """About what an entry of a dictionary costs."""
 MAX_DEPTH = 64
@@ -28,29 +30,7 @@ _BYTES_PER_ENTRY = 48
 
 MISFIT = "has a sparse matrix whose parts do not fit together"
 
-_RENAMED_MODULES = {
-    "__builtin__.": "builtins.",
-    "copy_reg.": "copyreg.",
-    "numpy.core.": "numpy._core.",
-    "scipy.sparse.csc.": "scipy.sparse._csc.",
-    "scipy.sparse.csr.": "scipy.sparse._csr.",
-    "scipy.sparse.coo.": "scipy.sparse._coo.",
-}
-_CHUMPY = re.compile(r"chumpy(\.\w+)+")
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|c(8|16)|[SU]\d{1,6}|O[48]?)")
-_TORCH_STORAGES = {
-    "torch.DoubleStorage": "<f8",
-    "torch.FloatStorage": "<f4",
-    "torch.HalfStorage": "<f2",
-    "torch.LongStorage": "<i8",
-    "torch.IntStorage": "<i4",
-    "torch.ShortStorage": "<i2",
-    "torch.CharStorage": "|i1",
-    "torch.ByteStorage": "|u1",
-    "torch.BoolStorage": "|b1",
-}
-_NAMES_ONLY = frozenset({"builtins.object", "numpy.ndarray", *_TORCH_STORAGES})
-"""Globals that may be mentioned, as arguments of others, but not called."""
 
 
 @dataclass(eq=False, frozen=True)
@@ -86,16 +66,6 @@ def value_of(graph: Any, storage: Callable[[tuple[Any, ...]], np.ndarray] | None
         raise PickleError(f"is a damaged pickle ({error})") from error
     except MemoryError as error:
         raise PickleError("needs more memory than there is") from error
-
-
-def canonical_name(name: str) -> str:
-    """The present name of an allowed global; raises PickleError for every other."""
-    for old, new in _RENAMED_MODULES.items():
-        if name.startswith(old):
-            name = new + name.removeprefix(old)
-    if name not in _FACTORIES and name not in _NAMES_ONLY and not _CHUMPY.fullmatch(name):
-        raise PickleError(f"asks for '{_shown(name)}', which is not among the few things such a file needs")
-    return name
 
 
 class _Builder:
@@ -135,7 +105,7 @@ class _Builder:
     def construct(self, node: Construction) -> Any:
         """The value of a call."""
         name = node.factory.name
-        if _CHUMPY.fullmatch(name):
+        if CHUMPY.fullmatch(name):
             return self.chumpy(node)
         if name not in _FACTORIES:
             raise PickleError(f"calls '{name}', which may only be mentioned")
@@ -192,7 +162,7 @@ class _Builder:
             raise PickleError("has an array without a number type")
         code = _text(node.arguments[0])
         if not _DTYPE.fullmatch(code):
-            raise PickleError(f"has an array of the type '{_shown(code)}', which no model file needs")
+            raise PickleError(f"has an array of the type '{shown(code)}', which no model file needs")
         dtype = np.dtype(code)
         if node.state is None:
             return dtype
@@ -311,8 +281,6 @@ class _Builder:
 
     def storage_in_bytes(self, node: Construction) -> np.ndarray:
         """`_load_from_bytes(bytes)`: a storage that torch saved inside a pickle of something else."""
-        from .torch_files import legacy_storage  # which itself needs this module
-
         raw = self.build(node.arguments[0])
         if not isinstance(raw, bytes):
             raise PickleError("has a tensor without numbers")
@@ -329,13 +297,6 @@ def _whole(value: Any) -> int:
     if not isinstance(value, int):
         raise PickleError("has something else where a whole number should be")
     return value
-
-
-def storage_dtype(symbol: Any) -> np.dtype:
-    """The number type of a torch storage class."""
-    if not isinstance(symbol, Symbol) or symbol.name not in _TORCH_STORAGES:
-        raise PickleError("has a tensor of an unusual number type")
-    return np.dtype(_TORCH_STORAGES[symbol.name])
 
 
 def _element_count(shape: Any) -> int:
@@ -358,11 +319,6 @@ def _text(value: Any) -> str:
     if not isinstance(value, str | bytes):
         raise PickleError("has something else where text should be")
     return value.decode("latin1") if isinstance(value, bytes) else value
-
-
-def _shown(name: str) -> str:
-    """Text from the file as part of a message: short, on one line, without anything a terminal would obey."""
-    return re.sub(r"[^\w.,]", "?", name[:MAX_SHOWN], flags=re.ASCII)
 
 
 _FACTORIES: dict[str, Callable[[_Builder, Construction], Any]] = {

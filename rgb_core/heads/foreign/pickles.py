@@ -5,7 +5,7 @@ from typing import Any
 
 from ...errors import InputError
 from ...files import read_bytes
-from .pickle_stream import PickleError
+from .pickle_nodes import PickleError
 from .pickle_values import pickled_value
 
 MAX_FILE_BYTES = 512 << 20
