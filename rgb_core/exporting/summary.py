@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from ..avatar import load_avatar
+from ..files import read_text
 from ..heads.regions import Region
+from ..yaml_text import parse_yaml
 
 _DESCRIPTION = "avatar.yaml"
 
@@ -23,7 +24,7 @@ def summary(folder: Path) -> dict[str, Any]:
     region = avatar.region()
     counts = {part.title: int((region == part).sum()) for part in Region if bool((region == part).any())}
     scale = neutral["log_scale"].exp().amax(1) * 1e3
-    provenance = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8")).get("provenance") or {}
+    provenance = parse_yaml(read_text(folder / _DESCRIPTION), _DESCRIPTION).get("provenance") or {}
     made = {name: value for name, value in provenance.items() if not isinstance(value, dict | list)}
     preset = provenance.get("preset")
     if isinstance(preset, dict):

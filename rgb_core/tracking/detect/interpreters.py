@@ -12,6 +12,7 @@ from ...errors import InputError
 _VERSIONS = ((3, 12), (3, 11), (3, 10), (3, 9))
 """For which the detector has wheels, the preferred first; elsewhere pip would build numpy for minutes and fail."""
 _PROBE = "import sys, venv, ensurepip; print(sys.executable, *sys.version_info[:2], sep='\\n')"
+_NOTHING_LOCAL = ("--no-python-downloads", "--system", "--no-project", "--no-config")  # no .venv of the current folder
 _PATIENCE = 20.0  # seconds for an interpreter to say who it is
 
 
@@ -48,7 +49,11 @@ def _commands() -> Iterator[list[str]]:
             yield [on_path]
         if os.name == "nt" and shutil.which("py"):
             yield ["py", f"-{version}"]
-        managed = _said([uv, "python", "find", "--no-python-downloads", version]) if uv else None
+        managed = (
+            _said([uv, "python", "find", "--no-python-downloads", "--system", "--no-project", "--no-config", version])
+            if uv
+            else None
+        )
         if managed:
             yield [managed]
 
@@ -64,7 +69,7 @@ def _said(command: list[str]) -> str | None:
     """What a command prints; None where it fails."""
     try:
         done = subprocess.run(  # noqa: S603, interpreters that the user has installed
-            command, capture_output=True, text=True, timeout=_PATIENCE, check=True
+            command, capture_output=True, text=True, timeout=_PATIENCE, check=True, cwd=Path(__file__).parent
         )
     except (OSError, subprocess.SubprocessError):
         return None
