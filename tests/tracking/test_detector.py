@@ -157,7 +157,7 @@ def test_a_python_that_is_too_new_finds_another(
     found = other_python(places, "python3.10", (3, 10))
     assert interpreters.fitting_python() == found
     managed = other_python(tmp_path / "managed", "python", (3, 11))
-    (places / "uv").write_text(f'#!/bin/sh\n[ "$4" = 3.11 ] && echo "{managed}"\n')
+    (places / "uv").write_text(f'#!/bin/sh\nfor last; do :; done\n[ "$last" = 3.11 ] && echo "{managed}"\n')
     (places / "uv").chmod(0o755)
     assert interpreters.fitting_python() == managed
 
