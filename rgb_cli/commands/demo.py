@@ -18,7 +18,7 @@ def demo(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a synthetic clip, fit its avatar, relight and evaluate it: a report, a contact sheet and a video.
+    """Make a synthetic clip, fit its avatar, relight and evaluate it: a page to turn and relight it, a report and a video.
 
     Run again to continue after an interruption.
 
@@ -27,6 +27,7 @@ def demo(
     from rgb_core.devices import resolve_device
     from rgb_core.evaluation import EvaluationOptions, evaluate
     from rgb_core.exporting.sequence import write_sequence
+    from rgb_core.exporting.web import write_page
     from rgb_core.fingerprints import files_in
     from rgb_core.pipeline import synthesize_and_fit
     from rgb_core.presets import load_preset
@@ -46,9 +47,13 @@ def demo(
         staging = Staging(Light.load(_LIGHT), turns=1.0)
         shots = turntable(fitted.avatar, _FRAMES)
         film = write_sequence(renderer, shots, staging, out / "relit", _FPS, reporter, drawn, force)
+        reporter.start("writing the page", 1)
+        write_page(fitted.avatar, out / "head.html")
+        reporter.advance()
     reporter.result(
         "demo",
         {
+            "page, open it in a browser": str(out / "head.html"),
             "report": str(out / "report" / "report.html"),
             "contact sheet": str(out / "report" / "contact_sheet.png"),
             "video": str(film.video),

@@ -40,6 +40,7 @@ def fit(
     from rgb_core.evaluation import EvaluationOptions, evaluate
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
     from rgb_core.exporting.sequence import write_sequence
+    from rgb_core.exporting.web import write_page
     from rgb_core.fingerprints import files_in
     from rgb_core.heads import builtin_head, load_head
     from rgb_core.presets import default_preset, load_preset
@@ -69,9 +70,13 @@ def fit(
         staging = Staging(Light.load(_LIGHT), turns=1.0)
         shots = turntable(renderer.avatar, _FRAMES)
         film = write_sequence(renderer, shots, staging, out / "relit", _FPS, reporter, drawn, force)
+        reporter.start("writing the page", 1)
+        write_page(fitted.avatar, out / "head.html")
+        reporter.advance()
     reporter.result(
         "avatar",
         {
+            "page, open it in a browser": str(out / "head.html"),
             "avatar": str(out / "avatar"),
             **({"verdict": tracked.quality["verdict"]} if as_json else {}),
             "tracking": str(out / "dataset" / "preview.mp4"),
