@@ -18,7 +18,7 @@ def demo(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a synthetic clip, fit its avatar, relight and evaluate it: a page to turn and relight it, a report and a video.
+    """Make a synthetic clip, fit its avatar, relight and score it: a page to turn it in, a report and a video.
 
     Run again to continue after an interruption.
 
