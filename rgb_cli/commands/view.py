@@ -1,5 +1,6 @@
 """`rgb view`: the avatar under the mouse, in a browser."""
 
+import contextlib
 import webbrowser
 from typing import Annotated
 
@@ -35,4 +36,5 @@ def view(
             reporter.message(f"warning: everyone who can reach {host} can see and copy this avatar")
         if not no_browser:
             webbrowser.open(server.url)
-        server.wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.wait()

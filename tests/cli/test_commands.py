@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import imageio_ffmpeg
 import numpy as np
@@ -168,6 +169,18 @@ def test_export_writes_a_file_for_each_frame_with_the_chosen_axis_up(demo: tuple
     refused = run_rgb("export", demo[0] / "avatar", "-o", tmp_path / "head.ply", "--up", "w")
     assert refused.returncode == 2
     assert "none of y, -y, z" in refused.stderr
+
+
+def test_view_serves_the_page_until_interrupted(demo: tuple[Path, dict]):
+    command = [sys.executable, "-c", "from rgb_cli.app import main; main()", "view", demo[0] / "avatar", "--no-browser"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = server.stderr.readline()
+        url = next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
+        with urlopen(url) as answer:
+            assert answer.read(15) == b"<!doctype html>"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
 
 
 def test_info_says_what_an_avatar_is(demo: tuple[Path, dict]):

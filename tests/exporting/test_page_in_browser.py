@@ -90,23 +90,48 @@ def apply(page: OpenPage, made: Pose) -> None:
 POSES = [(), ("jawOpen", "browInnerUp"), ("eyeBlinkLeft", "mouthSmileLeft", "tongueOut")]
 
 
-@pytest.mark.parametrize("names", POSES)
-def test_gaussians_stand_where_the_avatar_puts_them(avatar: Avatar, bare: OpenPage, names: tuple[str, ...]):
-    made = pose(avatar, *names, turn=0.3)
-    apply(bare, made)
-    places = bare.run(
+def posed_gaussians(page: OpenPage) -> torch.Tensor:
+    """Places and opacities [P, 4] as the page's shaders made them."""
+    places = page.run(
         """const { gl } = page.stage.gpu, { posed, count } = page.stage.head;
         gl.bindFramebuffer(gl.FRAMEBUFFER, posed.framebuffer);
         const data = new Float32Array(4 * 2048 * posed.height);
         gl.readPixels(0, 0, 2048, posed.height, gl.RGBA, gl.FLOAT, data);
         return Array.from(data.subarray(0, 4 * count));"""
     )
-    got = torch.tensor(places).view(-1, 4)
-    transforms = avatar.head.pose(made).transforms
-    expected = avatar.pose(made.expression, made.joints, transforms)
+    return torch.tensor(places).view(-1, 4)
+
+
+def assert_posed(avatar: Avatar, page: OpenPage, made: Pose) -> None:
+    apply(page, made)
+    got = posed_gaussians(page)
+    expected = avatar.pose(made.expression, made.joints, avatar.head.pose(made).transforms)
     # Places of 16 bits over 2 dm and changes of 16 bits over 4 cm round by less than 10 micrometres.
     torch.testing.assert_close(got[:, :3], expected.means, rtol=0, atol=2e-5)
     torch.testing.assert_close(got[:, 3:], expected.opacities, rtol=0, atol=2e-2)
+
+
+@pytest.mark.parametrize("names", POSES)
+def test_gaussians_stand_where_the_avatar_puts_them(avatar: Avatar, bare: OpenPage, names: tuple[str, ...]):
+    assert_posed(avatar, bare, pose(avatar, *names, turn=0.3))
+
+
+def test_heads_like_flame_are_posed_with_correctives_and_moving_joints(control: Any, tmp_path: Path):
+    generator = torch.Generator().manual_seed(3)
+    made = bench_avatar(400)
+    head = made.head
+    regressor = torch.zeros(head.joint_count, head.vertex_count)
+    for joint in range(head.joint_count):
+        nearest = (head.vertices - head.joint_positions[joint]).norm(dim=1).argsort()[:40]
+        regressor[joint, nearest] = 1 / 40
+    correctives = 1e-3 * torch.randn(9 * (head.joint_count - 1), head.vertex_count, 3, generator=generator)
+    like_flame = replace(made, head=replace(head, joint_regressor=regressor, pose_basis=correctives))
+    write_page(like_flame, tmp_path / "flame.html")
+    turned = pose(like_flame, "jawOpen", turn=0.2)
+    turned.joints[2, 0] = 0.2
+    with open_page(control, tmp_path / "flame.html", 200, 200) as page:
+        page.freeze()
+        assert_posed(like_flame, page, turned)
 
 
 def decibels(a: np.ndarray, b: np.ndarray) -> float:
