@@ -5,12 +5,11 @@ from typing import Any
 
 from .console import Reporter
 
-_COLUMNS = {"level": "", "about": "verdict", "sentence": ""}
-
 
 def show_verdict(reporter: Reporter, quality: Mapping[str, Any]) -> None:
     """Print the findings of a clip's `quality.json`, the worst first."""
-    reporter.table("clip", _COLUMNS, quality["verdict"])
+    findings = {f"{found['level']:6}  {found['about']}": found["sentence"] for found in quality["verdict"]}
+    reporter.result("verdict on the clip", findings)
 
 
 def stop_at_red(quality: Mapping[str, Any]) -> None:

@@ -119,7 +119,11 @@ def _track(
     work = out / _WORK
     network = None if options.parsing is None else ParsingNetwork(options.parsing)
     found = detect(video, span, detector, work, progress)
-    person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
+    try:
+        person = _thinned(follow_person(found.faces, found.numbers, video.size), progress)
+    except InputError:  # the wrong video: its faces must not keep the folder from the right one
+        shutil.rmtree(work)
+        raise
     _tell(person, found, progress)
     numbers = [found.numbers[row] for row in person.rows.tolist()]
     observed = Observations(person.points, torch.tensor(numbers), video.fps, video.size)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from rgb_core import pipeline
+from rgb_cli.commands.fit import fit
+from rgb_core import devices, pipeline, tracking
 from rgb_core.errors import InputError
 from rgb_core.heads import builtin_head
-from rgb_core.presets import load_preset
+from rgb_core.presets import Preset, load_preset
 from rgb_core.progress import Silent
-from rgb_core.tracking import TrackingOptions, track
+from rgb_core.tracking import Tracked, TrackingOptions, track
 from tests.cli.conftest import run_rgb
 
 from .clips import PerfectDetector, film, talking
@@ -41,3 +42,44 @@ def test_a_folder_of_another_video_is_refused(tmp_path: Path, monkeypatch: pytes
             pipeline.track_and_fit(one, tmp_path / "out", *arguments)
     with pytest.raises(InputError, match="unfinished dataset of other inputs or settings"):
         pipeline.track_and_fit(two, tmp_path / "out", *arguments)
+
+
+QUALITY = {"verdict": [{"level": "red", "about": "turning", "sentence": "the head turns by 7 degrees only"}]}
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> list[Preset]:
+    """The presets that `rgb fit` fits with; a tracked clip with a red verdict is there, and the fit is interrupted."""
+    fitted: list[Preset] = []
+
+    def interrupted(dataset: object, out: Path, preset: Preset, *arguments: object) -> None:
+        fitted.append(preset)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracking, "track", lambda *arguments, **options: Tracked(None, QUALITY))
+    monkeypatch.setattr(pipeline, "fit", interrupted)
+    return fitted
+
+
+@pytest.mark.parametrize(("device", "name"), [("cpu", "cpu"), ("cuda", "default")])
+def test_fit_takes_the_preset_of_its_device(
+    settings: list[Preset], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str, name: str
+) -> None:
+    monkeypatch.setattr(devices, "resolve_device", lambda wanted: torch.device(device))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "clip.mp4", tmp_path / "out", quiet=True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "clip.mp4", tmp_path / "out", preset="demo", quiet=True)
+    assert settings == [load_preset(name), load_preset("demo")]
+
+
+def test_fit_tells_the_verdict_and_goes_on_unless_strict(
+    settings: list[Preset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match="turns by 7 degrees only"):
+        fit(tmp_path / "clip.mp4", tmp_path / "out", strict=True, quiet=True)
+    assert "the head turns by 7 degrees only" in capsys.readouterr().out
+    assert not settings
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "clip.mp4", tmp_path / "out", quiet=True)
+    assert len(settings) == 1

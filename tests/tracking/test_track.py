@@ -136,6 +136,19 @@ def test_a_video_without_a_face_is_one_sentence(clip: tuple[Path, Truth], tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_wrong_first_video_leaves_the_folder_to_the_right_one(tmp_path: Path) -> None:
+    """No face in the first one; the second is tracked into the same folder, once."""
+    short = talking(2)
+    wrong = film(tmp_path / "wrong.mp4", short, range(2))
+    with pytest.raises(InputError, match="no frame shows a usable face"):
+        run(wrong, tmp_path / "out", PerfectDetector(short, range(2)))
+    right = film(tmp_path / "right.mp4", short)
+    first = run(right, tmp_path / "out", PerfectDetector(short))
+    detector = PerfectDetector(short)
+    assert run(right, tmp_path / "out", detector).quality == json.loads(json.dumps(first.quality))
+    assert not detector.seen
+
+
 def test_somebody_elses_dataset_is_not_overwritten(clip: tuple[Path, Truth], tmp_path: Path) -> None:
     video, truth = clip
     (tmp_path / "out").mkdir()
@@ -144,8 +157,11 @@ def test_somebody_elses_dataset_is_not_overwritten(clip: tuple[Path, Truth], tmp
         run(video, tmp_path / "out", PerfectDetector(truth))
 
 
-def test_work_on_another_video_is_not_continued(clip: tuple[Path, Truth], tmp_path: Path) -> None:
+def test_work_on_another_video_is_not_continued(
+    clip: tuple[Path, Truth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     video, truth = clip
+    monkeypatch.setattr(detection, "_CHUNK", 2)  # so that there is work when the run is interrupted
     detector = PerfectDetector(truth)
     detector.fails_at = 2
     with pytest.raises(KeyboardInterrupt):

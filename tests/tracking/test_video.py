@@ -167,6 +167,13 @@ def test_slow_motion_keeps_all_frames(ramp: Path, tmp_path: Path) -> None:
     assert len(levels(slow)) == COUNT
 
 
+def test_a_rate_that_is_not_said_is_counted(ramp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers record files whose only rate is that of their clock."""
+    streams = video_file._streams
+    monkeypatch.setattr(video_file, "_streams", lambda said: streams(said.replace(" 25 fps, 25 tbr", " 1k tbr")))
+    assert open_video(ramp).fps == pytest.approx(25, rel=0.06)
+
+
 def test_rates_of_television_are_exact(ramp: Path, tmp_path: Path) -> None:
     for rate in ("24000/1001", "30000/1001"):
         television = tmp_path / "television.mp4"

@@ -15,6 +15,7 @@ from ...errors import InputError
 from .video import Video
 
 _HIGHEST_RATE = 960.0  # frames per second of the fastest phones; a container that claims more has no meaningful rate
+_USUAL_RATE = 25.0
 _HDR = {"arib-std-b67": "HLG", "smpte2084": "PQ"}
 _WHITE = 203  # cd/m2 of SDR's white in HDR (BT.2408)
 _TO_SDR = f"zscale=t=linear:npl={_WHITE},format=gbrpf32le,zscale=p=bt709,zscale=t=iec61966-2-1:m=gbr:r=full,format=gbrp"
@@ -79,7 +80,9 @@ def open_file(path: Path) -> VideoFile:
         raise _unreadable(path)
     stream = max(streams, key=lambda found: found.width * found.height)
     colours, notes = _colour_filters(path, stream)
-    fps = _exact(stream.fps or _counted_rate(path, stream))
+    duration = _seconds(said, "Duration: ")
+    seconds = None if duration is None else duration - stream.start
+    fps = _exact(stream.fps or _counted_rate(path, stream, seconds))
     steps = [f"bwdif=mode=send_frame:deint=all,{_SQUARE}" if stream.interlaced else _SQUARE, *colours]
     filters = ",".join([f"setpts=PTS-STARTPTS,fps={fps}", *steps])
     shown = _ffmpeg(
@@ -88,12 +91,8 @@ def open_file(path: Path) -> VideoFile:
     size = re.search(r"Output #0.*?Video: .*?, (\d+)x(\d+)", shown, re.DOTALL)
     if size is None or not re.search(r"frame= *[1-9]", shown):
         raise _unreadable(path)
-    duration = re.search(r"Duration: (\d+):(\d+):(\d+\.\d+)", said)
-    expected = None
-    if duration:
-        hours, minutes, seconds = (float(part) for part in duration.groups())
-        expected = round((3600 * hours + 60 * minutes + seconds - stream.start) * float(fps)) or None
-    return VideoFile(path, (int(size[1]), int(size[2])), float(fps), expected, tuple(notes), stream.index, filters)
+    promised = round(seconds * float(fps)) or None if seconds else None
+    return VideoFile(path, (int(size[1]), int(size[2])), float(fps), promised, tuple(notes), stream.index, filters)
 
 
 _RAW = ("-pix_fmt", "rgb24", "-f", "rawvideo")
@@ -179,17 +178,24 @@ def _ffmpeg_filters() -> str:
     return done.stdout
 
 
-def _counted_rate(path: Path, stream: _Stream) -> float:
+def _counted_rate(path: Path, stream: _Stream, seconds: float | None) -> float:
     """Frames per second of a stream that does not say, from the number of its packets and the time they take."""
-    copy = ["-map", f"0:{stream.index}", "-c", "copy", "-f", "null", "-"]
-    said = _ffmpeg([*_input(path, "info"), *copy])
-    ends = re.findall(r"frame= *(\d+).*?time=(\d+):(\d+):(\d+\.\d+)", said)
-    if not ends:
+    said = _ffmpeg([*_input(path, "info"), "-map", f"0:{stream.index}", "-c", "copy", "-f", "null", "-"])
+    counts = re.findall(r"frame= *(\d+)", said)
+    if not counts:
         raise _unreadable(path)
-    count, hours, minutes, seconds = (float(part) for part in ends[-1])
-    duration = 3600 * hours + 60 * minutes + seconds - stream.start
-    rate = count / duration if duration > 0 else 0.0
-    return rate if 1 <= rate <= _HIGHEST_RATE else 25.0
+    seconds = seconds or (_seconds(said, "time=") or 0.0) - stream.start
+    rate = float(counts[-1]) / seconds if seconds > 0 else 0.0
+    return rate if 1 <= rate <= _HIGHEST_RATE else _USUAL_RATE
+
+
+def _seconds(said: str, before: str) -> float | None:
+    """The last time of day that ffmpeg wrote after some words; None where it wrote none."""
+    times = re.findall(before + r"(\d+):(\d+):(\d+\.\d+)", said)
+    if not times:
+        return None
+    hours, minutes, seconds = (float(part) for part in times[-1])
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _exact(fps: float) -> Fraction:
