@@ -2,19 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .avatar import Avatar
 from .data import Dataset
 from .devices import CPU
+from .evaluation import EvaluationOptions, evaluate
+from .exporting.sequence import write_sequence
+from .exporting.web import write_page
+from .fingerprints import files_in
 from .geometry import fit_geometry
-from .heads import HeadModel
 from .presets import Preset
 from .progress import Progress
+from .rendering import Renderer, Staging, turntable
+from .scene import Light
 from .synthetic import synthesize
-from .tracking import TrackingOptions, track
 from .training import fit_gaussians
+
+_LIGHT, _FRAMES, _FPS = "sunset", 48, 24.0  # of the film
 
 
 @dataclass(frozen=True)
@@ -34,27 +41,6 @@ def synthesize_and_fit(
         InputError: when one of the folders holds the work of other settings and `force` does not replace it.
     """
     dataset = synthesize(out / "dataset", preset.synthetic, progress, seed, force)
-    return fit(dataset, out, preset, progress, seed, device, force)
-
-
-def track_and_fit(
-    video: Path,
-    out: Path,
-    head: HeadModel,
-    options: TrackingOptions,
-    preset: Preset,
-    progress: Progress,
-    seed: int,
-    device: torch.device = CPU,
-    force: bool = False,
-) -> Fitted:
-    """A video's dataset in out/dataset, its mesh in out/geometry and its avatar in out/avatar.
-
-    Raises:
-        InputError: when the video cannot be tracked, or one of the folders holds the work of other settings and `force`
-            does not replace it.
-    """
-    dataset = track(video, out / "dataset", head, progress, options, force=force).dataset
     return fit(dataset, out, preset, progress, seed, device, force)
 
 
@@ -82,3 +68,27 @@ def fit(
         force=force,
     )
     return Fitted(dataset, avatar)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What there is to look at of an avatar."""
+
+    metrics: dict[str, Any]
+    """The record of metrics.json."""
+    report: Path
+    page: Path
+    video: Path
+
+
+def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = CPU, force: bool = False) -> Shown:
+    """Scores and report in out/report, the head turning under a turning light in out/relit, the page out/head.html."""
+    renderer, drawn = Renderer(fitted.avatar.to(device)), files_in(out / "avatar")
+    options = EvaluationOptions(drawn=drawn, force=force)
+    metrics = evaluate(fitted.dataset, renderer, out / "report", progress, options)
+    staging, shots = Staging(Light.load(_LIGHT), turns=1.0), turntable(fitted.avatar, _FRAMES)
+    film = write_sequence(renderer, shots, staging, out / "relit", _FPS, progress, drawn, force)
+    progress.start("writing the page", 1)
+    write_page(fitted.avatar, out / "head.html")
+    progress.advance()
+    return Shown(metrics, out / "report" / "report.html", out / "head.html", film.video)

@@ -6,9 +6,6 @@ from ..verdicts import show_verdict, stop_at_red
 from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
-_LIGHT = "sunset"
-_FRAMES = 48
-_FPS = 24.0
 
 
 def fit(
@@ -37,15 +34,10 @@ def fit(
     """
     from rgb_core import pipeline
     from rgb_core.devices import resolve_device
-    from rgb_core.evaluation import EvaluationOptions, evaluate
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
-    from rgb_core.exporting.sequence import write_sequence
-    from rgb_core.exporting.web import write_page
-    from rgb_core.fingerprints import files_in
     from rgb_core.heads import builtin_head, load_head
     from rgb_core.presets import default_preset, load_preset
-    from rgb_core.rendering import Renderer, Staging, turntable
-    from rgb_core.scene import Light
+    from rgb_core.rendering import Renderer
     from rgb_core.tracking import TrackingOptions, track
 
     where = resolve_device(device)
@@ -61,29 +53,20 @@ def fit(
         stop_at_red(tracked.quality)
     with reporter.live():
         fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)
+        shown = pipeline.show(fitted, out, reporter, where, force)
         renderer = Renderer(fitted.avatar.to(where))
-        drawn = files_in(out / "avatar")
-        metrics = evaluate(
-            fitted.dataset, renderer, out / "report", reporter, EvaluationOptions(drawn=drawn, force=force)
-        )
         write_relit_sheet(out / "report" / "relit.png", fitted.dataset, renderer, _LIGHTS, reporter)
-        staging = Staging(Light.load(_LIGHT), turns=1.0)
-        shots = turntable(renderer.avatar, _FRAMES)
-        film = write_sequence(renderer, shots, staging, out / "relit", _FPS, reporter, drawn, force)
-        reporter.start("writing the page", 1)
-        write_page(fitted.avatar, out / "head.html")
-        reporter.advance()
     reporter.result(
         "avatar",
         {
-            "page, open it in a browser": str(out / "head.html"),
+            "page, open it in a browser": str(shown.page),
             "avatar": str(out / "avatar"),
             **({"verdict": tracked.quality["verdict"]} if as_json else {}),
             "tracking": str(out / "dataset" / "preview.mp4"),
-            "report": str(out / "report" / "report.html"),
+            "report": str(shown.report),
             "relit": str(out / "report" / "relit.png"),
-            "video": str(film.video),
-            "test PSNR (dB)": metrics["reenactment"]["psnr"],
-            "test PSNR on the head (dB)": metrics["reenactment"]["psnr_head"],
+            "video": str(shown.video),
+            "test PSNR (dB)": shown.metrics["reenactment"]["psnr"],
+            "test PSNR on the head (dB)": shown.metrics["reenactment"]["psnr_head"],
         },
     )

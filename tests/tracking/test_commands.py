@@ -1,6 +1,5 @@
 """`rgb track` and `rgb fit` on the command line: bad input ends in one sentence, and the stages are chained."""
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -29,19 +28,18 @@ def test_bad_input_is_one_sentence(command: str, tmp_path: Path) -> None:
         assert "Traceback" not in result.stderr
 
 
-def test_a_folder_of_another_video_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_video_is_refused(tmp_path: Path) -> None:
     """The dataset of one video must not be taken for that of another."""
     truth = talking(2)
     detector = PerfectDetector(truth)
     detector.fails_at = 1
-    monkeypatch.setattr(pipeline, "track", functools.partial(track, detector=detector))
     one, two = film(tmp_path / "one.mp4", truth), film(tmp_path / "two.mp4", talking(3))
-    arguments = (builtin_head(), TrackingOptions(), load_preset("demo"), Silent(), 0, torch.device("cpu"))
+    arguments = (builtin_head(), Silent(), TrackingOptions(), detector)
     for _ in range(2):  # the same command again continues
         with pytest.raises(KeyboardInterrupt):
-            pipeline.track_and_fit(one, tmp_path / "out", *arguments)
+            track(one, tmp_path / "out", *arguments)
     with pytest.raises(InputError, match="unfinished dataset of other inputs or settings"):
-        pipeline.track_and_fit(two, tmp_path / "out", *arguments)
+        track(two, tmp_path / "out", *arguments)
 
 
 QUALITY = {"verdict": [{"level": "red", "about": "turning", "sentence": "the head turns by 7 degrees only"}]}
