@@ -12,6 +12,7 @@ from rgb_core.heads import builtin_head
 from rgb_core.presets import Preset, load_preset
 from rgb_core.progress import Silent
 from rgb_core.tracking import Tracked, TrackingOptions, track
+from rgb_core.tracking.detect import detection
 from tests.cli.conftest import run_rgb
 
 from .clips import PerfectDetector, film, talking
@@ -28,8 +29,9 @@ def test_bad_input_is_one_sentence(command: str, tmp_path: Path) -> None:
         assert "Traceback" not in result.stderr
 
 
-def test_a_folder_of_another_video_is_refused(tmp_path: Path) -> None:
-    """The dataset of one video must not be taken for that of another."""
+def test_a_folder_of_another_video_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dataset of one video must not be taken for that of another; the first frame of this one is on disk."""
+    monkeypatch.setattr(detection, "_CHUNK", 1)
     truth = talking(2)
     detector = PerfectDetector(truth)
     detector.fails_at = 1
