@@ -13,6 +13,7 @@ from rgb_core.heads import builtin_head
 from rgb_core.presets import Preset, load_preset
 from rgb_core.progress import Silent
 from rgb_core.tracking import Tracked, TrackingOptions, track
+from rgb_core.tracking.detect import detection
 from tests.cli.conftest import run_rgb
 
 from .clips import PerfectDetector, film, talking
@@ -34,6 +35,7 @@ def test_a_folder_of_another_video_is_refused(tmp_path: Path, monkeypatch: pytes
     truth = talking(2)
     detector = PerfectDetector(truth)
     detector.fails_at = 1
+    monkeypatch.setattr(detection, "_CHUNK", 1)  # so that there is work when the run is interrupted
     monkeypatch.setattr(pipeline, "track", functools.partial(track, detector=detector))
     one, two = film(tmp_path / "one.mp4", truth), film(tmp_path / "two.mp4", talking(3))
     arguments = (builtin_head(), TrackingOptions(), load_preset("demo"), Silent(), 0, torch.device("cpu"))
