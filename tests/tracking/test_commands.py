@@ -77,7 +77,7 @@ def test_fit_tells_the_verdict_and_goes_on_unless_strict(
     settings: list[Preset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InputError, match="turns by 7 degrees only"):
-        fit(tmp_path / "clip.mp4", tmp_path / "out", strict=True, quiet=True)
+        fit(tmp_path / "clip.mp4", tmp_path / "out", strict=True)
     assert "the head turns by 7 degrees only" in capsys.readouterr().out
     assert not settings
     with pytest.raises(KeyboardInterrupt):
