@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
+from diff_gaussian_rasterization.cuda_buffers import buffers
 from kernel_runtime.timing import eager_ms, graph_ms
 
 from rgb_core.benchmarking.scenes import ellipsoid, ellipsoid_view
@@ -70,24 +71,29 @@ def measure_stages(scene: list[torch.Tensor], camera: tuple, capacity: int) -> N
     means, rotations, scales, opacities, features = scene
     matrix, intrinsics, width, height = camera
     view = cuda.View.create(matrix.double(), intrinsics.double(), width, height, near=0.05, antialias=False)
-    arguments = means, (rotations, scales), opacities, features, view
-    *_, lists = cuda.forward(*arguments, 0, capacity)
+    gaussians = means, (rotations, scales), opacities
+    *_, lists = cuda.forward(*gaussians, features, view, 0, capacity)
     gradients = torch.randn(height, width, 3, device="cuda"), torch.randn(height, width, device="cuda")
+    places = buffers(len(means), 1, view.tile_rows * view.tile_columns, height * width, 0)
+    memory = torch.empty(places.size, dtype=torch.uint8, device="cuda")
+    entries = torch.empty(2 * capacity, dtype=torch.int32, device="cuda")
+    radii = torch.empty(len(means), dtype=torch.int32, device="cuda")
 
-    def sort() -> None:
-        projected = cuda._project(*arguments[:3], view)
-        cuda._sort(projected, view)
-
-    def list_tiles() -> None:
-        projected = cuda._project(*arguments[:3], view)
-        cuda._bin(projected, view, capacity)
+    def run(stages: int) -> None:
+        call = cuda.begin(*gaussians, view, places, memory)
+        cuda.project(call, radii, features)
+        if stages > 1:
+            cuda.sort(call)
+        if stages > 2:
+            cuda.count(call, None, None)
+            cuda.place(call, entries.data_ptr(), capacity)
 
     stages = {
-        "project": lambda: cuda._project(*arguments[:3], view),
-        "project, sort by depth": sort,
-        "project, sort by depth and into tiles": list_tiles,
-        "forward kernels": lambda: cuda.forward(*arguments, 0, capacity),
-        "backward kernels": lambda: cuda.backward(*arguments, lists, *gradients),
+        "project": partial(run, 1),
+        "project, sort by depth": partial(run, 2),
+        "project, sort by depth and into tiles": partial(run, 3),
+        "forward kernels": lambda: cuda.forward(*gaussians, features, view, 0, capacity),
+        "backward kernels": lambda: cuda.backward(*gaussians, features, view, lists, *gradients, None),
     }
     for name, stage in stages.items():
         print(f"  {name:40s} {'':8s} {eager_ms(stage):8.3f} {graph_ms(stage):8.3f}")

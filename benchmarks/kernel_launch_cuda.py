@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
+from diff_gaussian_rasterization.cuda_buffers import buffers
+from gaussian_blendshapes import weighted_segment_sum
 from gaussian_rasterizer_cuda import cameras
 
 from rgb_core.benchmarking.scenes import ellipsoid
@@ -38,15 +40,12 @@ def main() -> None:
     view = cuda.View.create(*camera, near=0.05, antialias=False)
     means, rotations, scales, opacities, features = scene
     gaussians = means, (rotations, scales), opacities
-    projected = cuda._project(*gaussians, view)
-    order, seen = cuda._sort(projected, view)
-    counts = order.new_empty(view.tile_rows * view.tile_columns)
-    few = projected.splats, order, seen, POINTS, POINTS, view.tile_rows, view.tile_columns, counts
-    many = (
-        means, None, rotations, scales, opacities, view.world_to_camera, view.intrinsics, *view.lens, view.near, POINTS,
-        SIZE, SIZE, False, projected.splats, projected.depths, projected.radii, projected.tile_counts, projected.bases,
-        projected.next_row, projected.histograms,
-    )  # fmt: skip
+    places = buffers(POINTS, 1, view.tile_rows * view.tile_columns, SIZE * SIZE, 0)
+    memory = torch.empty(places.size, dtype=torch.uint8, device="cuda")
+    radii = torch.empty(POINTS, dtype=torch.int32, device="cuda")
+    call = cuda.begin(*gaussians, view, places, memory)
+    values, weights = torch.ones(1, 1, device="cuda"), torch.ones(1, device="cuda")
+    offsets = torch.tensor([0, 1], device="cuda")
 
     def step() -> None:
         result = rasterize(*inputs, *camera, capacity=CAPACITY)
@@ -56,11 +55,12 @@ def main() -> None:
     for name, work in (
         ("torch: empty", lambda: means.new_empty(1000)),
         ("torch: add_", lambda: features.add_(0)),
-        (f"launch with {len(few)} arguments", lambda: cuda._COUNT.launch((1, 1, 1), 256, few)),
-        (f"launch with {len(many)} arguments", lambda: cuda._PROJECT_FORWARD.launch((2, 1), 256, many)),
-        ("rasterize: 9 launches", lambda: cuda.forward(*gaussians, features, view, 0, CAPACITY)),
+        ("checked launch with 6 arguments", lambda: weighted_segment_sum(values, weights, offsets)),
+        ("prepared launch with 10 arguments", lambda: cuda.sort(call)),
+        ("prepared launch with 28 arguments", lambda: cuda.project(call, radii, features)),
+        ("rasterize: 7 launches", lambda: cuda.forward(*gaussians, features, view, 0, CAPACITY)),
         ("rasterize, checks and autograd", lambda: rasterize(*inputs, *camera, capacity=CAPACITY)),
-        ("rasterize and gradients: 11 launches", step),
+        ("rasterize and gradients: 9 launches", step),
     ):
         work()
         print(f"  {name:40s} {host_us(work):8.1f} us")

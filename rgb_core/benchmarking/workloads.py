@@ -187,7 +187,7 @@ def _visibility(device: torch.device) -> Workload:
 def _launch(device: torch.device) -> Workload:
     """What one launch costs: a kernel that has next to nothing to do, behind the checks of its arguments."""
     values, weights = torch.ones(1, 1, device=device), torch.ones(1, device=device)
-    offsets = torch.tensor([0, 1], dtype=torch.int32, device=device)
+    offsets = torch.tensor([0, 1], device=device)
     return Workload(
         "one launch, of a kernel that sums one number", lambda: weighted_segment_sum(values, weights, offsets)
     )

@@ -94,7 +94,7 @@ __device__ __forceinline__ void blend_tile(
 // of the last contributor in the tile's list, from 1 [cameras,H,W].
 //
 // Where there was no room for the lists every tile looks through all the splats that its camera has, in the order of
-// depth: the same picture, slowly.
+// depth: the same picture, slowly, and no contributors for the backward pass.
 template <int CHANNELS>
 __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) void blend_forward(
     const Splat* splats, const float* features, const long long* tile_starts, const int* owners, long long capacity,
@@ -109,10 +109,12 @@ __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) v
     if (list.needed <= capacity)
         blend_tile<CHANNELS, true>(
             splats, features, owners + list.begin, list.count, channels, layer, pixel, staged, staged_features, blended);
-    else
+    else {
         blend_tile<CHANNELS, false>(
             splats, features, order + static_cast<long long>(layer.camera) * points, seen[layer.camera], channels, layer,
             pixel, staged, staged_features, blended);
+        blended.last = 0;  // of a list that is not there
+    }
     if (!pixel.inside) return;
     long long index = pixel.index(layer.camera), plane = planar ? static_cast<long long>(width) * height : 1;
     image += planar ? index + layer.camera * (channels - 1) * plane : index * channels;

@@ -38,7 +38,7 @@ _SCAN = PreparedKernel(_BIN_MODULE.kernel("scan_counts"), "PiiiPPPP")
 _PLACE = PreparedKernel(_BIN_MODULE.kernel("place_instances"), "PPPPiiiiPPqPP")
 _BLEND = {n: PreparedKernel(_BLEND_MODULE.kernel("blend_forward", n), "PPPPqPPiiPiii?PPPP") for n in CHANNEL_BLOCKS}
 _UNBLEND = {
-    n: PreparedKernel(_UNBLEND_MODULE.kernel("blend_backward", n), "PPPPPqiiiiiPPPqqqqPqqqP") for n in CHANNEL_BLOCKS
+    n: PreparedKernel(_UNBLEND_MODULE.kernel("blend_backward", n), "PPPPPqiiiiiPPPiiiiPiiiP") for n in CHANNEL_BLOCKS
 }
 _UNPROJECT = {
     n: PreparedKernel(_UNPROJECT_MODULE.kernel("project_backward", n), _SCENE + "ddddiii?iPPPqPPPPPPPPi")
@@ -236,7 +236,7 @@ def forward(
     that is not enough the picture is made without lists.
     """
     points, channels = features.shape[-2:]
-    if view.cameras * max(points, view.tile_rows * view.tile_columns) > LARGEST_COUNT:
+    if view.cameras * max(points, view.height * view.width * max(channels, 1)) > LARGEST_COUNT:
         raise ArgumentError(f"means: {view.cameras} cameras are too many for one call, render fewer at a time")
     needed = None
     if capacity is None:
@@ -278,12 +278,25 @@ def _blend(call: _Call, lists: Lists, channels: int, like: torch.Tensor) -> tupl
     return image, alpha
 
 
-def _strides(gradient: torch.Tensor | None, view: View, dimensions: str) -> tuple[int, ...]:
-    """Address and strides, in the order camera, row, column (, channel), of a gradient with these dimensions."""
+def _within_reach(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    """The gradient with strides that lead no farther than the kernels count."""
     if gradient is None:
-        return (0,) * (1 + len(dimensions) + (not view.batch))
-    strides = dict(zip(dimensions, gradient.stride(), strict=True))
+        return None
+    reach = sum((size - 1) * stride for size, stride in zip(gradient.shape, gradient.stride(), strict=True))
+    return gradient if reach <= LARGEST_COUNT else gradient.contiguous()
+
+
+def _strides(gradient: torch.Tensor | None, dimensions: str, zero: int) -> tuple[int, ...]:
+    """Address and strides in the order camera, row, column (, channel) of a gradient with these dimensions.
+
+    Args:
+        dimensions: some of "bhwc", in their order.
+        zero: address of a zero, which stands for a gradient that is None.
+    """
     order = "bhwc" if "c" in dimensions else "bhw"
+    if gradient is None:
+        return zero, *(0 for _ in order)
+    strides = dict(zip(dimensions, gradient.stride(), strict=True))
     return gradient.data_ptr(), *(strides.get(name, 0) for name in order)
 
 
@@ -305,18 +318,19 @@ def backward(
         rows = _checked(lists.needed.wait())
         if rows > lists.capacity:  # there was no room for the lists
             *_, lists = forward(means, shape, opacities, features, view, lists.alpha_point_id, rows)
+    grad_image, grad_alpha = _within_reach(grad_image), _within_reach(grad_alpha)
     block, blocks = _channel_block(channels)
     row = -(-(SUMS + block) // 4) * 4
     sums = means.new_empty((blocks, rows, row))
     places, device = _places(points, channels, view), means.get_device()
     memory = lists.memory[0].data_ptr()
-    leading = "b" if view.batch else ""
+    leading, zero = "b" if view.batch else "", memory + places.zero
     _UNBLEND[block].launch(
         device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, memory + places.splats,
         lists.features, memory + places.tile_starts, lists.owners, lists.owners + 4 * lists.capacity, rows, points,
         channels, lists.alpha_point_id, view.width, view.height, memory + places.final_transmittance,
-        memory + places.last_contributor, *_strides(grad_image, view, leading + ("chw" if view.planar else "hwc")),
-        *_strides(grad_alpha, view, leading + "hw"), sums.data_ptr(),
+        memory + places.last_contributor, *_strides(grad_image, leading + ("chw" if view.planar else "hwc"), zero),
+        *_strides(grad_alpha, leading + "hw", zero), sums.data_ptr(),
     )  # fmt: skip
     grad_means, grad_opacities, grad_features = map(torch.empty_like, (means, opacities, features))
     grad_shape = tuple(map(torch.empty_like, shape))

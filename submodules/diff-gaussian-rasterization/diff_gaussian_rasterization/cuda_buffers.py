@@ -26,6 +26,7 @@ class Buffers(NamedTuple):
     # What the backward pass reads lies above, what it does not below.
     next_row: int  # int64; this and the following start at zero, `counters` int32 in all
     finished_blocks: int  # int32, of scan_counts
+    zero: int  # float32, stays zero
     tickets: int  # [cameras] int32, of sort_by_depth
     finished_tiles: int  # [cameras, DIGITS] int32
     histograms: int  # [cameras, DIGITS, BINS] int32
@@ -79,6 +80,7 @@ def buffers(points: int, cameras: int, tiles: int, pixels: int, channels: int) -
         features=memory.place(splats * channels, 4),
         next_row=(next_row := memory.place(1, 8)),
         finished_blocks=memory.place(1, 4, 4),
+        zero=memory.place(1, 4, 4),
         tickets=memory.place(cameras, 4, 4),
         finished_tiles=memory.place(digits, 4, 4),
         histograms=memory.place(digits * BINS, 4, 4),

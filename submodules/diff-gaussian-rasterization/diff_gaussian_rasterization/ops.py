@@ -89,8 +89,7 @@ def rasterize(
         capacity: on CUDA, room for this many pairs of a Gaussian and a 16 x 16 tile that sees it, over all cameras.
             Then the call may be captured in a CUDA graph (with the cameras on the device too). If `instances` comes out
             larger the pictures take long to draw and the gradients are zero. None: room for half as many again as calls
-            of this size needed so far. The host waits for the device in the first such call alone; where the room does
-            not do the picture takes longer, and its gradients are made from a second pass. No effect on the CPU.
+            of this size needed so far, the first of which waits for the device. No effect on the CPU.
         antialias: lower the opacity of small Gaussians by what the low-pass adds to their area, so that they cover as
             much from afar as from nearby (Yu et al. 2024, Mip-Splatting, its 2D filter).
 
