@@ -1,6 +1,5 @@
 """`rgb view`: the avatar under the mouse, in a browser."""
 
-import contextlib
 import webbrowser
 from typing import Annotated
 
@@ -36,5 +35,4 @@ def view(
             reporter.message(f"warning: everyone who can reach {host} can see and copy this avatar")
         if not no_browser:
             webbrowser.open(server.url)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.wait()
+        server.wait()
