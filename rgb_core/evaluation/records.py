@@ -3,7 +3,9 @@
 from typing import Any
 
 from ..data import Dataset
+from ..scene import Light
 from .alignment import AlignedSet
+from .light import light_scores
 from .lpips import Lpips
 from .measure import Measurements
 from .protocol import Scored
@@ -18,12 +20,14 @@ def metrics_record(
     size: tuple[int, int],
     measured: Measurements,
     lpips: Lpips | None,
+    true_light: Light | None,
     device: str,
 ) -> dict[str, Any]:
     """Every score by name; None where the dataset has no ground truth for it.
 
     Args:
         size: (width, height) of the pictures that were compared.
+        true_light: the light of the clip, where it is known.
         device: what rendered them, in words.
     """
     milliseconds = measured.milliseconds()
@@ -40,6 +44,7 @@ def metrics_record(
         "albedo": _albedo(measured.albedo),
         "normal": measured.normals.scores(),
         "mesh": measured.mesh.scores(),
+        "light": light_scores(renderer.light, true_light),
         "speed": {"fps": 1000 / milliseconds, "ms_per_frame": milliseconds, "device": device},
     }
 

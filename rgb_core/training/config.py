@@ -20,6 +20,7 @@ class LearningRates(_Settings):
     deltas: float = Field(1.0e-3, gt=0, description="in units of the per-channel delta scale")
     normal_offset: float = Field(5.0e-3, gt=0, description="in units of the mesh's unit normal")
     tracking: float = Field(0.02, gt=0, description="hundredths of a radian and millimetres")
+    gain: float = Field(0.003, gt=0, description="log factor of all albedos")
     light: float = Field(0.02, gt=0, description="softplus argument, relative to the initial radiance")
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
 
@@ -37,6 +38,8 @@ class LossWeights(_Settings):
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
     albedo_smoothness: float = Field(0.02, ge=0, description="robust log-albedo difference of neighbours")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
+    light_prior: float = Field(0.0, ge=0, description="OLD/NEW natural")
+    level: float = Field(0.0, ge=0, description="level")
     skin_tone: float = Field(0.1, ge=0, description="squared log ratio of the skin's mean albedo to `skin_luminance`")
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
     normal_offset: float = Field(0.1, ge=0, description="mean square of the normals' offsets from the mesh's")
@@ -74,6 +77,11 @@ class GaussianConfig(_Settings):
     skin_luminance: float = Field(
         0.3, gt=0, lt=1, description="linear albedo of skin that fixes the scale of the light"
     )
+    light: str = Field("texels", description="texels or natural")
+    light_start: bool = Field(False, description="light from harmonics of what the frames show")
+    likely_level: bool = Field(False, description="level by what is known")
+    gain: bool = Field(False, description="global level is learned")
+    gloss: str = Field("old", description="old or physical")
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..avatar import NEUTRAL, Avatar, load_avatar, save_avatar
+from ..avatar import NEUTRAL, Avatar, load_avatar, materials, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import avatar_from_tensors, avatar_tensors
@@ -33,12 +33,12 @@ from .corrections import TrackingCorrections
 from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import colour_from_frames, initial_avatar
-from .light import LightParameters
+from .light import LightParameters, TexelLight
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale"}
-_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
+_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "gain"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
 
@@ -132,7 +132,9 @@ class GaussianFit:
             light=replace(initial.light.to(device), carried=dataset.light_frame == "camera"),
             focal_scale=geometry.focal_scale,
         )
-        self.light = LightParameters(torch.zeros_like(self.avatar.light.radiance), 1.0)
+        self._light_class = TexelLight if config.light == "texels" else LightParameters
+        self.light = self._light_class(torch.zeros_like(self.avatar.light.radiance), torch.ones(3, device=device))
+        self.gain = torch.zeros(1, device=device)  # log factor of all albedos, by which the light is divided
         head = self.avatar.head
         self.faces = head.faces.to(torch.int32)
         tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, (config.light_height, 2 * config.light_height))
@@ -153,7 +155,7 @@ class GaussianFit:
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
-        self.priors = AvatarPriors.of(self.avatar)
+        self.priors = AvatarPriors.of(self.avatar, config.gloss)
         self.statistics = DensityStatistics(self.avatar.count, device)
 
     def active(self) -> AbstractContextManager[None]:
@@ -163,7 +165,7 @@ class GaussianFit:
     def start(self) -> None:
         """Colour the avatar by its frames."""
         with torch.no_grad():
-            self.light.level = colour_from_frames(self.avatar, self.frames, self.config.skin_luminance)
+            colour_from_frames(self.avatar, self.frames, self.light, self.config)
         self._begin()
 
     def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
@@ -172,7 +174,8 @@ class GaussianFit:
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
         frame = "camera" if old.light.carried else "world"
         self.avatar = avatar_from_tensors(tensors, frame, **kept).to(self.device)
-        self.light = LightParameters(tensors["light_raw"].to(self.device), meta["level"])
+        self.light = self._light_class(tensors["light_raw"].to(self.device), tensors["light_level"].to(self.device))
+        self.gain = tensors["gain_raw"].to(self.device)
         self.tracking.raw = tensors["tracking_raw"].to(self.device)
         self._begin()
         self.optimiser.load_state_tensors(tensors)
@@ -185,7 +188,7 @@ class GaussianFit:
         self._reset_lookups()
 
     def _new_optimiser(self) -> Optimiser:
-        shared = {"light": self.light.raw, "tracking": self.tracking.raw}
+        shared = {"light": self.light.raw, "tracking": self.tracking.raw, "gain": self.gain}
         leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
         rates = self.config.learning_rates
         return Optimiser(leaves, rates.model_dump(exclude={"final"}), rates.final, self.config.steps)
@@ -195,11 +198,13 @@ class GaussianFit:
         frozen = _FROZEN_IN_WARMUP if done < self.config.warmup else frozenset()
         if done < self.config.normal_offsets:
             frozen |= {"normal_offset"}
+        if not self.config.gain:
+            frozen |= {"gain"}
         return frozen if self.config.refine_tracking else frozen | {"tracking"}
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
-            self.priors = AvatarPriors.of(self.avatar)
+            self.priors = AvatarPriors.of(self.avatar, self.config.gloss)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_room()
 
@@ -233,7 +238,9 @@ class GaussianFit:
         gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
         lean = self.avatar.lean(gaussians)
         gaussians = self.tracking.apply(gaussians, inputs)
-        envmap = self.light.envmap()
+        gain = self.gain.exp()
+        gaussians = replace(gaussians, albedo=gaussians.albedo * gain)
+        envmap = self.light.envmap() / gain
         surface = attach_learned(self.avatar, gaussians, lean, inputs.surface, inputs.eye)
         seen = visible_to(self.avatar.attachment, self.faces, inputs.visibility)
         lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce)
@@ -246,7 +253,7 @@ class GaussianFit:
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
-        terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.priors, config, late)
+        terms |= prior_terms(self.avatar, gaussians, lit, envmap, self.light.raw, self.priors, config, late)
         terms["tracking"] = self.tracking.penalty()
         weights = config.losses.model_dump()
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
@@ -259,6 +266,7 @@ class GaussianFit:
         return torch.stack([loss, *terms.values()]).detach()
 
     def _rearrange(self, step: int) -> None:
+        self._settle_gain()
         grow = self.timing.grows(step)
         event = rearrange(self.avatar, self.field, self.statistics, self.config.density, multiply=grow)
         self.avatar = event.avatar
@@ -266,6 +274,14 @@ class GaussianFit:
             self.avatar.neutral[name] = self.optimiser.replace(name, self.avatar.neutral[name], event.gaussians)
         self.avatar.deltas = self.optimiser.replace("deltas", self.avatar.deltas, event.pairs)
         self._reset_lookups()
+
+    @torch.no_grad()
+    def _settle_gain(self) -> None:
+        """Move the common factor of all albedos into them and the light, so that it starts from 1 again."""
+        raw = self.avatar.neutral["albedo"]
+        raw.copy_(materials.raw_from_unit(torch.sigmoid(raw) * self.gain.exp()))
+        self.light.scale((-self.gain).exp())
+        self.gain.zero_()
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Everything that the next step depends on."""
@@ -275,12 +291,15 @@ class GaussianFit:
             **self.optimiser.state_tensors(),
             **statistics,
             "light_raw": self.light.raw,
+            "light_level": self.light.level,
+            "gain_raw": self.gain,
             "tracking_raw": self.tracking.raw,
         }
-        return tensors, {"level": self.light.level}
+        return tensors, {}
 
     def result(self) -> Avatar:
         """The avatar without autograd, under the fitted light, on the CPU."""
+        self._settle_gain()
         with torch.no_grad():
             return replace(
                 self.avatar,

@@ -11,7 +11,8 @@ from ..shading import Lit
 from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
-from .light import light_smoothness, white_light
+from .level import Level
+from .light import light_improbability, light_smoothness, white_light
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 _OPAQUE = 255
@@ -26,13 +27,14 @@ class AvatarPriors:
 
     parts: PartPriors
     pairs: Pairs  # neighbours for albedo smoothness
+    level: Level
     surface: torch.Tensor  # [P, 3] the attached points of the neutral mesh
 
     @classmethod
-    def of(cls, avatar: Avatar) -> "AvatarPriors":
+    def of(cls, avatar: Avatar, gloss: str) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
         surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
-        return cls(PartPriors.of(avatar), neighbours(surface, avatar.region()), surface)
+        return cls(PartPriors.of(avatar, gloss), neighbours(surface, avatar.region()), Level.of(avatar.region()), surface)
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
@@ -75,6 +77,7 @@ def prior_terms(
     gaussians: PosedGaussians,
     lit: Lit,
     envmap: torch.Tensor,
+    raw_light: torch.Tensor,
     priors: AvatarPriors,
     config: GaussianConfig,
     late: bool,
@@ -86,6 +89,8 @@ def prior_terms(
         "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
         "size": excess.square().mean(),
         "white_light": white_light(lit.irradiance),
+        "light_prior": light_improbability(raw_light),
+        "level": priors.level.improbability(gaussians, envmap),
         "light_smoothness": light_smoothness(envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),

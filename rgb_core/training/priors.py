@@ -41,6 +41,18 @@ _PARTS = {
     "lips": Part((Region.LIPS,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
     "other": Part((Region.OTHER,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
 }
+# Physics: F0 of skin 0.028, of the cornea 0.025, of enamel 0.056, wet lips and gums 0.02 to 0.04, of keratin 0.046, over the 0.04 of the shading model.
+_PHYSICAL = {
+    "skin": Part((Region.SKIN, Region.EAR), (0.3, 0.7), (0.6, 0.9), 3.0, 0.6),
+    "neck": Part((Region.NECK,), (0.3, 0.7), (0.6, 0.9), 3.0, 0.0),
+    "scalp": Part((Region.SCALP,), (0.3, 0.8), (0.4, 0.9), 12.0, 0.0),
+    "eyes": Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0),
+    "sockets": Part((Region.EYE_SOCKET,), (0.3, 0.7), (0.6, 0.9), 2.0, 0.6),
+    "mouth": Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6),
+    "teeth": Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0),
+    "lips": Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6),
+    "other": Part((Region.OTHER,), (0.3, 0.7), (0.6, 0.9), 3.0, 0.0),
+}
 _NEIGHBOURS = 4
 _ROBUST = 0.1
 
@@ -56,11 +68,11 @@ class PartPriors:
     skin: torch.Tensor  # [S] the Gaussians on skin, or all of them where a head has no skin
 
     @classmethod
-    def of(cls, avatar: Avatar) -> "PartPriors":
+    def of(cls, avatar: Avatar, gloss: str = "old") -> "PartPriors":
         """The ranges of the avatar's Gaussians."""
         region = avatar.region()
         table = torch.zeros(len(Region), 6)
-        for part in _PARTS.values():
+        for part in (_PARTS if gloss == "old" else _PHYSICAL).values():
             values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
