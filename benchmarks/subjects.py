@@ -104,7 +104,9 @@ def worker(tasks: Any, results: Any, jobs: int) -> None:
 
 def summary(name: str, rows: dict[str, dict[str, Any]]) -> str:
     """Lines of one variant: its subjects, their mean and their worst."""
-    lines = [f"{name:22s} {subject:10s}" + "".join(_cell(row.get(key)) for key in COLUMNS) for subject, row in rows.items()]
+    lines = [
+        f"{name:22s} {subject:10s}" + "".join(_cell(row.get(key)) for key in COLUMNS) for subject, row in rows.items()
+    ]
     for title, choose in (("mean", lambda values, _: sum(values) / len(values)), ("worst", _worst)):
         columns = {key: [row[key] for row in rows.values() if row.get(key) is not None] for key in COLUMNS}
         cells = [_cell(choose(values, COLUMNS[key]) if values else None) for key, values in columns.items()]
@@ -124,7 +126,10 @@ def run(arguments: argparse.Namespace, variants: dict[str, list[str]]) -> None:
     """All variants on all subjects, as many processes at once as asked for."""
     context = multiprocessing.get_context("spawn")
     tasks, results = context.Queue(), context.Queue()
-    workers = [context.Process(target=worker, args=(tasks, results, arguments.jobs), daemon=True) for _ in range(arguments.jobs)]
+    workers = [
+        context.Process(target=worker, args=(tasks, results, arguments.jobs), daemon=True)
+        for _ in range(arguments.jobs)
+    ]
     for process in workers:
         process.start()
 

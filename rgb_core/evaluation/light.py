@@ -33,6 +33,13 @@ def brightest(envmap: Tensor) -> Lamp:
     return Lamp(centre, float(inside[best] / energy.sum()))
 
 
+def irradiance_scale(fitted: Tensor, true: Tensor) -> Tensor:
+    """The factor of `fitted` [3, h, w] that brings its irradiance nearest to that of `true` [3, h, w]."""
+    directions, solid_angles = texel_directions(*fitted.shape[1:]), texel_solid_angles(*fitted.shape[1:])[:, None]
+    mine, theirs = irradiance(fitted, directions), irradiance(true, directions)
+    return (solid_angles * mine * theirs).sum() / (solid_angles * mine * mine).sum()
+
+
 def light_scores(fitted: Light, true: Light | None) -> dict[str, float | None]:
     """The `light` record of metrics.json; None for everything without truth.
 
@@ -50,7 +57,7 @@ def light_scores(fitted: Light, true: Light | None) -> dict[str, float | None]:
     mine_map, true_map = fitted.radiance.cpu(), true.resampled(*size).radiance.cpu()
     directions, solid_angles = texel_directions(*size), texel_solid_angles(*size)[:, None]
     mine, theirs = irradiance(mine_map, directions), irradiance(true_map, directions)
-    scale = (solid_angles * mine * theirs).sum() / (solid_angles * mine * mine).sum()
+    scale = irradiance_scale(mine_map, true_map)
     error = (solid_angles * (scale * mine - theirs).square()).sum() / (solid_angles * theirs.square()).sum()
     lamp, wanted = brightest(mine_map), brightest(true_map)
     angle = math.degrees(math.acos(min(1.0, float(lamp.direction @ wanted.direction))))

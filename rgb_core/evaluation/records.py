@@ -8,6 +8,7 @@ from .alignment import AlignedSet
 from .light import light_scores
 from .lpips import Lpips
 from .measure import Measurements
+from .parts import PartErrors
 from .protocol import Scored
 
 FORMAT, VERSION = "rgb-metrics", 1
@@ -41,6 +42,7 @@ def metrics_record(
         "gaussians": renderer.gaussian_count,
         "reenactment": measured.reenactment(lpips),
         "relight": _relight(measured.relit),
+        "parts": {"reenactment": measured.parts.scores(), "relight": _relit_parts(measured.relit)},
         "albedo": _albedo(measured.albedo),
         "normal": measured.normals.scores(),
         "mesh": measured.mesh.scores(),
@@ -63,6 +65,14 @@ def _relight(relit: dict[str, AlignedSet]) -> dict[str, Any]:
     }
     columns = {key: [scores[key] for scores in record.values()] for key in _RELIT_SCORES}
     return {**record, "mean": {key: sum(values) / len(values) if values else None for key, values in columns.items()}}
+
+
+def _relit_parts(relit: dict[str, AlignedSet]) -> dict[str, float | None]:
+    """PSNR by part of the head over all environments, each under its own factor."""
+    errors = PartErrors()
+    for frames in relit.values():
+        frames.add_parts(errors)
+    return errors.scores()
 
 
 def _albedo(albedo: AlignedSet) -> dict[str, Any]:

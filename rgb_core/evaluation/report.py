@@ -83,7 +83,7 @@ def _tables(metrics: Mapping[str, Any]) -> list[str]:
     columns = ["psnr", "psnr_aligned", "ssim_aligned", "scale"]
     rows = [[name, *(_cell(scores.get(key)) for key in columns)] for name, scores in relight.items()]
     tables = [_table("relight", ["", *columns], rows)]
-    for name in ("reenactment", "albedo", "normal", "mesh", "light", "speed"):
+    for name in ("reenactment", "albedo", "parts", "normal", "mesh", "light", "speed"):
         tables.append(_table(name, [], [[key, _cell(value)] for key, value in metrics[name].items()]))
     return tables
 

@@ -89,9 +89,7 @@ def _upright(normals: torch.Tensor) -> torch.Tensor:
     return matrix_to_quaternion(torch.stack([x, torch.linalg.cross(z, x), z], dim=2))
 
 
-def colour_from_frames(
-    avatar: Avatar, frames: TrainingFrames, light: LightParameters, config: GaussianConfig
-) -> None:
+def colour_from_frames(avatar: Avatar, frames: TrainingFrames, light: LightParameters, config: GaussianConfig) -> None:
     """Set the albedo to what frames spread over the clip show at every Gaussian, and the light to one that explains it.
 
     Raises:
@@ -112,12 +110,18 @@ def colour_from_frames(
     inner = in_regions(region, UNCHANGING)[:, None]
     shade = openness.maximum(torch.where(inner, 0.6, 0.2)).expand_as(colour)
     if config.light_start:
-        found = coarse_light(colour[:, reference], (seen & matt)[:, reference], shade[:, reference], normals[:, reference])
+        found = coarse_light(
+            colour[:, reference], (seen & matt)[:, reference], shade[:, reference], normals[:, reference]
+        )
         shade = shade * lit_by(found, normals)
-        directions = torch.nn.functional.normalize(torch.randn(512, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+        directions = torch.nn.functional.normalize(
+            torch.randn(512, 3, generator=torch.Generator().manual_seed(0)), dim=1
+        )
         directions = directions.to(region.device)
         light.start_from(directions, lit_by(found, directions))
-    albedo = (torch.where(seen, colour * shade, 0.0).sum(0) / torch.where(seen, shade * shade, 0.0).sum(0).clamp_min(1e-6))
+    albedo = torch.where(seen, colour * shade, 0.0).sum(0) / torch.where(seen, shade * shade, 0.0).sum(0).clamp_min(
+        1e-6
+    )
     for code in region.unique().tolist():
         here = region == code
         source = here & known
@@ -148,7 +152,9 @@ def coarse_light(
         for channel in range(3):
             rows = (basis * (weight[..., channel] * albedo[:, channel])[..., None])[seen[..., 0]]
             target = colour[..., channel][seen[..., 0]]
-            columns.append(torch.linalg.solve(rows.T @ rows / len(rows) + ridge * albedo.mean() ** 2, rows.T @ target / len(rows)))
+            columns.append(
+                torch.linalg.solve(rows.T @ rows / len(rows) + ridge * albedo.mean() ** 2, rows.T @ target / len(rows))
+            )
         found = torch.stack(columns, 1)
         found = found / found[:1].clamp_min(1e-6) / float(basis[0, 0, 0])  # of mean 1 in every channel
         light = weight * lit_by(found, normals)

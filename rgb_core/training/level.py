@@ -47,8 +47,10 @@ class Level:
             index = (region == code).nonzero()[:, 0]
             if len(index) >= 20:
                 whites.append((index, math.log(albedo), deviation))
-        known = (values.to(region.device) for values in (skin_mean(), skin_precision(), light_precision()))
-        return cls(skin if len(skin) else everywhere, *known, tuple(whites))
+        mean, precision, of_light = (
+            values.to(region.device) for values in (skin_mean(), skin_precision(), light_precision())
+        )
+        return cls(skin if len(skin) else everywhere, mean, precision, of_light, tuple(whites))
 
     def improbability(self, gaussians: PosedGaussians, envmap: torch.Tensor) -> torch.Tensor:
         """Half the squared deviations of skin, light and whites from what is known of them."""

@@ -34,7 +34,9 @@ class AvatarPriors:
     def of(cls, avatar: Avatar, gloss: str) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
         surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
-        return cls(PartPriors.of(avatar, gloss), neighbours(surface, avatar.region()), Level.of(avatar.region()), surface)
+        return cls(
+            PartPriors.of(avatar, gloss), neighbours(surface, avatar.region()), Level.of(avatar.region()), surface
+        )
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
