@@ -23,8 +23,8 @@ COLOUR_AXES = torch.nn.functional.normalize(torch.tensor([[1.0, 1, 1], [1, 0, -1
 POWER = (6.0, 0.17, 0.006)
 # Standard deviation of the mean over the sphere along every axis.
 MEAN_DEVIATION = (1.0, 0.28, 0.09)
-_CANDIDATES = 400  # steps from grey to the light that explains an irradiance
-_START_RATE = 0.02
+_START_STEPS, _START_RATE, _START_PRIOR = 400, 0.02, 0.02  # from grey to the light that explains an irradiance
+_MOST = 12.0  # log of the radiance over the level, where a float32 still has room for its square
 
 
 class LightParameters:
@@ -44,7 +44,7 @@ class LightParameters:
     def envmap(self) -> torch.Tensor:
         """Linear radiance [3, H, W]."""
         field = torch.stack([kernel @ axis for kernel, axis in zip(self._filters, self.raw.flatten(1), strict=True)])
-        return (self.level[:, None] * (self._axes.T @ field).clamp_max(12.0).exp()).view_as(self.raw)
+        return (self.level[:, None] * (self._axes.T @ field).clamp_max(_MOST).exp()).view_as(self.raw)
 
     @torch.no_grad()
     def scale(self, factor: torch.Tensor) -> None:
@@ -56,11 +56,11 @@ class LightParameters:
         with torch.enable_grad():
             self.raw.requires_grad_()
             optimiser = torch.optim.Adam([self.raw], lr=_START_RATE)
-            for _ in range(_CANDIDATES):
+            for _ in range(_START_STEPS):
                 optimiser.zero_grad()
                 found = irradiance(self.envmap(), directions)
                 error = (found.clamp_min(1e-3 * wanted.mean()) / wanted).log().square().mean()
-                (error + 0.02 * self.raw.square().mean()).backward()
+                (error + _START_PRIOR * self.raw.square().mean()).backward()
                 optimiser.step()
         self.raw = self.raw.detach()
 
@@ -87,33 +87,6 @@ def light_improbability(raw: torch.Tensor) -> torch.Tensor:
     return raw.square().mean()
 
 
-class TexelLight(LightParameters):
-    """OLD: a map level * softplus(raw) / softplus(0)."""
-
-    def __init__(self, raw: torch.Tensor, level: torch.Tensor):
-        self.raw = raw
-        self.level = level
-
-    def envmap(self) -> torch.Tensor:
-        return self.level.view(3, 1, 1) / math.log(2.0) * torch.nn.functional.softplus(self.raw)
-
-    def start_from(self, directions: torch.Tensor, wanted: torch.Tensor) -> None:
-        other = LightParameters(torch.zeros_like(self.raw), self.level)
-        other.start_from(directions, wanted)
-        ratio = other.envmap() / self.level.view(3, 1, 1) * math.log(2.0)
-        self.raw = (ratio.expm1().clamp_min(1e-4).log()).clamp_min(-6)
-
-
-def light_smoothness(envmap: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of log radiance between neighbouring texels, weighted by solid angle."""
-    height, width = envmap.shape[1:]
-    logarithm = torch.log(envmap + 1e-3 * envmap.mean().detach())
-    weight = _texel_shares(height, width, envmap.device)
-    across = (logarithm - logarithm.roll(1, 2)).abs()
-    down = (logarithm[:, 1:] - logarithm[:, :-1]).abs()
-    return (across * weight).sum() / 3 + (down * weight[:, 1:]).sum() / 3
-
-
 @lru_cache(maxsize=8)
 def _texel_shares(height: int, width: int, device: torch.device) -> torch.Tensor:
     """Share [1, H, W] of the sphere that each texel covers."""
@@ -124,9 +97,3 @@ def _texel_shares(height: int, width: int, device: torch.device) -> torch.Tensor
 def mean_radiance(envmap: torch.Tensor) -> torch.Tensor:
     """[3] mean over the sphere of a map [3, H, W]."""
     return (envmap * _texel_shares(*envmap.shape[1:], envmap.device)).sum((1, 2))
-
-
-def white_light(irradiance: torch.Tensor) -> torch.Tensor:
-    """Mean chroma of the irradiance [P, 3] relative to its mean level: what makes coloured light cost something."""
-    grey = irradiance.mean(1, keepdim=True)
-    return (irradiance - grey).abs().mean() / irradiance.mean().detach().clamp_min(1e-6)
