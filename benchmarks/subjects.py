@@ -166,7 +166,7 @@ def run(arguments: argparse.Namespace, variants: dict[str, list[str]]) -> None:
                 for dataset in arguments.datasets:
                     tasks.put(task(dataset, name))
                     pending += 1
-    for process in workers:
+    for _ in workers:
         tasks.put(None)
     for process in workers:
         process.join()

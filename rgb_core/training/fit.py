@@ -283,6 +283,7 @@ class GaussianFit:
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Everything that the next step depends on."""
+        self._settle_level()
         statistics = {"density.total": self.statistics.total, "density.seen": self.statistics.seen}
         tensors = {
             **avatar_tensors(self.avatar),
