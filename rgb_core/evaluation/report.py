@@ -101,7 +101,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(_number(item) for item in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_number(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
     return _number(value) if isinstance(value, float) else str(value)
 
 

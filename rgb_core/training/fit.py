@@ -34,7 +34,7 @@ from .corrections import TrackingCorrections
 from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
-from .light import LightParameters
+from .light import LightParameters, mean_radiance
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 
@@ -97,7 +97,7 @@ def fit_gaussians(
 
         run_fit(fit, "fitting Gaussians", config.steps, config.checkpoint_every, out, progress, tell)
         avatar = fit.result()
-        save_avatar(avatar, out, provenance or {})
+        save_avatar(avatar, out, {**(provenance or {}), "level": fit.level_found()})
         remove_checkpoint(out)
         folder.finish()
     return avatar
@@ -295,6 +295,12 @@ class GaussianFit:
             "tracking_raw": self.tracking.raw,
         }
         return tensors, {}
+
+    def level_found(self) -> dict[str, Any]:
+        """How bright the skin came out, and how sure that is (`Level.found`)."""
+        with torch.no_grad():
+            albedo = torch.sigmoid(self.avatar.neutral["albedo"])
+            return self.priors.level.found(albedo, mean_radiance(self.light.envmap()))
 
     def result(self) -> Avatar:
         """The avatar without autograd, under the fitted light, on the CPU."""

@@ -14,8 +14,9 @@ from ..heads.regions import Region
 from ..rotations import matrix_to_quaternion
 from ..scene import Light
 from .config import GaussianConfig
+from .priors import usual_specular
 
-_OPACITY, _ROUGHNESS, _SPECULAR = 0.7, 0.5, 0.75
+_OPACITY, _ROUGHNESS = 0.7, 0.5
 _FLATNESS = 0.4
 # Per-step change of every delta channel relative to `learning_rates.deltas`: what 3D Gaussian Blendshapes found for
 # geometry, and appearance rates in place of its spherical harmonics.
@@ -57,7 +58,7 @@ def initial_avatar(
             "opacity": materials.raw_from_unit(_OPACITY).expand(count, 1).clone(),
             "albedo": torch.zeros(count, 3),
             "roughness": materials.raw_from_roughness(_ROUGHNESS).expand(count, 1).clone(),
-            "specular": materials.raw_from_unit(_SPECULAR).expand(count, 1).clone(),
+            "specular": materials.raw_from_unit(usual_specular(head.region[head.faces[face_id, 0]])),
             "normal_offset": torch.zeros(count, 3),
         },
         expressions=pairs,

@@ -7,7 +7,7 @@ known adds up and the most likely level has a closed form.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -101,6 +101,15 @@ class Level:
             precision = precision + grey[:, None] * grey / whites.deviation**2
             pull = pull + grey * (whites.log_albedo - _white(albedo, whites)) / whites.deviation**2
         return Likely(torch.linalg.solve(precision, pull), torch.linalg.inv(precision))
+
+    def found(self, albedo: torch.Tensor, radiance: torch.Tensor) -> dict[str, Any]:
+        """For avatar.yaml: `skin_albedo` of the face, and the factor that it is `known_within` (one standard deviation
+        of its logarithm) by what is known of skin, eyes, teeth and exposure; gloss makes it surer than that."""
+        deviation = float(self.most_likely(albedo, radiance).covariance.mean().sqrt())
+        return {
+            "skin_albedo": [round(value, 4) for value in self._skin(albedo).exp().tolist()],
+            "known_within": round(math.exp(deviation), 3),
+        }
 
     def _skin(self, albedo: torch.Tensor) -> torch.Tensor:
         """[3] log of the mean albedo of the face."""

@@ -29,19 +29,21 @@ class Part(NamedTuple):
 
 # Specular albedos multiply the 0.04 that the shading model reflects at normal incidence. Known there: skin 0.028 (index
 # 1.4), the cornea 0.025, enamel 0.056, keratin 0.046, wet lips and gums between water's 0.02 and 0.04. Rough skin
-# scatters some of it twice and single hairs some of it away, hence ranges. Roughness of skin: two standard deviations
+# scatters some of it twice, hence ranges. Roughness of skin: two standard deviations
 # about the population's mean (FLARE: 0.5 +- 0.1).
 _SKIN = (0.3, 0.7), (0.6, 0.9)
 _PARTS = (
     Part((Region.SKIN, Region.EAR), *_SKIN, 3.0, 0.6),
     Part((Region.NECK, Region.OTHER), *_SKIN, 3.0, 0.0),  # shoulders, often cut out of the matte, must vanish
-    Part((Region.SCALP,), (0.3, 0.8), (0.4, 0.9), 12.0, 0.0),
+    # Hair shines less than keratin: the mesh has no strands, and normals would lean to make up for it.
+    Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
     Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0),
     Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6),
     Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6),
     Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0),
     Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6),
 )
+
 _NEIGHBOURS = 4
 _ROBUST = 0.1
 
@@ -74,6 +76,14 @@ class PartPriors:
     def opacity_floor(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared lack of opacity below the parts' floors."""
         return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
+
+
+def usual_specular(region: torch.Tensor) -> torch.Tensor:
+    """Specular albedo [P, 1] in the middle of the range of the head regions [P]."""
+    middle = torch.zeros(len(Region))
+    for part in _PARTS:
+        middle[list(part.regions)] = sum(part.specular) / 2
+    return middle.to(region.device)[region.long()][:, None]
 
 
 def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:

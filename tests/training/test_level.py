@@ -88,3 +88,9 @@ def test_the_coarse_light_is_found_from_a_turning_ball():
     wanted = irradiance(sky.expand(3, 16, 32).contiguous(), local)
     ratio = lit_by(found, local) / wanted
     assert float((ratio / ratio.mean(0)).log().abs().mean()) < 0.05
+
+
+def test_the_level_that_was_found_is_reported_with_its_deviation():
+    found = Level.of(REGION).found(head(PEOPLE["brown"]), EVEN)
+    assert found["skin_albedo"] == pytest.approx(PEOPLE["brown"], rel=1e-3)
+    assert 1.05 < found["known_within"] < 2
