@@ -6,8 +6,8 @@ import torch
 from diff_envshade import texel_directions, texel_solid_angles
 from torch import Tensor
 
-# Share of every degree's light that a diffuse surface keeps: 1, 2/3, 1/4, 0 (Ramamoorthi and Hanrahan 2001), times pi.
-_COSINE_LOBE = (1.0, 2 / 3, 1 / 4, 0.0)
+# Share of the light of degrees 0 to 2 that a diffuse surface keeps (Ramamoorthi and Hanrahan 2001).
+_COSINE_LOBE = (1.0, 2 / 3, 1 / 4)
 
 
 def degrees(degree: int) -> Tensor:
