@@ -1,4 +1,4 @@
-"""How well the shading model relights a subject that it knows the truth of: `python benchmarks/ceilings.py DATASET ...`.
+"""How well the shading model relights a subject whose truth it knows: `python benchmarks/ceilings.py DATASET ...`.
 
 True albedo, normals, surface and light are put into the shading model pixel by pixel, with one roughness and one
 specular albedo for everything; both are fitted to the frames under the clip's own light, and printed. Scored like
