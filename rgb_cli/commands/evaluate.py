@@ -43,6 +43,7 @@ def evaluate(
     """
     from rgb_core import evaluation
     from rgb_core.avatar import load_avatar
+    from rgb_core.avatar.storage import read_provenance
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
     from rgb_core.fingerprints import files_in
@@ -51,7 +52,11 @@ def evaluate(
     model = load_avatar(avatar).to(resolve_device(device))
     clip = load_dataset(dataset)
     options = evaluation.EvaluationOptions(
-        size=size, lpips_weights=lpips_weights, drawn=[files_in(avatar), no_visibility], force=force
+        size=size,
+        lpips_weights=lpips_weights,
+        provenance=evaluation.level_line(read_provenance(avatar)),
+        drawn=[files_in(avatar), no_visibility],
+        force=force,
     )
     reporter = Reporter(quiet, as_json)
     with reporter.live():

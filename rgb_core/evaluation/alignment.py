@@ -6,6 +6,7 @@ from torch import Tensor
 from ..images import rgba_to_linear
 from ..images.compositing import prediction_on_black, truth_on_black
 from .metrics import MATTE_THRESHOLD, psnr, quantize, structural_similarity
+from .parts import PartErrors
 
 _WHITE = 255  # a stored value that may have been clipped
 
@@ -20,13 +21,21 @@ class AlignedSet:
     def __init__(self) -> None:
         self._frames: list[tuple[Tensor, Tensor, Tensor]] = []
         self._shadows: dict[int, Tensor] = {}
+        self._labels: list[Tensor | None] = []
         self._products = torch.zeros(3, dtype=torch.float64)
         self._squares = torch.zeros(3, dtype=torch.float64)
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def add(self, color: Tensor, alpha: Tensor, truth: Tensor, shadow: Tensor | None = None) -> None:
+    def add(
+        self,
+        color: Tensor,
+        alpha: Tensor,
+        truth: Tensor,
+        shadow: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> None:
         """Take in one frame.
 
         Args:
@@ -34,6 +43,7 @@ class AlignedSet:
             alpha: [H, W].
             truth: uint8 [H, W, 4] sRGB, straight alpha.
             shadow: bool [H, W] pixels in the cast shadow of the main light, where there is one.
+            labels: uint8 [H, W] what the pixels show, where that is known.
         """
         usable = (truth[..., 3] > MATTE_THRESHOLD) & (truth[..., :3] < _WHITE).all(-1)
         predicted = color[usable].double()
@@ -43,6 +53,7 @@ class AlignedSet:
         if shadow is not None and shadow.any():
             self._shadows[len(self)] = shadow
         self._frames.append((color, alpha, truth))
+        self._labels.append(labels)
 
     @property
     def scale(self) -> Tensor:
@@ -77,6 +88,11 @@ class AlignedSet:
             return None
         scores = [psnr(self.aligned(i)[where], self.truth(i)[where]) for i, where in self._shadows.items()]
         return _mean(scores)
+
+    def add_parts(self, errors: PartErrors) -> None:
+        """Add the errors of all frames under the common factor to those of the parts of the head."""
+        for index, labels in enumerate(self._labels):
+            errors.add(self.aligned(index), self.truth(index), labels)
 
     def ssim_aligned(self) -> float:
         """Mean over frames of the SSIM under the common factor."""

@@ -101,7 +101,9 @@ def _evaluate(
             progress.advance()
 
     device = device_name(renderer.light.radiance.device)
-    metrics = metrics_record(dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, device)
+    metrics = metrics_record(
+        dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, truth.light, device
+    )
     sections = build_sections(measured, renderer.light, truth.light)
     write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance})
     write_text(out / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")

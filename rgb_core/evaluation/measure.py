@@ -15,6 +15,7 @@ from .alignment import AlignedSet
 from .lpips import Lpips
 from .metrics import ImageScores, mean_scores, quantize, score_image
 from .normals import NormalAngles
+from .parts import PartErrors
 from .pictures import angle_picture, error_picture, normal_picture
 from .protocol import Scored
 from .shadows import cast_shadow, main_direction
@@ -30,6 +31,7 @@ class Measurements:
 
     show: frozenset[str]
     images: dict[str, ImageScores] = field(default_factory=dict)
+    parts: PartErrors = field(default_factory=PartErrors)
     perceptual: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     relit: dict[str, AlignedSet] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class FrameMeasurer:
         prediction = quantize(prediction_on_black(drawn.color.cpu(), drawn.alpha.cpu()))
         truth = quantize(truth_on_black(rgba))
         into.images[frame.id] = score_image(prediction, truth, rgba[..., 3])
+        into.parts.add(prediction, truth, self._dataset.semantic(frame, self._size))
         if self._lpips is not None:
             into.perceptual.append(self._lpips(prediction, truth))
         if frame.id in into.show:
@@ -95,7 +98,8 @@ class FrameMeasurer:
         drawn = self._renderer.render(frame.pose, camera, self._truth.lights[name])
         truth = self._truth.files.relit(name, frame.id, self._size)
         shadow = self._cast_shadow(frame, name, camera)
-        into.relit.setdefault(name, AlignedSet()).add(drawn.color.cpu(), drawn.alpha.cpu(), truth, shadow)
+        labels = self._dataset.semantic(frame, self._size)
+        into.relit.setdefault(name, AlignedSet()).add(drawn.color.cpu(), drawn.alpha.cpu(), truth, shadow, labels)
         into.relit_ids.setdefault(name, []).append(frame.id)
 
     def _cast_shadow(self, frame: Frame, name: str, camera: Camera) -> Tensor | None:

@@ -3,9 +3,12 @@
 from typing import Any
 
 from ..data import Dataset
+from ..scene import Light
 from .alignment import AlignedSet
+from .light import light_scores
 from .lpips import Lpips
 from .measure import Measurements
+from .parts import PartErrors
 from .protocol import Scored
 
 FORMAT, VERSION = "rgb-metrics", 1
@@ -18,12 +21,14 @@ def metrics_record(
     size: tuple[int, int],
     measured: Measurements,
     lpips: Lpips | None,
+    true_light: Light | None,
     device: str,
 ) -> dict[str, Any]:
     """Every score by name; None where the dataset has no ground truth for it.
 
     Args:
         size: (width, height) of the pictures that were compared.
+        true_light: the light of the clip, where it is known.
         device: what rendered them, in words.
     """
     milliseconds = measured.milliseconds()
@@ -37,9 +42,11 @@ def metrics_record(
         "gaussians": renderer.gaussian_count,
         "reenactment": measured.reenactment(lpips),
         "relight": _relight(measured.relit),
+        "parts": {"reenactment": measured.parts.scores(), "relight": _relit_parts(measured.relit)},
         "albedo": _albedo(measured.albedo),
         "normal": measured.normals.scores(),
         "mesh": measured.mesh.scores(),
+        "light": light_scores(renderer.light, true_light),
         "speed": {"fps": 1000 / milliseconds, "ms_per_frame": milliseconds, "device": device},
     }
 
@@ -58,6 +65,14 @@ def _relight(relit: dict[str, AlignedSet]) -> dict[str, Any]:
     }
     columns = {key: [scores[key] for scores in record.values()] for key in _RELIT_SCORES}
     return {**record, "mean": {key: sum(values) / len(values) if values else None for key, values in columns.items()}}
+
+
+def _relit_parts(relit: dict[str, AlignedSet]) -> dict[str, float | None]:
+    """PSNR by part of the head over all environments, each under its own factor."""
+    errors = PartErrors()
+    for frames in relit.values():
+        frames.add_parts(errors)
+    return errors.scores()
 
 
 def _albedo(albedo: AlignedSet) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def _tables(metrics: Mapping[str, Any]) -> list[str]:
     columns = ["psnr", "psnr_aligned", "ssim_aligned", "scale"]
     rows = [[name, *(_cell(scores.get(key)) for key in columns)] for name, scores in relight.items()]
     tables = [_table("relight", ["", *columns], rows)]
-    for name in ("reenactment", "albedo", "normal", "mesh", "speed"):
+    for name in ("reenactment", "albedo", "parts", "normal", "mesh", "light", "speed"):
         tables.append(_table(name, [], [[key, _cell(value)] for key, value in metrics[name].items()]))
     return tables
 
@@ -101,7 +101,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(_number(item) for item in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_number(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
     return _number(value) if isinstance(value, float) else str(value)
 
 

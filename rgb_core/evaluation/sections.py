@@ -7,9 +7,10 @@ from torch import Tensor
 from ..images import to_bytes
 from ..scene import Light
 from .alignment import AlignedSet
+from .light import irradiance_scale
 from .measure import Measurements
 from .metrics import psnr
-from .pictures import ANGLE_RANGE, ERROR_RANGE, error_picture, light_picture
+from .pictures import ANGLE_RANGE, ERROR_RANGE, ball_picture, error_picture, light_picture, white_level
 
 _SHOWN_PER_LIGHT = 2
 _ROW_LENGTH = 6  # pictures: two of truth, prediction, error
@@ -58,7 +59,7 @@ def build_sections(measured: Measurements, fitted_light: Light, true_light: Ligh
         ),
         Section(
             "Light",
-            "The zenith is at the top, +x at the left border; each picture has its own exposure.",
+            "The zenith is at the top, +x at the left border; both maps have one exposure, after one scale.",
             [_lights(fitted_light, true_light)],
         ),
     ]
@@ -93,11 +94,21 @@ def _normals(measured: Measurements) -> list[list[Picture]]:
 
 
 def _lights(fitted: Light, true: Light | None) -> list[Picture]:
-    pictures = [Picture("light_fitted", light_picture(fitted.radiance.cpu()), "fitted light")]
-    if true is not None:
-        reduced = true.resampled(*fitted.size)
-        pictures.insert(0, Picture("light_truth", light_picture(reduced.radiance), "true light, same resolution"))
-    return pictures
+    mine = fitted.radiance.cpu()
+    if true is None:
+        return _light_and_ball("light_fitted", mine, white_level(mine), "fitted light")
+    theirs = true.resampled(*fitted.size).radiance.cpu()
+    level = white_level(theirs)
+    pictures = _light_and_ball("light_truth", theirs, level, "true light, same resolution")
+    return pictures + _light_and_ball(
+        "light_fitted", irradiance_scale(mine, theirs) * mine, level, "fitted light, scaled"
+    )
+
+
+def _light_and_ball(name: str, radiance: Tensor, level: Tensor, caption: str) -> list[Picture]:
+    """A map and a ball that it lights."""
+    ball = Picture(f"{name}_ball", ball_picture(radiance), f"a ball in the {caption.split(',')[0]}")
+    return [Picture(name, light_picture(radiance, level), caption), ball]
 
 
 def _triple(name: str, images: list[Tensor], truth: str, prediction: str) -> list[Picture]:

@@ -7,11 +7,11 @@ import torch
 from ..avatar import Avatar, PosedGaussians
 from ..images.compositing import prediction_on_black, truth_on_black
 from ..images.ssim import ssim_map
-from ..shading import Lit
 from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
-from .light import light_smoothness, white_light
+from .level import Level
+from .light import light_improbability
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 _OPAQUE = 255
@@ -26,13 +26,19 @@ class AvatarPriors:
 
     parts: PartPriors
     pairs: Pairs  # neighbours for albedo smoothness
+    level: Level
     surface: torch.Tensor  # [P, 3] the attached points of the neutral mesh
 
     @classmethod
-    def of(cls, avatar: Avatar) -> "AvatarPriors":
+    def of(cls, avatar: Avatar, skin_luminance: float | None) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
         surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
-        return cls(PartPriors.of(avatar), neighbours(surface, avatar.region()), surface)
+        return cls(
+            PartPriors.of(avatar),
+            neighbours(surface, avatar.region()),
+            Level.of(avatar.region(), skin_luminance),
+            surface,
+        )
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
@@ -73,8 +79,8 @@ def albedo_term(albedo: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) 
 def prior_terms(
     avatar: Avatar,
     gaussians: PosedGaussians,
-    lit: Lit,
     envmap: torch.Tensor,
+    raw_light: torch.Tensor,
     priors: AvatarPriors,
     config: GaussianConfig,
     late: bool,
@@ -85,12 +91,11 @@ def prior_terms(
     terms = {
         "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
         "size": excess.square().mean(),
-        "white_light": white_light(lit.irradiance),
-        "light_smoothness": light_smoothness(envmap),
+        "light": light_improbability(raw_light),
+        "level": priors.level.improbability(gaussians, envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
         "opacity_floor": priors.parts.opacity_floor(gaussians),
-        "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
         "normal_offset": avatar.neutral["normal_offset"].square().mean(),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
