@@ -54,7 +54,8 @@ class Collar(NamedTuple):
         Args:
             inclined: [H, W] log odds for cloth known from elsewhere.
         """
-        odds = torch.where(band.open, self.odds(band.colours) + inclined, 0.0)
+        odds = torch.zeros_like(inclined)
+        odds[band.open] = self.odds(band.colours[band.open]) + inclined[band.open]
         weight = _blurred(band.open.float()).clamp_min(1e-6)
         bare = band.open & (_blurred(odds) / weight < 0)
         return _joined(bare, band.skin) & band.open
