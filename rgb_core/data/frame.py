@@ -95,7 +95,8 @@ def _intrinsics(record: Record, context: FrameContext) -> tuple[float, ...]:
     shortest, longest = (factor * max(context.size) for factor in _FOCAL_LENGTHS)
     if not (shortest <= min(fx, fy) and max(fx, fy) <= longest):
         record.fail("K", f"has focal lengths of {fx:.4g}, {fy:.4g} pixels, not {shortest:.4g} to {longest:.4g}")
-    if not (-width <= cx <= 2 * width and -height <= cy <= 2 * height):
+    # A picture cut out of a larger one has its principal point beside it, but within the larger one's view.
+    if abs(cx - width / 2) > max(1.5 * width, fx) or abs(cy - height / 2) > max(1.5 * height, fy):
         record.fail("K", f"has its principal point at {cx:.4g}, {cy:.4g}, far off the {width} x {height} picture")
     return fx, fy, cx, cy
 

@@ -1,11 +1,13 @@
 """Mattes, labels, crops and the report, on pictures whose truth is known."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from rgb_core.heads import builtin_head
+from rgb_core.data import DatasetWriter
+from rgb_core.heads import Pose, builtin_head
 from rgb_core.heads.regions import Region
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene.labels import Label
@@ -183,3 +185,17 @@ def test_dropped_frames_are_named_in_ranges() -> None:
         "no face": {"frames": 4, "which": "3-5, 9"},
         "face too small": {"frames": 1, "which": "7"},
     }
+
+
+def test_a_small_face_at_the_edge_of_a_large_video_is_a_valid_picture(tmp_path: Path) -> None:
+    """Its principal point, the middle of the video, lies far beside the picture; datasets take that."""
+    crop = crop_around(torch.tensor([[1700.0, 900.0], [1850.0, 1050.0]]), (1920, 1080), 512)
+    camera = crop.camera(2160.0, (1920, 1080), torch.eye(4)[:3])
+    assert camera.intrinsics[2] < -2 * camera.width
+    head = builtin_head()
+    pose = Pose.rest(len(head.expression_names), head.joint_count)
+    pose = Pose(pose.expression, pose.joints, torch.tensor([0.3, 0.2, 1.0]))
+    writer = DatasetWriter(tmp_path, "edge", crop.size, 25.0, head, "world")
+    picture = torch.full((crop.size[1], crop.size[0], 4), 255, dtype=torch.uint8)
+    writer.add_frame("00000", "train", camera, pose, picture, None)
+    assert len(writer.finish().all_frames) == 1
