@@ -31,7 +31,11 @@ def relight(
     avatar: AvatarFolder,
     envmap: Annotated[
         str,
-        typer.Option("--envmap", "-e", help="A built-in light (studio, window, sunset, ring, sun) or .hdr/.exr file."),
+        typer.Option(
+            "--envmap",
+            "-e",
+            help="A built-in light (studio, window, sunset, ring, sun) or an .hdr, .exr, .png or .jpg file.",
+        ),
     ],
     out: Out,
     dataset: Annotated[
