@@ -5,11 +5,12 @@ import os
 import signal
 import sys
 import warnings
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
 from typer.exceptions import TyperException
 
+from rgb_core import __version__
 from rgb_core.errors import InputWarning, RgbError
 
 from .commands import COMMANDS
@@ -25,7 +26,6 @@ app = typer.Typer(
     name="rgb",
     help="Relightable Gaussian blendshapes: a head avatar with materials and shadows from one video.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -36,6 +36,21 @@ for name, command in COMMANDS.items():
         app.command(name)(command)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"rgb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
     """Run the command line; user errors end in one sentence and exit code 2."""
     _speak_any_encoding()
@@ -43,14 +58,15 @@ def main() -> None:
     for name in _ENDING_SIGNALS:
         signal.signal(name, _interrupt)
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name=app.info.name, standalone_mode=False)
         _let_finish()
         sys.exit(status)
     except RgbError as error:
         print_error(str(error))
         sys.exit(BAD_INPUT)
     except TyperException as error:
-        print_error(error.format_message())
+        if sentence := error.format_message():  # there is none where the help was all there was to say
+            print_error(sentence)
         sys.exit(error.exit_code)
     except _Interrupted:
         _let_finish()

@@ -57,9 +57,7 @@ LongerSide = Annotated[int | None, typer.Option("--size", min=16, max=LARGEST_SI
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and JSON where asked for.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=_SEEDS, help="The same seed gives the same result on a CPU.")]
-Preset = Annotated[
-    str, typer.Option("--preset", help="Built-in preset (cpu, default, demo, quality, short) or YAML file.")
-]
+Preset = Annotated[str, typer.Option("--preset", help="Built-in preset (see rgb presets) or YAML file.")]
 OptionalPreset = Annotated[
     str | None,
     typer.Option("--preset", help="Built-in preset or a YAML file; without it 'default' on a GPU, 'cpu' on a CPU."),

@@ -1,6 +1,8 @@
 """The exceptions a user can cause: raised where the cause is known, printed once by the command line."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _LONGEST = 1000
 """Characters of a message that a terminal shows well; a sentence about a long path has some 300."""
@@ -22,6 +24,12 @@ def printable(text: str, longest: int = _LONGEST) -> str:
     half = longest // 2
     ending = "".join(letter if letter.isprintable() else "?" for letter in line[-half:])
     return f"{shown[:half]} [... {len(line) - longest:,} more characters ...] {ending}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What is in brackets after a `name` that does not exist: the nearest of the `known` ones, or nothing."""
+    nearest = difflib.get_close_matches(name[:_LONGEST], known, n=1)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
 class RgbError(Exception):

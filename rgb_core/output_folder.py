@@ -14,13 +14,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .errors import InputError
-from .files import remove_leftovers, write_text
+from .files import read_text, remove_leftovers, write_text
 
 MARKER = ".rgb-run.json"
 _LOCK = ".rgb-run.lock"
 KINDS = ("dataset", "geometry", "avatar", "report", "pictures")
 """What folders hold."""
 _FORMAT, _VERSION = "rgb-run", 1
+_LARGEST = 1 << 16  # bytes of a marker, which has some hundred
 
 
 class OutputFolder:
@@ -136,7 +137,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = json.loads(read_text(path, _LARGEST))
+    except (InputError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) and record.get("format") == _FORMAT else {}

@@ -84,6 +84,14 @@ def test_a_damaged_marker_is_nobodys_claim(tmp_path: Path, text: str):
     assert visible(tmp_path / "out") == {"work.txt"}
 
 
+def test_a_marker_is_read_up_to_a_sensible_size(tmp_path: Path):
+    run(tmp_path / "out")
+    marker = tmp_path / "out" / MARKER
+    marker.write_text(marker.read_text() + " " * 100_000)
+    with pytest.raises(InputError, match="choose another folder"):
+        run(tmp_path / "out")
+
+
 def test_a_run_that_wrote_nothing_leaves_no_trace(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "new", tmp_path / "empty"):

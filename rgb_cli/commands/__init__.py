@@ -21,6 +21,7 @@ from .head import head
 from .import_ import import_
 from .info import info
 from .patch_dataset import patch_dataset
+from .presets import presets
 from .relight import relight
 from .synth import synth
 from .track import track
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "check": check,
     "patch-dataset": patch_dataset,
     "head": head,
+    "presets": presets,
     "bench": bench,
     "doctor": doctor,
 }

@@ -48,14 +48,15 @@ def export(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.errors import InputError
-    from rgb_core.exporting import AVATAR_EXPORTERS, EXPORTERS, UP_AXES, UP_OF_FORMAT
+    from rgb_core.exporting import AVATAR_EXPORTERS, UP_AXES, UP_OF_FORMAT
 
-    chosen = kind or out.suffix.removeprefix(".").lower()
-    if chosen not in (*EXPORTERS, *AVATAR_EXPORTERS):
-        names = ", ".join((*AVATAR_EXPORTERS, *EXPORTERS))
-        raise InputError(f"no export format '{chosen}': choose one of {names} with --format")
+    chosen = _format(kind, out)
     if dataset is None and (frame is not None or frames is not None):
         raise InputError("--frame and --frames name frames of a clip: give the clip with --dataset")
+    if frame is not None and frames is not None:
+        raise InputError("--frame takes one frame and --frames several: give one of the two")
+    if chosen == "obj" and envmap is not None:
+        raise InputError("an obj holds no light: --envmap is for Gaussians")
     axis = up or UP_OF_FORMAT.get(chosen, "y")
     if axis not in UP_AXES:
         raise InputError(f"--up {axis} is none of {', '.join(UP_AXES)}")
@@ -65,7 +66,9 @@ def export(
     reporter = Reporter(quiet, as_json)
     if chosen in AVATAR_EXPORTERS:
         if envmap or up or frame:
-            raise InputError(f"{chosen} holds the whole avatar: --envmap, --up and --frame are for Gaussians and obj")
+            raise InputError(
+                f"{chosen} holds the whole avatar: --envmap is for Gaussians, --up and --frame for Gaussians and obj"
+            )
         _whole(model, clip, picked, chosen, out)
         written = [out]
     else:
@@ -77,6 +80,27 @@ def export(
         "exported",
         {"file": str(written[0]), "files": len(written), "format": chosen, "gaussians": model.count, "MB": size},
     )
+
+
+def _format(named: str | None, out: Path) -> str:
+    """The format that --format names, else the one that the file's name ends in.
+
+    Raises:
+        InputError: when there is no such format, or when the two contradict each other.
+    """
+    from rgb_core.errors import InputError, did_you_mean
+    from rgb_core.exporting import AVATAR_EXPORTERS, EXPORTERS
+
+    known = (*AVATAR_EXPORTERS, *EXPORTERS)
+    ending = out.suffix.removeprefix(".").lower()
+    chosen = named or ending
+    if chosen not in known:
+        raise InputError(
+            f"no export format '{chosen}'{did_you_mean(chosen, known)}: choose one of {', '.join(known)} with --format"
+        )
+    if ending in known and ending not in (chosen, chosen.removesuffix("-splats")):
+        raise InputError(f"--format {chosen} does not go with {out}, which ends in .{ending}: rename the file")
+    return chosen
 
 
 def _whole(model: "Avatar", clip: "Dataset | None", frames: "list[Frame]", kind: str, out: Path) -> None:

@@ -24,21 +24,27 @@ from ..options import (
 )
 from ..sequences import parse_range, written
 
-_RATE = 25.0  # frames per second of the turning head
+_RATE, _COUNT = 25.0, 60  # frames per second, and frames, of the turning head
 
 
 def relight(
     avatar: AvatarFolder,
     envmap: Annotated[
         str,
-        typer.Option("--envmap", "-e", help="A built-in light (studio, window, sunset, ring, sun) or .hdr/.exr file."),
+        typer.Option(
+            "--envmap",
+            "-e",
+            help="A built-in light (studio, window, sunset, ring, sun) or an .hdr, .exr, .png or .jpg file.",
+        ),
     ],
     out: Out,
     dataset: Annotated[
         Path | None, typer.Option("--dataset", help="Follow this clip; without it the head turns left and right.")
     ] = None,
     frames: Annotated[str | None, typer.Option("--frames", help="Frames of the clip, as in 0:100.")] = None,
-    count: Annotated[int, typer.Option("--count", min=1, max=100_000, help="Frames of the turning head.")] = 60,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, max=100_000, help=f"Frames of the turning head; default {_COUNT}.")
+    ] = None,
     turns: Turns = 1.0,
     yaw: Yaw = 0.0,
     exposure: Exposure = 0.0,
@@ -68,12 +74,14 @@ def relight(
         raise InputError(
             "--frames chooses frames of a clip: give the clip with --dataset, or --count for the turning head"
         )
+    if count is not None and dataset is not None:
+        raise InputError("--count is for the turning head, without --dataset; --frames chooses frames of the clip")
     where = resolve_device(device)
     model = load_avatar(avatar)
     light = Light.load(envmap)
     rate = fps or _RATE
     if dataset is None:
-        shots = turntable(model, count)
+        shots = turntable(model, count or _COUNT)
     else:
         clip = load_dataset(dataset)
         chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]

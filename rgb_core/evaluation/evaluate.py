@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from .. import __version__
 from ..data import Dataset, Frame
 from ..data.records import read_json
 from ..devices import device_name
@@ -139,5 +139,5 @@ def _provenance(dataset: Dataset, metrics: Mapping[str, Any]) -> dict[str, str]:
         "dataset": str(dataset.folder),
         "test frames": f"{metrics['frames']} of {metrics['size'][0]} x {metrics['size'][1]} pixels",
         "device": metrics["speed"]["device"],
-        "versions": f"rgb-avatar {metadata.version('rgb-avatar')}, torch {torch.__version__}",
+        "versions": f"rgb-avatar {__version__}, torch {torch.__version__}",
     }

@@ -33,6 +33,21 @@ def score_geometry(dataset: Dataset, geometry: Geometry, out: Path, progress: Pr
     return scores
 
 
+def check_truth(dataset: Dataset) -> None:
+    """Read all that `measure_geometry` compares with, so that what is damaged is found before a fit and not after.
+
+    Raises:
+        InputError: naming the file.
+    """
+    truth = find_truth(dataset, dataset.frames("test"))
+    for frame_id in sorted(truth.mesh):
+        truth.files.mesh(frame_id)
+    for frame_id in sorted(truth.normal):
+        truth.files.normal(frame_id)
+    if truth.files.has_coefficients:
+        truth.files.coefficients()
+
+
 def measure_geometry(
     dataset: Dataset, geometry: Geometry, progress: Progress, size: tuple[int, int] | None = None
 ) -> dict[str, float]:

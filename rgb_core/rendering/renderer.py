@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..avatar import Avatar, PosedGaussians
 from ..avatar.packing import pack_avatar
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from ..heads import Pose, PosedHead
 from ..scene import Camera, Lens, Light
 from ..shading import AttachedSurface, Lit, SurfaceTracer, light_gaussians
@@ -127,7 +127,8 @@ class Renderer:
         """
         unknown = [name for name in layers if name not in LAYERS]
         if unknown:
-            raise InputError(f"there is no layer called '{unknown[0]}': choose from {', '.join(LAYERS)}")
+            nearest = did_you_mean(unknown[0], LAYERS)
+            raise InputError(f"there is no layer called '{unknown[0]}'{nearest}: choose from {', '.join(LAYERS)}")
         lens, names = camera.with_scaled_focal(self.avatar.focal_scale).lens, tuple(layers)
         inputs = self.inputs(pose, camera, light)
         with self._runner.active():

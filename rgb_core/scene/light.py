@@ -6,18 +6,21 @@ turn from +x towards +z, texel centres lie at (i + 0.5, j + 0.5).
 
 import dataclasses
 import math
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 from diff_envshade import sample_envmap
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning, did_you_mean
 from ..images.color import srgb_to_linear
 from ..images.exr import read_exr
 from ..images.hdr import read_hdr
+from ..images.jpeg import read_jpeg
 from ..images.png import read_png
 from ..images.resize import overlap_weights, uniform_edges
 from ..rotations import axis_angle_to_matrix
@@ -25,7 +28,8 @@ from ..tensors import to_device
 from .builtin_lights import BUILTIN_LIGHTS, builtin_light
 from .camera import Camera
 
-_SUFFIXES = (".hdr", ".exr", ".png")
+_LACKING, _LACKING_SHARE = 2, 100
+"""By how many columns, and one in how many, a map may miss being twice as wide as high."""
 _BRIGHTEST = 1e12  # a thousand times the sun in candela per square metre; sums over a map stay finite
 
 
@@ -42,7 +46,7 @@ class Light:
 
     @classmethod
     def load(cls, name_or_file: str | Path) -> "Light":
-        """A built-in light by name, or the map of an .hdr, .exr or .png (8-bit sRGB) file; see `load_map`."""
+        """A built-in light by name, or the map of an .hdr, .exr, .png or .jpg file; see `load_map`."""
         return cls(load_map(name_or_file))
 
     @property
@@ -83,37 +87,55 @@ class Light:
 
 
 def load_map(name_or_file: str | Path) -> Tensor:
-    """A built-in map by name, or an .hdr, .exr or .png (8-bit sRGB) file, as float32 [3, H, W].
+    """A built-in map by name, or an .hdr, .exr, .png or .jpg (8-bit sRGB) file, as float32 [3, H, W].
 
-    Negative texels, which resampling leaves beside bright lamps, become 0.
+    Negative texels, which resampling leaves beside bright lamps, become 0. A map that lacks a row or a column of being
+    twice as wide as high is resampled, with an `InputWarning`.
 
     Raises:
         InputError: for an unknown name, an unreadable file, NaN or infinite texels, or a map not twice as wide as high.
     """
-    path = Path(name_or_file)
-    if str(name_or_file) in BUILTIN_LIGHTS:
-        return builtin_light(str(name_or_file))
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
+    name, path = str(name_or_file), Path(name_or_file)
+    if name in BUILTIN_LIGHTS:
+        return builtin_light(name)
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
         raise InputError(
-            f"no light is called '{name_or_file}': use one of {', '.join(BUILTIN_LIGHTS)}, "
-            f"or a file that ends in {', '.join(_SUFFIXES)}"
+            f"no light is called '{name}'{did_you_mean(name, BUILTIN_LIGHTS)}: use one of {', '.join(BUILTIN_LIGHTS)}, "
+            f"or a file that ends in {', '.join(_READERS)}"
         )
-    if suffix == ".png":
-        image = read_png(path)
-        colours = 3 if image.shape[-1] >= 3 else 1  # a panorama's alpha means nothing
-        image = srgb_to_linear(image[..., :colours]).expand(-1, -1, 3)
-    else:
-        image = read_hdr(path) if suffix == ".hdr" else read_exr(path)
+    image = read(path)
     height, width, _ = image.shape
-    if width != 2 * height:
+    if abs(width - 2 * height) > min(_LACKING, width / _LACKING_SHARE):
         raise InputError(f"{path} is {width} x {height}; an equirectangular map is twice as wide as high")
     if not torch.isfinite(image).all():
         count = int((~torch.isfinite(image)).any(-1).sum())
         raise InputError(f"{path} has {count} texels that are NaN or infinite; clip them to finite values first")
     if (brightest := float(image.max())) > _BRIGHTEST:
         raise InputError(f"{path} has a texel of {brightest:.2g}, beyond {_BRIGHTEST:.0g}; scale the map down")
-    return image.clamp_min(0).permute(2, 0, 1).contiguous()
+    radiance = image.clamp_min(0).permute(2, 0, 1).contiguous()
+    if width == 2 * height:
+        return radiance
+    rows = (width + 1) // 2
+    message = f"{path} is {width} x {height}; it is taken for a panorama and resampled to {2 * rows} x {rows}"
+    warnings.warn(message, InputWarning, stacklevel=2)
+    return resample(radiance, rows, 2 * rows)
+
+
+def _read_display(read: Callable[[Path], Tensor], path: Path) -> Tensor:
+    """Linear [H, W, 3] of a file of sRGB that `read` reads; a panorama's alpha means nothing."""
+    image = read(path)
+    colours = 3 if image.shape[-1] >= 3 else 1
+    return srgb_to_linear(image[..., :colours]).expand(-1, -1, 3)
+
+
+_READERS: dict[str, Callable[[Path], Tensor]] = {
+    ".hdr": read_hdr,
+    ".exr": read_exr,
+    ".png": partial(_read_display, read_png),
+    ".jpg": partial(_read_display, read_jpeg),
+    ".jpeg": partial(_read_display, read_jpeg),
+}
 
 
 def turn_map(radiance: Tensor, yaw: float) -> Tensor:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class SyntheticConfig(BaseModel):
     """A clip of the built-in subject. The defaults make a clip like a short selfie video."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     frames: Annotated[int, Field(ge=1, le=100_000)] = 160
     """Training frames."""

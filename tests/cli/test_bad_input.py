@@ -147,3 +147,46 @@ def test_frames_outside_the_clip(demo: tuple[Path, dict], tmp_path: Path):
     common = ["relight", demo[0] / "avatar", "-e", "sun", "-o", tmp_path / "out", "--dataset", demo[0] / "dataset"]
     assert_refused(run_rgb(*common, "--frames", "900:950"), "900:950")
     assert_refused(run_rgb(*common, "--frames", "first"), "first")
+
+
+def test_ground_truth_is_read_before_the_fit(copied_dataset: Path, tmp_path: Path):
+    mesh = next((copied_dataset / "ground_truth" / "mesh").iterdir())
+    mesh.write_bytes(mesh.read_bytes()[:100])
+    assert_refused(fit(copied_dataset, tmp_path / "out"), mesh.name)
+    assert not (tmp_path / "out").exists()
+
+
+def test_track_looks_at_its_folder_before_the_video_is_read_through(demo: tuple[Path, dict], tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("mine")
+    result = run_rgb("track", demo[0] / "dataset" / "images", "-o", tmp_path, "-q")
+    assert_refused(result, "is not empty")
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["notes.txt"]
+
+
+def test_eval_into_the_dataset_is_refused(copied_dataset: Path, demo: tuple[Path, dict]):
+    before = {path: path.stat().st_mtime_ns for path in copied_dataset.rglob("*")}
+    for force in ([], ["--force"]):
+        assert_refused(run_rgb("eval", demo[0] / "avatar", copied_dataset, "-o", copied_dataset, *force), "dataset")
+    assert {path: path.stat().st_mtime_ns for path in before if path.name[0] != "."}.items() <= before.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mention"),
+    [
+        (["export", "a", "--format", "ply", "-o", "head.glb"], "--format ply does not go with head.glb"),
+        (["export", "a", "--format", "glb-splats", "-o", "head.PLY"], "does not go with head.PLY"),
+        (["export", "a", "--format", "plyy", "-o", "head.x"], "did you mean ply?"),
+        (["export", "a", "-o", "a.ply", "--dataset", "d", "--frame", "1", "--frames", "0:2"], "one of the two"),
+        (["export", "a", "-o", "a.obj", "--envmap", "sun"], "an obj holds no light"),
+        (["relight", "a", "-e", "sun", "-o", "b", "--dataset", "d", "--count", "4"], "--count is for the turning head"),
+    ],
+)
+def test_options_that_contradict_each_other(arguments: list[str], mention: str):
+    assert_refused(run_rgb(*arguments), mention)
+
+
+def test_endings_may_be_in_capitals(demo: tuple[Path, dict], tmp_path: Path):
+    for name, named in (("HEAD.PLY", []), ("head.GLB", ["--format", "glb-splats"])):
+        result = run_rgb("export", demo[0] / "avatar", "-o", tmp_path / name, "-q", *named)
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / name).stat().st_size > 5000

@@ -53,6 +53,42 @@ def test_demo_again_changes_nothing(demo: tuple[Path, dict]):
     assert json.loads(again.stdout)["test PSNR (dB)"] == printed["test PSNR (dB)"]
 
 
+@pytest.mark.parametrize("stage", ["dataset", "geometry", "avatar"])
+def test_a_finished_stage_again_says_so_and_changes_nothing(demo: tuple[Path, dict], stage: str):
+    out, _ = demo
+    command = {
+        "dataset": ["synth", "-o", out / stage, *TINY],
+        "geometry": ["fit-geometry", out / "dataset", "-o", out / stage, "--preset", "demo", *TINY],
+        "avatar": [
+            *("fit-gaussians", out / "dataset", "--geometry", out / "geometry"),
+            *("-o", out / stage, "--preset", "demo", *TINY),
+        ],
+    }[stage]
+    before = {path: path.stat().st_mtime_ns for path in (out / stage).rglob("*") if path.name != ".rgb-run.lock"}
+    again = run_rgb(*command)
+    assert again.returncode == 0, again.stderr
+    assert "holds the finished" in again.stderr
+    untouched = {path for path in before if path.name != "scores.json"}  # measured anew, to the same figures
+    assert all(path.stat().st_mtime_ns == before[path] for path in untouched if path.is_file())
+
+
+@pytest.mark.parametrize("command", ["relight", "animate", "eval"])
+def test_a_finished_picture_or_report_again_says_so(demo: tuple[Path, dict], tmp_path: Path, command: str):
+    out, target = demo[0], tmp_path / "out"
+    arguments = {
+        "relight": ["relight", out / "avatar", "-e", "sun", "--count", "1"],
+        "animate": ["animate", out / "avatar", "--drive", out / "dataset", "--frames", "0:1"],
+        "eval": ["eval", out / "avatar", out / "dataset"],
+    }[command]
+    first = run_rgb(*arguments, "-o", target)
+    assert first.returncode == 0, first.stderr
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*") if path.name != ".rgb-run.lock"}
+    again = run_rgb(*arguments, "-o", target)
+    assert again.returncode == 0, again.stderr
+    assert "finished" in again.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 def test_demo_refuses_a_folder_of_other_settings(demo: tuple[Path, dict]):
     result = run_rgb("demo", "-o", demo[0], *TINY, "--seed", "7")
     assert result.returncode == 2
@@ -143,7 +179,8 @@ def test_animate_by_a_head_of_another_model(demo: tuple[Path, dict], tmp_path: P
 @pytest.mark.parametrize("suffix", ["ply", "spz", "obj"])
 def test_export_writes_each_format_of_a_frame(demo: tuple[Path, dict], tmp_path: Path, suffix: str):
     path = tmp_path / f"head.{suffix}"
-    result = run_rgb("export", demo[0] / "avatar", "-o", path, "--envmap", "sunset", "--json")
+    light = [] if suffix == "obj" else ["--envmap", "sunset"]
+    result = run_rgb("export", demo[0] / "avatar", "-o", path, *light, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["format"] == suffix
     assert path.stat().st_size > 5_000

@@ -7,8 +7,9 @@ import torch
 from diff_envshade import texel_directions, texel_solid_angles
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from rgb_core.errors import InputError
+from rgb_core.errors import InputError, InputWarning
 from rgb_core.images import read_hdr, write_exr, write_hdr, write_png
 from rgb_core.scene import BUILTIN_LIGHTS, Camera, Light
 from rgb_core.scene.builtin_lights import builtin_light
@@ -186,6 +187,34 @@ def test_maps_that_are_no_panorama_are_refused(tmp_path):
         load_map(tmp_path / "a.hdr")
     with pytest.raises(InputError, match=r"missing\.hdr"):
         load_map(tmp_path / "missing.hdr")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
+def test_photographs_of_panoramas_are_srgb(tmp_path, suffix):
+    path = tmp_path / f"light{suffix}"
+    Image.new("RGB", (16, 8), (188, 188, 188)).save(path, format="JPEG", quality=100)
+    loaded = load_map(path)
+    assert loaded.shape == (3, 8, 16)
+    assert torch.allclose(loaded, torch.tensor(((188 / 255 + 0.055) / 1.055) ** 2.4), atol=0.01)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match="truncated or corrupt JPEG"):
+        load_map(path)
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 127), (255, 128), (257, 128)])
+def test_a_map_that_lacks_a_row_or_a_column_keeps_its_light_with_a_word(tmp_path, width, height):
+    write_exr(tmp_path / "a.exr", torch.full((height, width, 3), 0.7))
+    with pytest.warns(InputWarning, match=f"is {width} x {height}; it is taken for a panorama"):
+        loaded = load_map(tmp_path / "a.exr")
+    assert loaded.shape[2] == 2 * loaded.shape[1] >= width
+    assert torch.allclose(loaded, torch.tensor(0.7), atol=1e-3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 126), (32, 15), (16, 16)])
+def test_a_map_that_lacks_more_is_refused(tmp_path, width, height):
+    write_exr(tmp_path / "a.exr", torch.ones(height, width, 3))
+    with pytest.raises(InputError, match="twice as wide as high"):
+        load_map(tmp_path / "a.exr")
 
 
 def test_lights_survive_the_file_format(tmp_path):

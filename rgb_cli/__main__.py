@@ -1,0 +1,5 @@
+"""`python -m rgb_cli` is `rgb`."""
+
+from .app import main
+
+main()
