@@ -1,18 +1,27 @@
 """`rgb doctor`: is this machine ready, and what to do where it is not."""
 
+import importlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..console import Reporter
 from ..options import Device, Json, Quiet
 
 _PACKAGES = ("torch", "numba", "numpy", "OpenEXR", "imageio-ffmpeg", "safetensors")
+_KERNEL_PACKAGES = (
+    "diff_envshade", "diff_gaussian_rasterization", "frnn", "gaussian_blendshapes", "mesh_rasterizer", "simple_knn",
+    "torchoptixext_visibility", "training_kernels",
+)  # fmt: skip
 _INSTALL = "MISSING: pip install -r requirements.txt"
 _CUDA = "pip install cuda-core 'cuda-bindings>=13,<14' 'nvidia-cuda-nvrtc>=13,<14'"
 _NEEDED_GB = 2.0
@@ -21,7 +30,17 @@ _HEAD_FILES = ("generic_model.pkl", "[Ff][Ll][Aa][Mm][Ee]*.pkl", "[Ff][Ll][Aa][M
 _FLAME = "https://flame.is.tue.mpg.de"
 
 
-def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
+def doctor(
+    warm: Annotated[
+        str | None,
+        typer.Option(
+            "--warm", metavar="ARCH",
+            help="Also compile all GPU kernels into the cache, for sm_90 or another architecture; needs no GPU.",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
     """Check Python, packages, GPU, compiler, codecs, head models and disk; one line each, and what to do.
 
     Example: rgb doctor
@@ -41,6 +60,8 @@ def doctor(quiet: Quiet = False, as_json: Json = False) -> None:
         "head models": _head_models(),
         "disk": _disk(),
     }
+    if warm is not None:
+        checks["kernels"] = _warm(warm)
     Reporter(quiet, as_json).result("rgb doctor", checks)
 
 
@@ -108,6 +129,23 @@ def _cache() -> str:
     with warnings.catch_warnings(action="ignore"):  # the line says it
         problem, folder = cache_problem(), cache_root()
     return f"{problem}; {folder} is used; set RGB_CACHE_DIR to a folder of yours" if problem else str(folder)
+
+
+def _warm(arch: str) -> str:
+    from kernel_runtime import UnsupportedDevice
+    from kernel_runtime.ahead import compile_ahead
+    from kernel_runtime.cubins import CompileError
+    from kernel_runtime.cuda import CudaModule
+
+    start = time.monotonic()
+    for package in _KERNEL_PACKAGES:
+        importlib.import_module(f"{package}.cuda")
+    try:
+        compiled = [future.result() for future in compile_ahead(CudaModule.registry, arch)]
+    except (CompileError, UnsupportedDevice) as error:
+        return f"BROKEN: {str(error).splitlines()[0]}"
+    kernels = sum(len(cubin.symbols) for cubin in compiled)
+    return f"{kernels} for {arch} in {time.monotonic() - start:.1f} s"
 
 
 def _threads() -> str:

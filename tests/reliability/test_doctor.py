@@ -1,12 +1,14 @@
 """`rgb doctor` finds what is there and says what to do about what is not."""
 
 import importlib
+import importlib.util
 import os
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from kernel_runtime.cuda import CudaModule
 
 doctor = importlib.import_module("rgb_cli.commands.doctor")  # the package has a function of this name
 
@@ -80,3 +82,17 @@ def test_without_a_home_nothing_ends_in_a_traceback(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
     doctor.head_folders()
     doctor._cache()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cuda") is None, reason="needs cuda-core and nvidia-cuda-nvrtc")
+def test_kernels_are_compiled_ahead_without_a_gpu(tmp_path: Path, monkeypatch):
+    from training_kernels import cuda
+
+    monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(doctor, "_KERNEL_PACKAGES", ("training_kernels",))
+    modules = [module for module in CudaModule.registry if module.source.package == cuda.__name__.split(".")[0]]
+    monkeypatch.setattr(CudaModule, "registry", modules)
+    kernels = sum(len(module.kernels) for module in modules)
+    assert doctor._warm("sm_90").startswith(f"{kernels} for sm_90 in ")
+    assert len(list((tmp_path / "cubins").iterdir())) == sum(len(module.units()) for module in modules)
+    assert doctor._warm("sm_1").startswith("BROKEN: training_kernels/")
