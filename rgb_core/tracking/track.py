@@ -24,7 +24,8 @@ from .detect.correspondence import Correspondence, find_correspondence
 from .detect.detection import Detections, Span, detect
 from .detect.detector import FaceDetector, start_detector
 from .detect.faces import Person, follow_person
-from .detect.video import Video, open_video
+from .detect.video import open_video
+from .detect.video_stream import Video
 from .looks import FrameLook, summarise
 from .picture.crop import crop_around
 from .picture.labels import Parser

@@ -10,7 +10,7 @@ from ..images import read_png
 from ..progress import Progress
 from ..scene.labels import Label
 from .detect.detector import FaceDetector
-from .detect.video import Video
+from .detect.video_stream import Video
 from .looks import FrameLook, frame_look
 from .picture.labels import Parser, Sight
 from .picture.matte import foreground, refine, steady

@@ -16,7 +16,7 @@ from .. import landmarks
 from .detector import FaceDetector
 from .faces import main_track
 from .following import Follower, apart, follow, places_of
-from .video import Video
+from .video_stream import Video
 
 _CHUNK = 100  # frames; each starts from the faces of the frame before, whether the run was interrupted or not
 _WHOLE = "all_faces.safetensors"

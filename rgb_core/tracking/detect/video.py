@@ -1,38 +1,11 @@
-"""A clip as a stream of upright RGB frames with square pixels at one constant rate, one in memory at a time."""
+"""Opening a clip: a video file, or a folder of pictures."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from ...errors import InputError
-
-
-@dataclass(frozen=True)
-class Video(ABC):
-    """A video file or a folder of pictures.
-
-    Attributes:
-        size: (width, height) in pixels as the frames are shown: upright, with square pixels.
-        fps: frames per second; a variable rate is resampled to it by repeating or dropping frames.
-        expected: how many frames the clip promises; None where the file does not say.
-        notes: sentences about what was done to it that a user should know.
-    """
-
-    path: Path
-    size: tuple[int, int]
-    fps: float
-    expected: int | None
-    notes: tuple[str, ...]
-
-    @abstractmethod
-    def frames(self, start: int = 0, end: int | None = None, stride: int = 1) -> Iterator[tuple[int, Tensor]]:
-        """Number and picture uint8 [H, W, 3] of every `stride`-th frame in start..end; ends early where the clip does.
-
-        What cannot be decoded any more ends the stream like the end of the file.
-        """
+from .picture_folder import open_folder
+from .video_file import open_file
+from .video_stream import Video
 
 
 def open_video(path: Path, fps: float | None = None) -> Video:
@@ -45,9 +18,6 @@ def open_video(path: Path, fps: float | None = None) -> Video:
         InputError: when it is missing, no video, in a coding that cannot be converted, or not even its first frame can
             be decoded.
     """
-    from .picture_folder import open_folder
-    from .video_file import open_file
-
     path = Path(path)
     if path.is_dir():
         return open_folder(path, fps)

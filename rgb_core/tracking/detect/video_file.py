@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from .video import Video
+from .video_stream import Video
 
 _HIGHEST_RATE = 960.0  # frames per second of the fastest phones; a container that claims more has no meaningful rate
 _USUAL_RATE = 25.0

@@ -11,7 +11,7 @@ from ...data import Dataset
 from ...exporting import write_video
 from ...heads import vertex_normals
 from ...progress import Progress
-from ..detect.video import Video
+from ..detect.video_stream import Video
 from .views import Views
 
 _OBSERVED, _FITTED = (60, 230, 90), (255, 70, 50)

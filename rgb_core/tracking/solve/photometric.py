@@ -9,7 +9,7 @@ from ...heads.regions import Region, in_regions
 from ...progress import Progress
 from .. import landmarks
 from ..detect.correspondence import Correspondence
-from ..detect.video import Video
+from ..detect.video_stream import Video
 from .deviations import Deviations
 from .evidence import Linearised, robust
 from .observations import Observations, facing
