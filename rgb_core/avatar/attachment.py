@@ -14,8 +14,10 @@ from diff_envshade import closest_barycentric
 class Attachment:
     """A point on a mesh for each Gaussian."""
 
-    face_id: torch.Tensor  # [P] int64
-    barycentric: torch.Tensor  # [P, 3]
+    face_id: torch.Tensor
+    """[P] int64."""
+    barycentric: torch.Tensor
+    """[P, 3]."""
 
     def interpolate(self, values: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
         """Per-vertex `values` [V, C] at the attached points, [P, C]."""

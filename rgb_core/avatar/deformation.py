@@ -27,9 +27,12 @@ _MAX_STRETCH = 4.0
 class ExpressionField:
     """Where and how strongly the expressions of a head move its surface, without the motion of the skull."""
 
-    displacement: torch.Tensor  # [E, V] metres per unit coefficient
-    lower: float  # metres: no learned change below
-    upper: float  # metres: full learned change above
+    displacement: torch.Tensor
+    """[E, V] metres per unit coefficient."""
+    lower: float
+    """Metres: no learned change below."""
+    upper: float
+    """Metres: full learned change above."""
 
     def consistency(self, amount: torch.Tensor) -> torch.Tensor:
         """The factor in [0, 1] of a learned delta where the surface moves by `amount` metres."""
@@ -88,10 +91,14 @@ def _areas(triangle: torch.Tensor) -> torch.Tensor:
 class SparseExpressions:
     """Pairs (Gaussian, expression) where the surface moves, grouped by Gaussian."""
 
-    offsets: torch.Tensor  # [P + 1] int64
-    expression: torch.Tensor  # [N] int64
-    consistency: torch.Tensor  # [N] factor of the learned delta
-    initial: torch.Tensor  # [N, 10] change of position, quaternion and log scales per unit coefficient
+    offsets: torch.Tensor
+    """[P + 1] int64."""
+    expression: torch.Tensor
+    """[N] int64."""
+    consistency: torch.Tensor
+    """[N] factor of the learned delta."""
+    initial: torch.Tensor
+    """[N, 10] change of position, quaternion and log scales per unit coefficient."""
 
     @property
     def gaussian(self) -> torch.Tensor:

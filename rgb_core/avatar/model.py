@@ -28,13 +28,20 @@ _LOG_SCALE = slice(7, 10)  # its columns in a row of deltas
 class PosedGaussians:
     """P Gaussians in world space with their materials, ready to be lit and splatted."""
 
-    means: torch.Tensor  # [P, 3] metres
-    rotations: torch.Tensor  # [P, 4] unit quaternions (w, x, y, z)
-    scales: torch.Tensor  # [P, 3] metres
-    opacities: torch.Tensor  # [P, 1] in (0, 1)
-    albedo: torch.Tensor  # [P, 3] linear
-    roughness: torch.Tensor  # [P, 1]
-    specular_albedo: torch.Tensor  # [P, 3]
+    means: torch.Tensor
+    """[P, 3] metres."""
+    rotations: torch.Tensor
+    """[P, 4] unit quaternions (w, x, y, z)."""
+    scales: torch.Tensor
+    """[P, 3] metres."""
+    opacities: torch.Tensor
+    """[P, 1] in (0, 1)."""
+    albedo: torch.Tensor
+    """[P, 3] linear."""
+    roughness: torch.Tensor
+    """[P, 1]."""
+    specular_albedo: torch.Tensor
+    """[P, 3]."""
 
 
 @dataclass
@@ -50,14 +57,19 @@ class Avatar:
     attachment: Attachment
     neutral: dict[str, torch.Tensor]
     expressions: SparseExpressions
-    deltas: torch.Tensor  # [N, DELTA_WIDTH]
-    delta_scale: torch.Tensor  # [DELTA_WIDTH]
-    light: Light  # what the avatar was seen under
+    deltas: torch.Tensor
+    """[N, DELTA_WIDTH]."""
+    delta_scale: torch.Tensor
+    """[DELTA_WIDTH]."""
+    light: Light
+    """What the avatar was seen under."""
     portrait: Portrait = field(metadata=ON_HOST)
-    antialias: bool = False  # whether it was fitted with Gaussians that cover as much at any size of picture
+    antialias: bool = False
+    """Whether it was fitted with Gaussians that cover as much at any size of picture."""
     one_bounce: bool = True
     visibility: bool = True
-    focal_scale: float = 1.0  # what the focal lengths of the dataset are to be multiplied by
+    focal_scale: float = 1.0
+    """What the focal lengths of the dataset are to be multiplied by."""
 
     @property
     def count(self) -> int:

@@ -16,8 +16,10 @@ class Portrait:
     """A camera and a pose without expression."""
 
     camera: Camera
-    joints: torch.Tensor  # [J, 3]
-    translation: torch.Tensor  # [3]
+    joints: torch.Tensor
+    """[J, 3]."""
+    translation: torch.Tensor
+    """[3]."""
 
     @classmethod
     def of(cls, frames: Sequence[Frame], joint_names: Sequence[str]) -> "Portrait":

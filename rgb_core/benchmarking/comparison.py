@@ -27,8 +27,10 @@ class Comparison:
     """One workload by the calls of another package; medians in milliseconds of a call followed by a wait."""
 
     name: str
-    package: str  # and its version
-    file: str  # that was loaded
+    package: str
+    """Name and version."""
+    file: str
+    """The file of the package that was loaded."""
     ours: float
     theirs: float
 

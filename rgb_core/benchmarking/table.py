@@ -21,14 +21,22 @@ class Row:
     """One line; times are medians in milliseconds."""
 
     name: str
-    milliseconds: float  # on a GPU replayed from a CUDA graph: the kernels alone
-    eager: float | None = None  # on a GPU with the host's launches
-    host: float | None = None  # on a GPU what a call keeps the host busy, the device being left to itself
-    memory: float | None = None  # on a GPU what a call allocates at the most beside its inputs, MB
-    target: float | None = None  # what docs/performance.md asks of an H200
-    other: float | None = None  # another package by the same call
-    ratio: float | None = None  # its time over ours
-    file: str | None = None  # of that package
+    milliseconds: float
+    """On a GPU replayed from a CUDA graph: the kernels alone."""
+    eager: float | None = None
+    """On a GPU with the host's launches."""
+    host: float | None = None
+    """On a GPU what a call keeps the host busy, the device being left to itself."""
+    memory: float | None = None
+    """On a GPU what a call allocates at the most beside its inputs, MB."""
+    target: float | None = None
+    """What docs/performance.md asks of an H200."""
+    other: float | None = None
+    """Another package by the same call."""
+    ratio: float | None = None
+    """Its time over ours."""
+    file: str | None = None
+    """Milliseconds of that package."""
 
 
 def benchmark(device: torch.device, progress: Progress, upstream: Path | None = None, sizes: bool = False) -> list[Row]:

@@ -35,8 +35,10 @@ class Workload:
 
     name: str
     run: Callable[[], object]
-    target_ms: float | None = None  # on an H200, without the host's launches
-    captured: Callable[[], object] | None = None  # what is timed in a CUDA graph; None: the same
+    target_ms: float | None = None
+    """On an H200, without the host's launches."""
+    captured: Callable[[], object] | None = None
+    """What is timed in a CUDA graph; None: the same."""
 
     @property
     def in_graph(self) -> Callable[[], object]:

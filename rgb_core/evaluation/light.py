@@ -18,8 +18,10 @@ _LEAST_SHARE = 0.1  # of all light that must come from the brightest direction t
 class Lamp(NamedTuple):
     """The brightest direction of a light."""
 
-    direction: Tensor  # [3] unit
-    share: float  # of all light that comes from within 15 degrees
+    direction: Tensor
+    """[3] unit."""
+    share: float
+    """Share of all light that comes from within 15 degrees."""
 
 
 def brightest(envmap: Tensor) -> Lamp:

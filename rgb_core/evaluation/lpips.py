@@ -24,12 +24,16 @@ _NORM_FLOOR = 1e-10
 
 
 class _Convolution(NamedTuple):
-    position: int  # in torchvision's `features`
-    outputs: int  # channels
+    position: int
+    """In torchvision's `features`."""
+    outputs: int
+    """Channels."""
     kernel: int
     stride: int = 1
-    pool: tuple[int, int] | None = None  # window and stride of the max-pooling before it
-    tap: bool = False  # whether its activation is compared
+    pool: tuple[int, int] | None = None
+    """Window and stride of the max-pooling before it."""
+    tap: bool = False
+    """Whether its activation is compared."""
 
 
 _NETS = {

@@ -19,8 +19,10 @@ _ROW_LENGTH = 6  # pictures: two of truth, prediction, error
 class Picture(NamedTuple):
     """A picture of the report."""
 
-    name: str  # file name without suffix
-    image: Tensor  # uint8 [H, W, 3]
+    name: str
+    """File name without suffix."""
+    image: Tensor
+    """uint8 [H, W, 3]."""
     caption: str
 
 

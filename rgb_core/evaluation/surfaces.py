@@ -19,8 +19,10 @@ _SURFACE_CLEARANCE = 1e-4  # metres that a ray must leave a vertex before a hit 
 class Surface(NamedTuple):
     """A triangle mesh in world metres."""
 
-    vertices: Tensor  # [V, 3]
-    faces: Tensor  # [F, 3]
+    vertices: Tensor
+    """[V, 3]."""
+    faces: Tensor
+    """[F, 3]."""
 
 
 class MeshDistances:

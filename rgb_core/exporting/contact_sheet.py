@@ -17,7 +17,8 @@ _BACKGROUND, _INK = (24, 24, 27), (228, 228, 231)
 class Tile(NamedTuple):
     """A picture and what it shows."""
 
-    image: Tensor  # uint8 [H, W, 3]
+    image: Tensor
+    """uint8 [H, W, 3]."""
     label: str = ""
 
 

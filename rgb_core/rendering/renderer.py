@@ -36,12 +36,18 @@ class RenderedFrame:
 class PictureInputs:
     """All that changes from picture to picture, on the device."""
 
-    expression: Tensor  # [E]
-    joints: Tensor  # [J, 3]
-    translation: Tensor  # [3]
-    world_to_camera: Tensor  # [3, 4]
-    envmap: Tensor  # [3, H, W]
-    light_to_world: Tensor  # [3, 3]
+    expression: Tensor
+    """[E]."""
+    joints: Tensor
+    """[J, 3]."""
+    translation: Tensor
+    """[3]."""
+    world_to_camera: Tensor
+    """[3, 4]."""
+    envmap: Tensor
+    """[3, H, W]."""
+    light_to_world: Tensor
+    """[3, 3]."""
 
     def empty_like(self) -> "PictureInputs":
         """Places of the same shapes."""

@@ -15,9 +15,12 @@ RAY_OFFSET = 1e-4
 class Surface:
     """One posed mesh, ready to shade what is attached to it."""
 
-    normals: torch.Tensor  # [V, 3] unit, world space
-    visibility: torch.Tensor | None  # [V, S] int32 words, bit = light direction seen
-    occlusion: torch.Tensor | None  # [V, 1] cosine-weighted share of the hemisphere that the head itself blocks
+    normals: torch.Tensor
+    """[V, 3] unit, world space."""
+    visibility: torch.Tensor | None
+    """[V, S] int32 words, bit = light direction seen."""
+    occlusion: torch.Tensor | None
+    """[V, 1] cosine-weighted share of the hemisphere that the head itself blocks."""
 
     @property
     def nbytes(self) -> int:

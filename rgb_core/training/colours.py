@@ -30,11 +30,16 @@ _COEFFICIENTS = 9
 class View(NamedTuple):
     """The Gaussians in one frame, or with a first dimension in several."""
 
-    colour: torch.Tensor  # [P, 3] linear, of the pixel
-    seen: torch.Tensor  # [P, 1] bool
-    matt: torch.Tensor  # [P, 1] bool, seen from where gloss hardly counts
-    openness: torch.Tensor  # [P, 1] share of the hemisphere that the head does not block
-    normals: torch.Tensor  # [P, 3] in the axes of the light's map
+    colour: torch.Tensor
+    """[P, 3] linear, of the pixel."""
+    seen: torch.Tensor
+    """[P, 1] bool."""
+    matt: torch.Tensor
+    """[P, 1] bool, seen from where gloss hardly counts."""
+    openness: torch.Tensor
+    """[P, 1] share of the hemisphere that the head does not block."""
+    normals: torch.Tensor
+    """[P, 3] in the axes of the light's map."""
 
 
 def colour_from_frames(

@@ -21,8 +21,10 @@ class Rearrangement:
     """An avatar after an event, and where its rows come from (-1: new, without optimiser history)."""
 
     avatar: Avatar
-    gaussians: torch.Tensor  # [P'] row before the event
-    pairs: torch.Tensor  # [N'] row before the event
+    gaussians: torch.Tensor
+    """[P'] row before the event."""
+    pairs: torch.Tensor
+    """[N'] row before the event."""
 
 
 @dataclass(frozen=True)

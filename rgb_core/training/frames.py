@@ -19,18 +19,30 @@ from .surface_cache import SurfaceCache
 class FrameInputs:
     """One training frame on the device of the fit."""
 
-    rgba: Tensor  # [H, W, 4] uint8, sRGB, straight alpha
-    weight: Tensor  # [H, W] 0 where the avatar is not responsible (cloth)
-    albedo: Tensor | None  # [H, W, 4] uint8 pseudo-albedo, sRGB, straight alpha
-    index: Tensor  # [1] int64, its place among the training frames
-    expression: Tensor  # [E]
-    joints: Tensor  # [J, 3]
-    transforms: Tensor  # [J, 4, 4]
-    world_to_camera: Tensor  # [3, 4]
-    normals: Tensor  # [V, 3] of the posed mesh
-    visibility: Tensor | None  # [V, S] int32
-    occlusion: Tensor | None  # [V, 1]
-    light_to_world: Tensor | None  # [3, 3] rotation of a light that the camera carries; None where it stands still
+    rgba: Tensor
+    """[H, W, 4] uint8, sRGB, straight alpha."""
+    weight: Tensor
+    """[H, W] 0 where the avatar is not responsible (cloth)."""
+    albedo: Tensor | None
+    """[H, W, 4] uint8 pseudo-albedo, sRGB, straight alpha."""
+    index: Tensor
+    """[1] int64, its place among the training frames."""
+    expression: Tensor
+    """[E]."""
+    joints: Tensor
+    """[J, 3]."""
+    transforms: Tensor
+    """[J, 4, 4]."""
+    world_to_camera: Tensor
+    """[3, 4]."""
+    normals: Tensor
+    """[V, 3] of the posed mesh."""
+    visibility: Tensor | None
+    """[V, S] int32."""
+    occlusion: Tensor | None
+    """[V, 1]."""
+    light_to_world: Tensor | None
+    """[3, 3] rotation of a light that the camera carries; None where it stands still."""
 
     @property
     def image(self) -> Tensor:

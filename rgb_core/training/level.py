@@ -35,7 +35,8 @@ _GREY = torch.full((3,), 1 / 3)
 class Whites(NamedTuple):
     """Gaussians of a part that holds something white."""
 
-    members: torch.Tensor  # [N] index
+    members: torch.Tensor
+    """[N] index."""
     log_albedo: float
     deviation: float
 
@@ -53,10 +54,14 @@ class Likely(NamedTuple):
 class Level:
     """What is known about the level, and which Gaussians say something about it."""
 
-    skin: torch.Tensor  # [S] the Gaussians on skin, or all of them where a head has no skin
-    skin_mean: torch.Tensor  # [3] log albedo
-    skin_precision: torch.Tensor  # [3, 3]
-    light_precision: torch.Tensor  # [3, 3] of the log of the mean radiance
+    skin: torch.Tensor
+    """[S] the Gaussians on skin, or all of them where a head has no skin."""
+    skin_mean: torch.Tensor
+    """[3] log albedo."""
+    skin_precision: torch.Tensor
+    """[3, 3]."""
+    light_precision: torch.Tensor
+    """[3, 3] of the log of the mean radiance."""
     whites: tuple[Whites, ...]
 
     @classmethod

@@ -25,9 +25,11 @@ class AvatarPriors:
     """Lookups that change only when Gaussians are rearranged."""
 
     parts: PartPriors
-    pairs: Pairs  # neighbours for albedo smoothness
+    pairs: Pairs
+    """Neighbours for albedo smoothness."""
     level: Level
-    surface: torch.Tensor  # [P, 3] the attached points of the neutral mesh
+    surface: torch.Tensor
+    """[P, 3] the attached points of the neutral mesh."""
 
     @classmethod
     def of(cls, avatar: Avatar, skin_luminance: float | None) -> "AvatarPriors":

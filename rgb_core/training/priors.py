@@ -52,10 +52,14 @@ _ROBUST = 0.1
 class PartPriors:
     """Ranges per Gaussian, looked up by the head region it is attached to."""
 
-    roughness: torch.Tensor  # [P, 2]
-    specular: torch.Tensor  # [P, 2]
-    reach: torch.Tensor  # [P] metres above the surface
-    floor: torch.Tensor  # [P] least opacity
+    roughness: torch.Tensor
+    """[P, 2]."""
+    specular: torch.Tensor
+    """[P, 2]."""
+    reach: torch.Tensor
+    """[P] metres above the surface."""
+    floor: torch.Tensor
+    """[P] least opacity."""
 
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
@@ -95,11 +99,16 @@ def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
 class Pairs:
     """M pairs of P Gaussians, sorted by the first."""
 
-    first: torch.Tensor  # [M] int64
-    second: torch.Tensor  # [M] int64
-    first_offsets: torch.Tensor  # [P + 1]: the pairs whose first is p
-    by_second: torch.Tensor  # [M] the pairs sorted by the second
-    second_offsets: torch.Tensor  # [P + 1]: the places in `by_second` of those whose second is p
+    first: torch.Tensor
+    """[M] int64."""
+    second: torch.Tensor
+    """[M] int64."""
+    first_offsets: torch.Tensor
+    """[P + 1]: the pairs whose first is p."""
+    by_second: torch.Tensor
+    """[M] the pairs sorted by the second."""
+    second_offsets: torch.Tensor
+    """[P + 1]: the places in `by_second` of those whose second is p."""
 
     @classmethod
     def of(cls, first: torch.Tensor, second: torch.Tensor, count: int) -> "Pairs":

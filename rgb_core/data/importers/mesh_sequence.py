@@ -29,9 +29,12 @@ _RIGID_ROUNDS = 3  # fits of the rigid motion, each to the half of the vertices 
 class MeshMotion:
     """One mesh in terms of the model."""
 
-    expression: Tensor  # [E]
-    root: Tensor  # [3] axis-angle
-    translation: Tensor  # [3]
+    expression: Tensor
+    """[E]."""
+    root: Tensor
+    """[3] axis-angle."""
+    translation: Tensor
+    """[3]."""
 
 
 def model_of_meshes(

@@ -54,7 +54,8 @@ class Source:
     camera_holds_motion: bool
     """True where one real camera stood still, so that any motion of the recorded ones is the head's."""
     light_frame: str = "world"
-    fps: float = 25.0  # no foreign layout records it; 25 is what their trackers extract
+    fps: float = 25.0
+    """No foreign layout records it; 25 is what their trackers extract."""
     notes: tuple[str, ...] = ()
     """What the user should know about what was left out."""
 

@@ -36,9 +36,12 @@ _SIZE = 384  # pixels
 class View(NamedTuple):
     """A head as the detector sees it: in the head's frame, pixels p lie along `directions(p)` from `origin` [3]."""
 
-    image: Tensor  # uint8 [H, W, 3]
-    origin: Tensor  # [3]
-    to_head: Tensor  # [3, 3] from camera to head axes
+    image: Tensor
+    """uint8 [H, W, 3]."""
+    origin: Tensor
+    """[3]."""
+    to_head: Tensor
+    """[3, 3] from camera to head axes."""
 
     def directions(self, pixels: Tensor) -> Tensor:
         """[N, 3] through pixels [N, 2], in head axes."""

@@ -17,8 +17,10 @@ _LEAST_SHARE = 0.01  # of the samples, for a member of a mixture
 class Colour(NamedTuple):
     """A normal distribution of sRGB."""
 
-    mean: Tensor  # [3]
-    precision: Tensor  # [3, 3]
+    mean: Tensor
+    """[3]."""
+    precision: Tensor
+    """[3, 3]."""
     log_volume: float
 
     def distance(self, colours: Tensor) -> Tensor:
