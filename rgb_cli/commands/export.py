@@ -48,18 +48,11 @@ def export(
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.errors import InputError
-    from rgb_core.exporting import AVATAR_EXPORTERS, UP_AXES, UP_OF_FORMAT
+    from rgb_core.exporting import AVATAR_EXPORTERS, UP_OF_FORMAT
 
     chosen = _format(kind, out)
-    if dataset is None and (frame is not None or frames is not None):
-        raise InputError("--frame and --frames name frames of a clip: give the clip with --dataset")
-    if frame is not None and frames is not None:
-        raise InputError("--frame takes one frame and --frames several: give one of the two")
-    if chosen == "obj" and envmap is not None:
-        raise InputError("an obj holds no light: --envmap is for Gaussians")
     axis = up or UP_OF_FORMAT.get(chosen, "y")
-    if axis not in UP_AXES:
-        raise InputError(f"--up {axis} is none of {', '.join(UP_AXES)}")
+    _check(chosen, axis, dataset, frame, frames, envmap)
     model = load_avatar(avatar)
     clip = None if dataset is None else load_dataset(dataset)
     picked = [] if clip is None else [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
@@ -101,6 +94,23 @@ def _format(named: str | None, out: Path) -> str:
     if ending in known and ending not in (chosen, chosen.removesuffix("-splats")):
         raise InputError(f"--format {chosen} does not go with {out}, which ends in .{ending}: rename the file")
     return chosen
+
+
+def _check(
+    chosen: str, axis: str, dataset: Path | None, frame: str | None, frames: str | None, envmap: str | None
+) -> None:
+    """Refuse options that do not go together."""
+    from rgb_core.errors import InputError
+    from rgb_core.exporting import UP_AXES
+
+    if dataset is None and (frame is not None or frames is not None):
+        raise InputError("--frame and --frames name frames of a clip: give the clip with --dataset")
+    if frame is not None and frames is not None:
+        raise InputError("--frame takes one frame and --frames several: give one of the two")
+    if chosen == "obj" and envmap is not None:
+        raise InputError("an obj holds no light: --envmap is for Gaussians")
+    if axis not in UP_AXES:
+        raise InputError(f"--up {axis} is none of {', '.join(UP_AXES)}")
 
 
 def _whole(model: "Avatar", clip: "Dataset | None", frames: "list[Frame]", kind: str, out: Path) -> None:

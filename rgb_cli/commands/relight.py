@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,10 @@ from ..options import (
     Yaw,
 )
 from ..sequences import parse_range, written
+
+if TYPE_CHECKING:
+    from rgb_core.avatar import Avatar
+    from rgb_core.rendering import Shot
 
 _RATE, _COUNT = 25.0, 60  # frames per second, and frames, of the turning head
 
@@ -62,31 +66,16 @@ def relight(
     Example: rgb relight avatar --envmap sunset -o relit
     """
     from rgb_core.avatar import load_avatar
-    from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
-    from rgb_core.errors import InputError
     from rgb_core.exporting.sequence import write_sequence
     from rgb_core.fingerprints import files_in
-    from rgb_core.rendering import Renderer, Staging, at_size, clip_shots, turntable
+    from rgb_core.rendering import Renderer, Staging, at_size
     from rgb_core.scene import Light
 
-    if frames is not None and dataset is None:
-        raise InputError(
-            "--frames chooses frames of a clip: give the clip with --dataset, or --count for the turning head"
-        )
-    if count is not None and dataset is not None:
-        raise InputError("--count is for the turning head, without --dataset; --frames chooses frames of the clip")
     where = resolve_device(device)
     model = load_avatar(avatar)
     light = Light.load(envmap)
-    rate = fps or _RATE
-    if dataset is None:
-        shots = turntable(model, count or _COUNT)
-    else:
-        clip = load_dataset(dataset)
-        chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
-        shots = clip_shots(model, clip, chosen)
-        rate = fps or clip.fps
+    shots, rate = _motion(model, dataset, frames, count)
     staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
     renderer = Renderer(model.to(where), False if no_visibility else None)
     reporter = Reporter(quiet, as_json)
@@ -96,9 +85,28 @@ def relight(
             at_size(shots, size),
             staging,
             out,
-            rate,
+            fps or rate,
             reporter,
             [files_in(avatar), no_visibility],
             force,
         )
     reporter.result("relit", written(files))
+
+
+def _motion(model: "Avatar", dataset: Path | None, frames: str | None, count: int | None) -> "tuple[list[Shot], float]":
+    """The shots of a clip, or of the turning head, and how many there are a second."""
+    from rgb_core.data import load_dataset
+    from rgb_core.errors import InputError
+    from rgb_core.rendering import clip_shots, turntable
+
+    if dataset is None:
+        if frames is not None:
+            raise InputError(
+                "--frames chooses frames of a clip: give the clip with --dataset, or --count for the turning head"
+            )
+        return turntable(model, count or _COUNT), _RATE
+    if count is not None:
+        raise InputError("--count is for the turning head, without --dataset; --frames chooses frames of the clip")
+    clip = load_dataset(dataset)
+    chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
+    return clip_shots(model, clip, chosen), clip.fps

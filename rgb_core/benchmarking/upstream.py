@@ -125,7 +125,7 @@ def main() -> None:
             packages[name]["times"] = measure(scene, module)
         except Exception as error:  # foreign packages fail in their own ways
             packages.setdefault(name, {})["problem"] = f"{type(error).__name__}: {error}"
-    print(_RESULT + json.dumps(packages))
+    sys.stdout.write(f"{_RESULT}{json.dumps(packages)}\n")
 
 
 if __name__ == "__main__":

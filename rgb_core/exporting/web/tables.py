@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from gaussian_blendshapes import HeadTable
 
 from ...avatar import Avatar
+from ...avatar.materials import MIN_ROUGHNESS
 from ...avatar.packing import pack_avatar
 from ...errors import InputError
 from .blob import quantise
@@ -57,28 +59,34 @@ def avatar_tables(avatar: Avatar) -> tuple[dict[str, Any], dict[str, np.ndarray]
         "pair.place": place,
         "pair.change": change,
     }
-    facts = {
+    steps = {
+        "middle": middle,
+        "gaussianStep": gaussian_step,
+        "placeStep": place_step,
+        "changeStep": change_step,
+        "cornerStep": corner_step,
+    }
+    return {**_facts(avatar, head, weights), **{name: step.tolist() for name, step in steps.items()}}, arrays
+
+
+def _facts(avatar: Avatar, head: HeadTable, weights: int) -> dict[str, Any]:
+    """Names, counts, joints and how the avatar was fitted."""
+    return {
         "name": avatar.name,
-        "head": model.name,
+        "head": avatar.head.name,
         "gaussians": avatar.count,
-        "expressions": list(model.expression_names),
+        "expressions": list(avatar.head.expression_names),
         "weights": weights,
-        "joints": list(model.joint_names),
-        "parents": model.joint_parents.tolist(),
+        "joints": list(avatar.head.joint_names),
+        "parents": avatar.head.joint_parents.tolist(),
         "jointRest": head.joint_rest.tolist(),
         "jointBasis": None if head.joint_basis is None else head.joint_basis.flatten().tolist(),
-        "middle": middle.tolist(),
-        "gaussianStep": gaussian_step.tolist(),
-        "placeStep": place_step.tolist(),
-        "changeStep": change_step.tolist(),
-        "cornerStep": corner_step.tolist(),
-        "leastRoughness": table.least_roughness,
+        "leastRoughness": MIN_ROUGHNESS,
         "antialias": avatar.antialias,
         "oneBounce": avatar.one_bounce,
         "visibility": avatar.visibility,
         "focalScale": avatar.focal_scale,
     }
-    return facts, arrays
 
 
 def _visible(offsets: np.ndarray, expression: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -154,6 +154,33 @@ def _slopes(b, c, determinant):
     return slope_x, -0.5 * b / (determinant * slope_x), 0.5 / c
 
 
+@jit
+def _covariance_gradient(grad_a, grad_b, grad_c, row_x, row_y, into):
+    """The gradient of the projected covariance carried to that in space: it is M Sigma M^T with Jacobian rows M."""
+    turned_x, turned_y, entry = np.empty(3), np.empty(3), 0
+    for i in range(3):
+        turned_x[i] = grad_a * row_x[i] + grad_b * row_y[i]
+        turned_y[i] = grad_b * row_x[i] + grad_c * row_y[i]
+    for i in range(3):
+        for j in range(i, 3):
+            value = row_x[i] * turned_x[j] + row_y[i] * turned_y[j]
+            into[entry] = value if i == j else 2 * value
+            entry += 1
+
+
+@jit
+def _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, view, lens, z):
+    """Gradients by the tangents x / z and y / z, and by the scale 1 / z, of M = (f / z) (camera axis - tangent * axis)."""
+    grad_u, grad_v, scaled = 0.0, 0.0, 0.0
+    for i in range(3):
+        grad_row_x = 2 * (grad_a * half_x[i] + grad_b * half_y[i])
+        grad_row_y = 2 * (grad_b * half_x[i] + grad_c * half_y[i])
+        grad_u -= lens[0] / z * view[2, i] * grad_row_x
+        grad_v -= lens[1] / z * view[2, i] * grad_row_y
+        scaled += row_x[i] * grad_row_x + row_y[i] * grad_row_y
+    return grad_u, grad_v, scaled
+
+
 @parallel_jit
 def project_backward(
     sums, offsets, means, covariances, opacities, view, lens, antialias, width, height,
@@ -162,15 +189,8 @@ def project_backward(
     """Add the sums of every splat's instances, rows offsets[p] to offsets[p + 1], and carry them to the inputs."""
     channels = grad_features.shape[1]
     for p in numba.prange(means.shape[0]):
-        for i in range(3):
-            grad_means[p, i] = 0
-        for i in range(6):
-            grad_covariances[p, i] = 0
-        for i in range(channels):
-            grad_features[p, i] = 0
-        grad_opacities[p, 0] = 0
-        grad_screen[p, 0] = 0
-        grad_screen[p, 1] = 0
+        grad_means[p], grad_covariances[p], grad_features[p] = 0, 0, 0
+        grad_opacities[p], grad_screen[p] = 0, 0
         if offsets[p] == offsets[p + 1]:
             continue
         total = np.zeros(SUM_COLUMNS, np.float64)
@@ -212,26 +232,10 @@ def project_backward(
             grad_b += by_ratio * b * (1 / determinant - 1 / sharp)
             grad_c += by_ratio * ((a - LOW_PASS_VARIANCE) / sharp - a / determinant)
 
-        # Projected covariance = M Sigma M^T with the Jacobian rows M.
-        turned_x, turned_y, entry = np.empty(3), np.empty(3), 0
-        for i in range(3):
-            turned_x[i] = grad_a * row_x[i] + grad_b * row_y[i]
-            turned_y[i] = grad_b * row_x[i] + grad_c * row_y[i]
-        for i in range(3):
-            for j in range(i, 3):
-                value = row_x[i] * turned_x[j] + row_y[i] * turned_y[j]
-                grad_covariances[p, entry] = value if i == j else 2 * value
-                entry += 1
-
-        # M = (f / z) (camera axis - tangent * optical axis): through z and through the tangent inside its limits.
-        grad_u, grad_v, scaled = 0.0, 0.0, 0.0
-        for i in range(3):
-            grad_row_x = 2 * (grad_a * half_x[i] + grad_b * half_y[i])
-            grad_row_y = 2 * (grad_b * half_x[i] + grad_c * half_y[i])
-            grad_u -= lens[0] / z * view[2, i] * grad_row_x
-            grad_v -= lens[1] / z * view[2, i] * grad_row_y
-            scaled += row_x[i] * grad_row_x + row_y[i] * grad_row_y
+        _covariance_gradient(grad_a, grad_b, grad_c, row_x, row_y, grad_covariances[p])
+        grad_u, grad_v, scaled = _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, view, lens, z)
         camera_z -= scaled / z
+        # The tangents count inside their limits alone.
         if lens[4] < x / z < lens[5]:
             camera_x += grad_u / z
             camera_z -= grad_u * x / (z * z)
