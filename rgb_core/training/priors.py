@@ -29,8 +29,8 @@ class Part(NamedTuple):
 
 # Specular albedos multiply the 0.04 that the shading model reflects at normal incidence. Known there: skin 0.028 (index
 # 1.4), the cornea 0.025, enamel 0.056, keratin 0.046, wet lips and gums between water's 0.02 and 0.04. Rough skin
-# scatters some of it twice, hence ranges. Roughness of skin: two standard deviations
-# about the population's mean (FLARE: 0.5 +- 0.1).
+# scatters some of it twice and its oil film shines more, hence ranges. Roughness of skin: two standard deviations about
+# the population's mean (FLARE: 0.5 +- 0.1).
 _SKIN = (0.3, 0.7), (0.6, 0.9)
 _PARTS = (
     Part((Region.SKIN, Region.EAR), *_SKIN, 3.0, 0.6),
