@@ -10,8 +10,7 @@ from ..images.ssim import ssim_map
 from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
-from .level import Level
-from .light import light_improbability
+from .light import light_smoothness
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 _OPAQUE = 255
@@ -27,20 +26,14 @@ class AvatarPriors:
     parts: PartPriors
     pairs: Pairs
     """Neighbours for albedo smoothness."""
-    level: Level
     surface: torch.Tensor
     """[P, 3] the attached points of the neutral mesh."""
 
     @classmethod
-    def of(cls, avatar: Avatar, skin_luminance: float | None) -> "AvatarPriors":
+    def of(cls, avatar: Avatar) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
         surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
-        return cls(
-            PartPriors.of(avatar),
-            neighbours(surface, avatar.region()),
-            Level.of(avatar.region(), skin_luminance),
-            surface,
-        )
+        return cls(PartPriors.of(avatar), neighbours(surface, avatar.region()), surface)
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
@@ -82,7 +75,6 @@ def prior_terms(
     avatar: Avatar,
     gaussians: PosedGaussians,
     envmap: torch.Tensor,
-    raw_light: torch.Tensor,
     priors: AvatarPriors,
     config: GaussianConfig,
     late: bool,
@@ -93,11 +85,11 @@ def prior_terms(
     terms = {
         "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
         "size": excess.square().mean(),
-        "light": light_improbability(raw_light),
-        "level": priors.level.improbability(gaussians, envmap),
+        "light_smoothness": light_smoothness(envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
         "opacity_floor": priors.parts.opacity_floor(gaussians),
+        "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
         "normal_offset": avatar.neutral["normal_offset"].square().mean(),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
