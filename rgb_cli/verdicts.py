@@ -6,17 +6,18 @@ from typing import Any
 from .console import Reporter
 
 
-def show_verdict(reporter: Reporter, quality: Mapping[str, Any]) -> None:
-    """Print the findings of a clip's `quality.json`, the worst first."""
-    findings = {f"{found['level']:6}  {found['about']}": found["sentence"] for found in quality["verdict"]}
-    reporter.result("verdict on the clip", findings)
+def judge(reporter: Reporter, quality: Mapping[str, Any], show: bool, strict: bool) -> None:
+    """Print the findings of a clip's `quality.json`, the worst first, where `show`.
 
-
-def stop_at_red(quality: Mapping[str, Any]) -> None:
-    """Raise an InputError with the worst finding where it is red."""
+    Raises:
+        InputError: with the worst finding where it is red and the command `strict`.
+    """
     from rgb_core.errors import InputError
     from rgb_core.tracking.verdict import RED
 
-    first = quality["verdict"][0]
-    if first["level"] == RED:
-        raise InputError(f"{first['about']}: {first['sentence']} (--strict)")
+    if show:
+        findings = {f"{found['level']:6}  {found['about']}": found["sentence"] for found in quality["verdict"]}
+        reporter.result("verdict on the clip", findings)
+    worst = quality["verdict"][0]
+    if strict and worst["level"] == RED:
+        raise InputError(f"{worst['about']}: {worst['sentence']} (--strict)")

@@ -2,7 +2,7 @@
 
 from ..console import Reporter
 from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
-from ..verdicts import show_verdict, stop_at_red
+from ..verdicts import judge
 from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
@@ -47,24 +47,22 @@ def fit(
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track(video, out / "dataset", model, reporter, options, force=force)
-    if not as_json:
-        show_verdict(reporter, tracked.quality)
-    if strict:
-        stop_at_red(tracked.quality)
+    verdict = {"verdict": tracked.quality["verdict"]} if as_json else {}
+    judge(reporter, tracked.quality, not as_json, strict)
     with reporter.live():
         fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)
         shown = pipeline.show(fitted, out, reporter, where, force)
-        renderer = Renderer(fitted.avatar.to(where))
-        write_relit_sheet(out / "report" / "relit.png", fitted.dataset, renderer, _LIGHTS, reporter)
+        sheet = out / "report" / "relit.png"
+        write_relit_sheet(sheet, fitted.dataset, Renderer(fitted.avatar.to(where)), _LIGHTS, reporter)
     reporter.result(
         "avatar",
         {
             "page, open it in a browser": str(shown.page),
             "avatar": str(out / "avatar"),
-            **({"verdict": tracked.quality["verdict"]} if as_json else {}),
+            **verdict,
             "tracking": str(out / "dataset" / "preview.mp4"),
             "report": str(shown.report),
-            "relit": str(out / "report" / "relit.png"),
+            "relit": str(sheet),
             "video": str(shown.video),
             "test PSNR (dB)": shown.metrics["reenactment"]["psnr"],
             "test PSNR on the head (dB)": shown.metrics["reenactment"]["psnr_head"],

@@ -7,7 +7,7 @@ import typer
 
 from ..console import Reporter
 from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, within
-from ..verdicts import show_verdict, stop_at_red
+from ..verdicts import judge
 
 Video = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="Video of one person's head: a file, or a folder of pictures.")
@@ -73,7 +73,4 @@ def track(
         tracked = track_video(video, out, model, reporter, options, force=force)
     if as_json:
         reporter.result("tracked", {"folder": str(out), **tracked.quality})
-    else:
-        show_verdict(reporter, tracked.quality)
-    if strict:
-        stop_at_red(tracked.quality)
+    judge(reporter, tracked.quality, not as_json, strict)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rgb_cli.commands.fit import fit
+from rgb_cli.console import Reporter
 from rgb_core import devices, pipeline, tracking
 from rgb_core.errors import InputError
 from rgb_core.heads import builtin_head
@@ -77,10 +78,10 @@ def test_fit_tells_the_verdict_and_goes_on_unless_strict(
     settings: list[Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[object] = []
-    monkeypatch.setitem(fit.__globals__, "show_verdict", lambda reporter, quality: told.append(quality))
+    monkeypatch.setattr(Reporter, "result", lambda reporter, title, values: told.append(values))
     with pytest.raises(InputError, match="turns by 7 degrees only"):
         fit(tmp_path / "clip.mp4", tmp_path / "out", strict=True, quiet=True)
-    assert told == [QUALITY]
+    assert told == [{"red     turning": "the head turns by 7 degrees only"}]
     assert not settings
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "clip.mp4", tmp_path / "out", quiet=True)

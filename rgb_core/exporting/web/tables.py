@@ -59,7 +59,7 @@ def avatar_tables(avatar: Avatar) -> tuple[dict[str, Any], dict[str, np.ndarray]
         "pair.place": place,
         "pair.change": change,
     }
-    steps = {
+    steps: dict[str, Any] = {
         "middle": middle,
         "gaussianStep": gaussian_step,
         "placeStep": place_step,
