@@ -106,6 +106,7 @@ def _take_over(folder: Path, identity: dict[str, Any], force: bool) -> bool:
     if record is None:
         remove_leftovers(folder, of=MARKER)  # a run was killed while it claimed the folder
         if _contents(folder):
+            (folder / _LOCK).unlink(missing_ok=True)  # nothing of ours stays among what is somebody else's
             raise InputError(f"{folder} is not empty and no run of rgb claimed it; choose another folder")
         return False
     remove_leftovers(folder)
