@@ -17,7 +17,7 @@ from .grouping import grouped_texels, positions
 
 _PACKAGE, _HEADERS = "torchoptixext_visibility", ("tree.cuh",)
 _REFIT = CudaModule(_PACKAGE, "refit.cu", _HEADERS).kernel("refit")
-_VISIBILITY_SOURCE = CudaModule(_PACKAGE, "visibility.cu", _HEADERS)
+_VISIBILITY_SOURCE = CudaModule(_PACKAGE, "visibility.cu", ("directions.cuh", *_HEADERS))
 _ROTATE = _VISIBILITY_SOURCE.kernel("rotate_directions")
 _VISIBILITY = _VISIBILITY_SOURCE.kernel("visibility")
 # Without fast maths: a box must not be missed by the rounding of a reciprocal, nor barycentrics blurred by it.
@@ -26,7 +26,7 @@ _TRACE, _OCCLUDED = _RAYS.kernel("trace"), _RAYS.kernel("occluded")
 _CLOSEST = CudaModule(_PACKAGE, "closest.cu", _HEADERS, fast_math=False).kernel("closest_points")
 
 _THREADS = 128  # per block
-# As in visibility.cu:
+# As in visibility.cu and directions.cuh:
 _WARPS_PER_BLOCK, _LANES = 4, 32  # one point per warp
 _GROUP = 16  # directions
 _DIRECTIONS_PER_WARP = 512
