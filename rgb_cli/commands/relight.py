@@ -72,6 +72,7 @@ def relight(
     from rgb_core.rendering import Renderer, Staging, at_size
     from rgb_core.scene import Light
 
+    _check(dataset, frames, count)
     where = resolve_device(device)
     model = load_avatar(avatar)
     light = Light.load(envmap)
@@ -93,20 +94,25 @@ def relight(
     reporter.result("relit", written(files))
 
 
+def _check(dataset: Path | None, frames: str | None, count: int | None) -> None:
+    """Refuse options that contradict each other, before anything is read."""
+    from rgb_core.errors import InputError
+
+    if dataset is None and frames is not None:
+        raise InputError(
+            "--frames chooses frames of a clip: give the clip with --dataset, or --count for the turning head"
+        )
+    if dataset is not None and count is not None:
+        raise InputError("--count is for the turning head, without --dataset; --frames chooses frames of the clip")
+
+
 def _motion(model: "Avatar", dataset: Path | None, frames: str | None, count: int | None) -> "tuple[list[Shot], float]":
     """The shots of a clip, or of the turning head, and how many there are a second."""
     from rgb_core.data import load_dataset
-    from rgb_core.errors import InputError
     from rgb_core.rendering import clip_shots, turntable
 
     if dataset is None:
-        if frames is not None:
-            raise InputError(
-                "--frames chooses frames of a clip: give the clip with --dataset, or --count for the turning head"
-            )
         return turntable(model, count or _COUNT), _RATE
-    if count is not None:
-        raise InputError("--count is for the turning head, without --dataset; --frames chooses frames of the clip")
     clip = load_dataset(dataset)
     chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
     return clip_shots(model, clip, chosen), clip.fps
