@@ -58,7 +58,7 @@ def main() -> None:
     for name in _ENDING_SIGNALS:
         signal.signal(name, _interrupt)
     try:
-        status = app(prog_name=app.info.name, standalone_mode=False)
+        status = app(prog_name="rgb", standalone_mode=False)
         _let_finish()
         sys.exit(status)
     except RgbError as error:

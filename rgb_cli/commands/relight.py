@@ -73,12 +73,11 @@ def relight(
     from rgb_core.scene import Light
 
     _check(dataset, frames, count)
-    where = resolve_device(device)
     model = load_avatar(avatar)
     light = Light.load(envmap)
     shots, rate = _motion(model, dataset, frames, count)
     staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
-    renderer = Renderer(model.to(where), False if no_visibility else None)
+    renderer = Renderer(model.to(resolve_device(device)), False if no_visibility else None)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         files = write_sequence(

@@ -147,7 +147,7 @@ def test_every_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_sound_clip_ends_well(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    assert run_check(monkeypatch, clip, "-q", "-o", tmp_path / "out") == 0
+    assert run_check(monkeypatch, clip, "-o", tmp_path / "out") == 0
     assert "none" in capsys.readouterr().out
     assert read_png(tmp_path / "out/overlays.png", 3).shape[1] > 3 * SIZE[0]
 
