@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import torch
+from subjects import scores
 
 from rgb_core.data import Dataset, load_dataset
 from rgb_core.devices import device_name, resolve_device
@@ -45,7 +46,7 @@ VARIANTS = {
     "no antialiasing": ["gaussians.antialias=false"],
     "32 x 64 light": ["gaussians.light_height=32"],
 }
-COLUMNS = ("psnr", "head", "ssim", "relit", "sun", "shadow", "albedo", "normals", "seconds", "gaussians")
+COLUMNS = ("psnr", "head", "ssim", "relit", "sun", "shadow", "albedo", "skin", "seconds", "gaussians")
 
 
 def fit(name: str, dataset: Dataset, geometry: Path, out: Path, preset: str, device: torch.device) -> Renderer:
@@ -69,23 +70,6 @@ def tiles(name: str, dataset: Dataset, renderer: Renderer) -> list[Tile]:
     ]
 
 
-def scores(metrics: dict) -> dict[str, float | None]:
-    """The columns of the table that `evaluate` measures."""
-    relight = metrics["relight"]
-    sun = relight.get("sun", {})
-    return {
-        "psnr": metrics["reenactment"]["psnr"],
-        "head": metrics["reenactment"]["psnr_head"],
-        "ssim": metrics["reenactment"]["ssim"],
-        "relit": relight["mean"]["psnr_aligned"],
-        "sun": sun.get("psnr_aligned"),
-        "shadow": sun.get("psnr_cast_shadow"),
-        "albedo": metrics["albedo"]["psnr_aligned"],
-        "normals": metrics["normal"]["skin_deg"],
-        "gaussians": metrics["gaussians"],
-    }
-
-
 def main() -> None:
     """Fit and score the variants that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,7 +91,13 @@ def main() -> None:
         renderer = fit(name, dataset, arguments.geometry, out, arguments.preset, device)
         seconds = time.perf_counter() - start
         metrics = evaluate(dataset, renderer, out / "report", options=EvaluationOptions(size=arguments.size))
-        row = {**scores(metrics), "seconds": seconds, "changes": VARIANTS[name]}
+        row = {
+            **scores(metrics),
+            "ssim": metrics["reenactment"]["ssim"],
+            "gaussians": metrics["gaussians"],
+            "seconds": seconds,
+            "changes": VARIANTS[name],
+        }
         values = "".join("         -" if row[c] is None else f"{row[c]:10.4g}" for c in COLUMNS)
         print(f"{name:24s}{values}   {' '.join(VARIANTS[name])}", flush=True)
         table[name] = row

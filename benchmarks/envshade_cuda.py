@@ -1,6 +1,7 @@
 """Times shading on a GPU, medians by CUDA events: `python envshade_cuda.py [thousands of points]`."""
 
 import sys
+from functools import partial
 
 import torch
 from diff_envshade import PointVisibility, cuda, integrate
@@ -34,8 +35,8 @@ def main() -> None:
             "forward, no visibility": lambda fixed=fixed: integrate(*fixed),
             "forward, irradiance only": lambda fixed=fixed, seen=seen: integrate(*fixed, seen, enable_specular=False),
             "backward": backward,
-            "backward, no visibility": lambda run=backward: run(seen=None),
-            "backward, fixed map": lambda run=backward: run(of_map=False),
+            "backward, no visibility": partial(backward, seen=None),
+            "backward, fixed map": partial(backward, of_map=False),
         }
         for name, work in cases.items():
             target = TARGETS.get((rows, name)) if points == 70_000 else None

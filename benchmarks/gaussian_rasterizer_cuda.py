@@ -9,7 +9,6 @@ from functools import partial
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
-from diff_gaussian_rasterization.cuda_buffers import buffers
 from kernel_runtime.timing import eager_ms, graph_ms
 
 from rgb_core.benchmarking.scenes import ellipsoid, ellipsoid_view
@@ -52,11 +51,19 @@ def measure(points: int, size: int) -> None:
         gradients = [torch.randn(*shape, size, size, 3, device="cuda"), torch.randn(*shape, size, size, device="cuda")]
         room = 2 * instances * math.prod(shape)
 
-        def forward(capacity: int | None, inputs=inputs, camera=camera, options=options) -> None:
+        def forward(
+            capacity: int | None, inputs: list = inputs, camera: tuple = camera, options: dict = options
+        ) -> None:
             with torch.no_grad():
                 rasterize(*inputs, *camera, capacity=capacity, **options)
 
-        def both(capacity: int | None, inputs=inputs, camera=camera, options=options, gradients=gradients) -> None:
+        def both(
+            capacity: int | None,
+            inputs: list = inputs,
+            camera: tuple = camera,
+            options: dict = options,
+            gradients: list = gradients,
+        ) -> None:
             result = rasterize(*inputs, *camera, capacity=capacity, **options)
             torch.autograd.grad([result.image, result.alpha], inputs, gradients)
 
@@ -74,19 +81,17 @@ def measure_stages(scene: list[torch.Tensor], camera: tuple, capacity: int) -> N
     gaussians = means, (rotations, scales), opacities
     *_, lists = cuda.forward(*gaussians, features, view, 0, capacity)
     gradients = torch.randn(height, width, 3, device="cuda"), torch.randn(height, width, device="cuda")
-    places = buffers(len(means), 1, view.tile_rows * view.tile_columns, height * width, 0)
-    memory = torch.empty(places.size, dtype=torch.uint8, device="cuda")
-    entries = torch.empty(2 * capacity, dtype=torch.int32, device="cuda")
+    memory = cuda.memory_for(means, view)
+    instances = torch.empty((), dtype=torch.int64, device="cuda")
     radii = torch.empty(len(means), dtype=torch.int32, device="cuda")
 
     def run(stages: int) -> None:
-        call = cuda.begin(*gaussians, view, places, memory)
-        cuda.project(call, radii, features)
+        call = cuda.begin(*gaussians, view, memory)
+        cuda.project(call, radii)
         if stages > 1:
             cuda.sort(call)
         if stages > 2:
-            cuda.count(call, None, None)
-            cuda.place(call, entries.data_ptr(), capacity)
+            cuda._list(call, instances, None, capacity)
 
     stages = {
         "project": partial(run, 1),

@@ -44,7 +44,7 @@ def main() -> None:
         Tile(to_bytes((drawn.layers["normal"] + drawn.alpha[..., None]) / 2), "normals"),
     ]
     write_png(arguments.out / "overview.png", contact_sheet([layers]))
-    rows = [[], []]
+    rows: list[list[Tile]] = [[], []]
     for name in LIGHTS:
         light = Light.load(name)
         for row, shadows in zip(rows, (True, False), strict=True):

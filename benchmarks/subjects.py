@@ -146,7 +146,8 @@ def run(arguments: argparse.Namespace, variants: dict[str, list[str]]) -> None:
 
     for dataset in arguments.datasets:
         tasks.put(task(dataset, None))
-    pending, table = len(arguments.datasets), {name: {} for name in variants}
+    pending = len(arguments.datasets)
+    table: dict[str, dict[str, Any]] = {name: {} for name in variants}
     queued = False
     while pending:
         done, result = results.get()

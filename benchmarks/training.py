@@ -31,7 +31,7 @@ def measure_speed(dataset: Dataset, geometry: Geometry, preset: str, device: tor
     never = ["gaussians.density.start=1", f"gaussians.gaussians={_SAMPLED}", "gaussians.warmup=0"]
     config = load_preset(preset, never).gaussians
     fit = GaussianFit(dataset, geometry, config, Silent(), 0, True, device)
-    with fit.runner.active():
+    with fit.active():
         fit.start()
         for step in range(_WARM_UP):
             fit.step(step)

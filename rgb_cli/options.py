@@ -41,19 +41,9 @@ Yaw = Annotated[
     float,
     typer.Option("--yaw", parser=_TURN, metavar="DEGREES", help="How far the light is turned about the vertical."),
 ]
-Turns = Annotated[
-    float,
-    typer.Option("--turns", parser=within(-100, 100), metavar="N", help="Full turns of the light; 0 keeps it still."),
+LongerSide = Annotated[
+    int | None, typer.Option("--size", min=16, max=LARGEST_SIDE, help="Pixels of the longer side; default as filmed.")
 ]
-Exposure = Annotated[
-    float,
-    typer.Option("--exposure", parser=within(-20, 20), metavar="STOPS", help="Brighter, or darker where negative."),
-]
-FramesPerSecond = Annotated[
-    float | None,
-    typer.Option("--fps", parser=within(1, 240), metavar="FPS", help="Frames per second; default the clip's, or 25."),
-]
-LongerSide = Annotated[int | None, typer.Option("--size", min=16, max=LARGEST_SIDE, help="Pixels of the longer side.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and JSON where asked for.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=_SEEDS, help="The same seed gives the same result on a CPU.")]

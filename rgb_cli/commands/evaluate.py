@@ -7,13 +7,13 @@ import typer
 
 from ..console import Reporter
 from ..options import (
-    LARGEST_SIDE,
     AvatarFolder,
     DatasetFolder,
     Device,
     DeviceOption,
     Force,
     Json,
+    LongerSide,
     NoVisibility,
     Out,
     Quiet,
@@ -24,10 +24,7 @@ def evaluate(
     avatar: AvatarFolder,
     dataset: DatasetFolder,
     out: Out,
-    size: Annotated[
-        int | None,
-        typer.Option("--size", min=16, max=LARGEST_SIDE, help="Longer side; default the dataset's."),
-    ] = None,
+    size: LongerSide = None,
     lpips_weights: Annotated[
         Path | None, typer.Option("--lpips-weights", help="LPIPS weights file; without it the score is null.")
     ] = None,

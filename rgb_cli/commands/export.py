@@ -28,7 +28,11 @@ def export(
     ] = None,
     frame: Annotated[str | None, typer.Option("--frame", help="Frame id of that clip; default its first.")] = None,
     frames: Annotated[
-        str | None, typer.Option("--frames", help="Frames of the clip, as in 0:100: a numbered file for each.")
+        str | None,
+        typer.Option(
+            "--frames",
+            help="Frames of the clip, as in 0:100: the motion of an html or glb, else a numbered file for each.",
+        ),
     ] = None,
     envmap: Annotated[
         str | None,
@@ -47,27 +51,23 @@ def export(
     """
     from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
-    from rgb_core.errors import InputError
     from rgb_core.exporting import AVATAR_EXPORTERS, UP_OF_FORMAT
 
     chosen = _format(kind, out)
-    axis = up or UP_OF_FORMAT.get(chosen, "y")
-    _check(chosen, axis, dataset, frame, frames, envmap)
+    _check(chosen, up, dataset, frame, frames, envmap)
     model = load_avatar(avatar)
     clip = None if dataset is None else load_dataset(dataset)
     picked = [] if clip is None else [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
     reporter = Reporter(quiet, as_json)
     if chosen in AVATAR_EXPORTERS:
-        if envmap or up or frame:
-            raise InputError(
-                f"{chosen} holds the whole avatar: --envmap is for Gaussians, --up and --frame for Gaussians and obj"
-            )
         _whole(model, clip, picked, chosen, out)
         written = [out]
     else:
         if clip is not None and frames is None:
             picked = [clip.frame(frame) if frame else clip.all_frames[0]]
-        written = _posed(model, clip, picked, frames is not None, chosen, out, envmap, axis)
+        written = _posed(
+            model, clip, picked, frames is not None, chosen, out, envmap, up or UP_OF_FORMAT.get(chosen, "y")
+        )
     size = round(sum(path.stat().st_size for path in written) / 1e6, 2)
     reporter.result(
         "exported",
@@ -97,11 +97,11 @@ def _format(named: str | None, out: Path) -> str:
 
 
 def _check(
-    chosen: str, axis: str, dataset: Path | None, frame: str | None, frames: str | None, envmap: str | None
+    chosen: str, up: str | None, dataset: Path | None, frame: str | None, frames: str | None, envmap: str | None
 ) -> None:
     """Refuse options that do not go together."""
     from rgb_core.errors import InputError
-    from rgb_core.exporting import UP_AXES
+    from rgb_core.exporting import AVATAR_EXPORTERS, UP_AXES
 
     if dataset is None and (frame is not None or frames is not None):
         raise InputError("--frame and --frames name frames of a clip: give the clip with --dataset")
@@ -109,8 +109,12 @@ def _check(
         raise InputError("--frame takes one frame and --frames several: give one of the two")
     if chosen == "obj" and envmap is not None:
         raise InputError("an obj holds no light: --envmap is for Gaussians")
-    if axis not in UP_AXES:
-        raise InputError(f"--up {axis} is none of {', '.join(UP_AXES)}")
+    if up is not None and up not in UP_AXES:
+        raise InputError(f"--up {up} is none of {', '.join(UP_AXES)}")
+    if chosen in AVATAR_EXPORTERS and not (envmap is up is frame is None):
+        raise InputError(
+            f"{chosen} holds the whole avatar: --envmap is for Gaussians, --up and --frame for Gaussians and obj"
+        )
 
 
 def _whole(model: "Avatar", clip: "Dataset | None", frames: "list[Frame]", kind: str, out: Path) -> None:

@@ -11,16 +11,14 @@ from ..options import (
     AvatarFolder,
     Device,
     DeviceOption,
-    Exposure,
     Force,
-    FramesPerSecond,
     Json,
     LongerSide,
     NoVisibility,
     Out,
     Quiet,
-    Turns,
     Yaw,
+    within,
 )
 from ..sequences import parse_range, written
 
@@ -29,6 +27,18 @@ if TYPE_CHECKING:
     from rgb_core.rendering import Shot
 
 _RATE, _COUNT = 25.0, 60  # frames per second, and frames, of the turning head
+_Turns = Annotated[
+    float,
+    typer.Option("--turns", parser=within(-100, 100), metavar="N", help="Full turns of the light; 0 keeps it still."),
+]
+_Exposure = Annotated[
+    float,
+    typer.Option("--exposure", parser=within(-20, 20), metavar="STOPS", help="Brighter, or darker where negative."),
+]
+_FramesPerSecond = Annotated[
+    float | None,
+    typer.Option("--fps", parser=within(1, 240), metavar="FPS", help="Frames per second; default the clip's, or 25."),
+]
 
 
 def relight(
@@ -49,12 +59,12 @@ def relight(
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=100_000, help=f"Frames of the turning head; default {_COUNT}.")
     ] = None,
-    turns: Turns = 1.0,
+    turns: _Turns = 1.0,
     yaw: Yaw = 0.0,
-    exposure: Exposure = 0.0,
+    exposure: _Exposure = 0.0,
     plain: Annotated[bool, typer.Option("--plain", help="Black instead of the environment behind the head.")] = False,
     size: LongerSide = None,
-    fps: FramesPerSecond = None,
+    fps: _FramesPerSecond = None,
     no_visibility: NoVisibility = False,
     device: DeviceOption = Device.auto,
     force: Force = False,

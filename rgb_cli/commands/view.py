@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import Reporter
+from ..console import Reporter, print_warning
 from ..options import AvatarFolder, Quiet
 
 
@@ -32,7 +32,7 @@ def view(
     with serve(page(model), host, port) as server:
         reporter.message(f"{model.name} at {server.url} (Ctrl-C ends)")
         if host not in ("127.0.0.1", "localhost", "::1"):
-            reporter.message(f"warning: everyone who can reach {host} can see and copy this avatar")
+            print_warning(f"everyone who can reach {host} can see and copy this avatar")
         if not no_browser:
             webbrowser.open(server.url)
         server.wait()

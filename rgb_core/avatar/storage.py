@@ -34,9 +34,12 @@ def avatar_tensors(avatar: Avatar) -> dict[str, torch.Tensor]:
     return {name: value.detach().contiguous() for name, value in tensors.items()}
 
 
-def avatar_from_tensors(tensors: dict[str, torch.Tensor], light_frame: str, **fields: Any) -> Avatar:
-    """The inverse of `avatar_tensors`; `light_frame` is where the light stands still, `world` or
-    `camera`; `fields` are the avatar's other attributes.
+def avatar_from_tensors(tensors: dict[str, torch.Tensor], carried: bool, **fields: Any) -> Avatar:
+    """The inverse of `avatar_tensors`.
+
+    Args:
+        carried: whether the camera carries the light.
+        fields: the avatar's other attributes.
 
     Raises:
         KeyError: when a tensor is missing.
@@ -51,7 +54,7 @@ def avatar_from_tensors(tensors: dict[str, torch.Tensor], light_frame: str, **fi
         expressions=SparseExpressions(**group("expressions.")),
         deltas=tensors["deltas"],
         delta_scale=tensors["delta_scale"],
-        light=Light(tensors["light"], carried=light_frame == "camera"),
+        light=Light(tensors["light"], carried=carried),
         **fields,
     )
 
@@ -101,7 +104,7 @@ def load_avatar(folder: Path) -> Avatar:
             antialias=bool(description["antialias"]),
             one_bounce=bool(description["one_bounce"]),
             visibility=bool(description["visibility"]),
-            light_frame=_light_frame(description, folder / DESCRIPTION),
+            carried=_light_frame(description, folder / DESCRIPTION) == "camera",
             focal_scale=float(description["focal_scale"]),
         )
     except KeyError as error:

@@ -36,7 +36,7 @@ class Row:
     ratio: float | None = None
     """Its time over ours."""
     file: str | None = None
-    """Milliseconds of that package."""
+    """The file of that package that was loaded."""
 
 
 def benchmark(device: torch.device, progress: Progress, upstream: Path | None = None, sizes: bool = False) -> list[Row]:

@@ -92,8 +92,7 @@ class Dataset:
             ]
             for frame in self.frames(split)
         ]
-        head = {name: value for name, value in vars(self.head).items() if name != "meta"}
-        return {"head": head, "shape": self.shape, "light_frame": self.light_frame, "frames": frames}
+        return {"head": self.head.parts(), "shape": self.shape, "light_frame": self.light_frame, "frames": frames}
 
     def image(self, frame: Frame, size: tuple[int, int] | None = None) -> Tensor:
         """float32 [H, W, 4], linear and premultiplied, as renderers make it; area-averaged when reduced.

@@ -46,7 +46,7 @@ def light_scores(fitted: Light, true: Light | None) -> dict[str, float | None]:
     """The `light` record of metrics.json; None for everything without truth.
 
     - `irradiance_error`: root mean square over all directions and channels of the difference of irradiance (harmonics
-      of order 3) under one scale, relative to that of the true irradiance;
+      of degrees 0 to 2) under one scale, relative to that of the true irradiance;
     - `brightest_deg`: angle between the brightest directions, None where the true light has none;
     - `chroma_upper`, `chroma_lower`: distance of the mean colours of a hemisphere, of sum 1 each.
 

@@ -14,7 +14,7 @@ from .glb_splats import write_splat_glb
 from .motion import Motion
 from .obj import write_obj
 from .ply3dgs import write_gaussian_ply
-from .scene import UP_AXES, ExportScene, ExpressionTargets, GaussianCloud, TriangleMesh
+from .scene import UP_AXES, ExportScene, GaussianCloud, TriangleMesh
 from .spz import write_spz
 from .video import write_video
 from .web import write_page
@@ -43,7 +43,6 @@ __all__ = [
     "AvatarExporter",
     "ExportScene",
     "Exporter",
-    "ExpressionTargets",
     "GaussianCloud",
     "Motion",
     "Tile",

@@ -6,7 +6,7 @@ from ..avatar import Avatar
 from ..heads import Pose, vertex_normals
 from ..rendering import Renderer, Shot
 from ..scene import Camera, Light
-from .scene import ExportScene, ExpressionTargets, GaussianCloud, TriangleMesh
+from .scene import ExportScene, GaussianCloud, TriangleMesh
 
 
 def upright_shot(avatar: Avatar) -> Shot:
@@ -23,10 +23,7 @@ def upright_shot(avatar: Avatar) -> Shot:
 
 
 def export_scene(renderer: Renderer, shot: Shot, light: Light | None = None) -> ExportScene:
-    """The scene of `shot` under `light`, or the avatar's own where None.
-
-    The mesh stands posed; its expression offsets are those of the neutral pose turned by the root joint.
-    """
+    """The scene of `shot` under `light`, or the avatar's own where None; the mesh stands posed."""
     avatar = renderer.avatar
     frame = renderer.lit_gaussians(shot.pose, shot.camera, light)
     posed_gaussians = frame.gaussians
@@ -37,8 +34,7 @@ def export_scene(renderer: Renderer, shot: Shot, light: Light | None = None) -> 
         posed_gaussians.opacities,
         frame.lit.radiance,
     )
-    posed = renderer.posed_head(shot.pose)
-    vertices = posed.vertices
+    vertices = renderer.posed_head(shot.pose).vertices
     head = avatar.head
     mesh = TriangleMesh(
         vertices=vertices,
@@ -48,9 +44,7 @@ def export_scene(renderer: Renderer, shot: Shot, light: Light | None = None) -> 
         uv=head.uv,
         uv_faces=head.uv_faces,
     )
-    turn = posed.transforms[0, :3, :3]
-    offsets = head.expression_basis.float() @ turn.T
-    return ExportScene(avatar.name, cloud, mesh, ExpressionTargets(tuple(head.expression_names), offsets))
+    return ExportScene(avatar.name, cloud, mesh)
 
 
 def _vertex_albedo(renderer: Renderer) -> torch.Tensor:

@@ -47,22 +47,12 @@ class TriangleMesh:
 
 
 @dataclass(frozen=True)
-class ExpressionTargets:
-    """E expressions as offsets of the mesh's vertices, in the axes of the mesh."""
-
-    names: tuple[str, ...]
-    offsets: Tensor
-    """[E, V, 3] metres per unit coefficient."""
-
-
-@dataclass(frozen=True)
 class ExportScene:
-    """One frame of an avatar: its Gaussians under one light, its mesh, and how expressions would move the mesh."""
+    """One frame of an avatar: its Gaussians under one light, and its mesh."""
 
     name: str
     gaussians: GaussianCloud
     mesh: TriangleMesh
-    expressions: ExpressionTargets | None = None
 
     def turned(self, quaternion: tuple[float, float, float, float]) -> "ExportScene":
         """The scene turned about the origin by a unit quaternion (w, x, y, z)."""
@@ -71,13 +61,12 @@ class ExportScene:
         def turned(vectors: Tensor) -> Tensor:
             return quaternion_rotate(turn.expand(*vectors.shape[:-1], 4), vectors)
 
-        cloud, mesh, expressions = self.gaussians, self.mesh, self.expressions
+        cloud, mesh = self.gaussians, self.mesh
         rotations = _multiply(turn.expand_as(cloud.rotations), cloud.rotations)
         return dataclasses.replace(
             self,
             gaussians=dataclasses.replace(cloud, means=turned(cloud.means), rotations=rotations),
             mesh=dataclasses.replace(mesh, vertices=turned(mesh.vertices), normals=turned(mesh.normals)),
-            expressions=expressions and dataclasses.replace(expressions, offsets=turned(expressions.offsets)),
         )
 
 

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 
 from ..avatar import load_avatar
+from ..avatar.storage import DESCRIPTION
 from ..files import read_text
 from ..heads.regions import Region
 from ..yaml_text import parse_yaml
-
-_DESCRIPTION = "avatar.yaml"
 
 
 def summary(folder: Path) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def summary(folder: Path) -> dict[str, Any]:
     region = avatar.region()
     counts = {part.title: int((region == part).sum()) for part in Region if bool((region == part).any())}
     scale = neutral["log_scale"].exp().amax(1) * 1e3
-    provenance = parse_yaml(read_text(folder / _DESCRIPTION), _DESCRIPTION).get("provenance") or {}
+    provenance = parse_yaml(read_text(folder / DESCRIPTION), DESCRIPTION).get("provenance") or {}
     made = {name: value for name, value in provenance.items() if not isinstance(value, dict | list)}
     preset = provenance.get("preset")
     if isinstance(preset, dict):

@@ -1,6 +1,5 @@
 """A low-order light and an albedo per vertex: spherical harmonics, and a first estimate of both from the pictures."""
 
-import math
 from typing import NamedTuple
 
 import mesh_rasterizer
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..images import linear_to_srgb
+from ..scene.harmonics import light_basis
 from .smoothing import Smoother
 
 LIGHT_TERMS = 9
@@ -17,26 +17,6 @@ _SPARSE = 0.01  # a vertex seen for less than this share of the average leans on
 _FAINT = 1e-6  # and where nothing is seen around it, on the mean of the head
 _ALBEDO_RANGE = (0.005, 2.0)  # above 1 because light and albedo share their scale
 _RIDGE = 1e-3  # relative weight that keeps the light's unseen directions at zero
-
-
-def light_basis(normals: Tensor) -> Tensor:
-    """[...,9] real spherical harmonics to order two of unit normals [...,3], orthonormal over the sphere."""
-    x, y, z = normals.unbind(-1)
-    first, second = math.sqrt(3 / (4 * math.pi)), math.sqrt(15 / (4 * math.pi))
-    return torch.stack(
-        [
-            torch.full_like(x, math.sqrt(1 / (4 * math.pi))),
-            first * x,
-            first * y,
-            first * z,
-            second * x * y,
-            second * y * z,
-            second * z * x,
-            second / 2 * (x * x - y * y),
-            second / math.sqrt(12) * (3 * z * z - 1),
-        ],
-        dim=-1,
-    )
 
 
 def shaded(normals: Tensor, log_albedo: Tensor, light: Tensor) -> Tensor:

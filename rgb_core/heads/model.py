@@ -86,6 +86,10 @@ class HeadModel:
         """The same model with every tensor but `joint_parents` on `device`."""
         return to_device(self, device)
 
+    def parts(self) -> dict[str, object]:
+        """All that the model is, without where it came from: what a fingerprint takes."""
+        return {name: value for name, value in vars(self).items() if name != "meta"}
+
     def with_identity(self, shape: Tensor) -> "HeadModel":
         """The model of one person: `shape` [S] is added to the template and no identity shapes are left.
 

@@ -123,6 +123,6 @@ class Room:
 
     def measure_again(self) -> None:
         """Let the next picture find out anew, with at least the room that one since the last measurement needed."""
-        self._least = int(self._most) if self.capacity is not None and self.outgrown() else 0
+        self._least = int(self._most) if self.outgrown() else 0
         self.capacity = None
         self._most.zero_()

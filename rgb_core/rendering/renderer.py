@@ -137,12 +137,16 @@ class Renderer:
             raise InputError(f"there is no layer called '{unknown[0]}'{nearest}: choose from {', '.join(LAYERS)}")
         lens, names = camera.with_scaled_focal(self.avatar.focal_scale).lens, tuple(layers)
         inputs = self.inputs(pose, camera, light)
+
+        def draw(given: PictureInputs) -> Tensor:
+            return self.draw(given, lens, names)
+
         with self._runner.active():
-            drawn = self._runner.run((lens, names), lambda given: self.draw(given, lens, names), inputs)
+            drawn = self._runner.run((lens, names), draw, inputs)
             while self._room.outgrown():  # a picture that lacks some of its Gaussians is drawn again
                 self._runner.forget()
                 self._room.measure_again()
-                drawn = self._runner.run((lens, names), lambda given: self.draw(given, lens, names), inputs)
+                drawn = self._runner.run((lens, names), draw, inputs)
         color, alpha, *rest = drawn.split([3, 1, *(LAYERS[name][0] for name in names)], dim=2)
         channels = {
             name: values if values.shape[2] == 3 else values[..., 0] for name, values in zip(names, rest, strict=True)

@@ -64,10 +64,6 @@ class Light:
         about_up = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0])).to(self.radiance)
         return dataclasses.replace(self, turn=about_up if self.turn is None else about_up @ self.turn)
 
-    def brighter(self, gain: float) -> "Light":
-        """The light with `gain` times the radiance."""
-        return dataclasses.replace(self, radiance=gain * self.radiance)
-
     def resampled(self, height: int, width: int) -> "Light":
         """The light with a map of another size and the same energy; see `resample`."""
         return dataclasses.replace(self, radiance=resample(self.radiance, height, width))

@@ -170,7 +170,7 @@ def _fingerprint(video: Video, head: HeadModel, options: TrackingOptions) -> str
     return fingerprint(
         version=_VERSION,
         video=files_in(video.path) if video.path.is_dir() else video.path,
-        head=[head.name, head.vertices, head.faces, head.expression_basis, head.shape_basis],
+        head=head.parts(),
         options=dataclasses.asdict(options),
     )
 

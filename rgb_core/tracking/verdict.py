@@ -1,6 +1,6 @@
 """What a tracked clip is good for, in sentences: what will limit the avatar, and what to film differently."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
@@ -49,11 +49,6 @@ def verdict(record: Mapping[str, Any]) -> list[Finding]:
     """Findings about the record of `quality.json`, the worst first."""
     found = [*_about_frames(record), *_about_motion(record), *_about_pictures(record), *_about_fit(record)]
     return sorted(found, key=lambda finding: (RED, YELLOW, GREEN).index(finding.level))
-
-
-def worst(findings: Sequence[Finding]) -> str:
-    """The worst level of all."""
-    return next((level for level in (RED, YELLOW) if any(found.level == level for found in findings)), GREEN)
 
 
 def _judged(about: str, scale: _Scale, value: float, good: str, bad: str) -> Finding:

@@ -71,7 +71,7 @@ class GaussianConfig(_Settings):
     warmup: float = Field(0.02, ge=0, lt=1, description="share of the steps under a fixed grey light, materials frozen")
     light_height: int = Field(16, ge=4, le=128, description="rows of the environment map; it has twice as many columns")
     skin_luminance: float = Field(
-        0.3, gt=0, lt=1, description="linear albedo of skin that fixes the scale of the light"
+        0.3, gt=0, lt=1, description="mean linear albedo of skin that fixes the scale of the light"
     )
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")

@@ -75,10 +75,9 @@ def fit_gaussians(
     if geometry.head.expression_names != dataset.head.expression_names:
         raise InputError(f"the geometry was fitted for another head model than that of {dataset.folder}; fit it again")
     refined = {frame.id: frame.pose.tensors for frame in geometry.refined(dataset.frames("train"))}
-    mesh = {name: value for name, value in vars(geometry.head).items() if name != "meta"}
     identity = fingerprint(
         dataset=dataset.parts("train"),
-        geometry=[mesh, refined, geometry.focal_scale],
+        geometry=[geometry.head.parts(), refined, geometry.focal_scale],
         settings=config.model_dump(),
         seed=seed,
         visibility=visibility,
@@ -170,8 +169,7 @@ class GaussianFit:
         """Continue where a checkpoint stopped."""
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
-        frame = "camera" if old.light.carried else "world"
-        self.avatar = avatar_from_tensors(tensors, frame, **kept).to(self.device)
+        self.avatar = avatar_from_tensors(tensors, old.light.carried, **kept).to(self.device)
         self.light = LightParameters(tensors["light_raw"].to(self.device), meta["level"])
         self.tracking.raw = tensors["tracking_raw"].to(self.device)
         self._begin()

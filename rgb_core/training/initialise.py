@@ -87,7 +87,7 @@ def colour_from_frames(avatar: Avatar, frames: TrainingFrames, skin_luminance: f
     """Set the albedo to what frames spread over the clip show at every Gaussian, and return the grey light that
     explains it.
 
-    The level of the light (radiance) makes the mean luminance of the skin's albedo `skin_luminance`.
+    The level of the light (radiance) makes the mean of the skin's albedo over all channels `skin_luminance`.
 
     Raises:
         InputError: when hardly any Gaussian falls inside the matte of any frame.

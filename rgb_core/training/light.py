@@ -8,7 +8,7 @@ from diff_envshade import texel_solid_angles
 
 
 class LightParameters:
-    """A 16 x 32 map L = level * softplus(raw) / softplus(0): grey and constant where raw is 0."""
+    """A map [3, H, W], L = level * softplus(raw) / softplus(0): grey and constant where raw is 0."""
 
     def __init__(self, raw: torch.Tensor, level: float):
         self.raw = raw

@@ -28,19 +28,18 @@ class Part(NamedTuple):
 
 
 # Skin ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
-_PARTS = {
-    "skin": Part((Region.SKIN, Region.EAR), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
-    "neck": Part(
-        (Region.NECK,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0
-    ),  # shoulders are often cut out of the matte, and must vanish
-    "scalp": Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
-    "eyes": Part((Region.EYEBALL,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
-    "sockets": Part((Region.EYE_SOCKET,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
-    "mouth": Part((Region.MOUTH,), (0.2, 0.6), (0.2, 0.8), 3.0, 0.6),
-    "teeth": Part((Region.TEETH,), (0.1, 0.5), (0.2, 0.8), 1.5, 0.0),
-    "lips": Part((Region.LIPS,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
-    "other": Part((Region.OTHER,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
-}
+_PARTS = (
+    Part((Region.SKIN, Region.EAR), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
+    # Shoulders are often cut out of the matte, and must vanish.
+    Part((Region.NECK,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
+    Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
+    Part((Region.EYEBALL,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
+    Part((Region.EYE_SOCKET,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
+    Part((Region.MOUTH,), (0.2, 0.6), (0.2, 0.8), 3.0, 0.6),
+    Part((Region.TEETH,), (0.1, 0.5), (0.2, 0.8), 1.5, 0.0),
+    Part((Region.LIPS,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
+    Part((Region.OTHER,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
+)
 _NEIGHBOURS = 4
 _ROBUST = 0.1
 
@@ -65,7 +64,7 @@ class PartPriors:
         """The ranges of the avatar's Gaussians."""
         region = avatar.region()
         table = torch.zeros(len(Region), 6)
-        for part in _PARTS.values():
+        for part in _PARTS:
             values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]

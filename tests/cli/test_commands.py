@@ -183,7 +183,7 @@ def test_export_writes_each_format_of_a_frame(demo: tuple[Path, dict], tmp_path:
     result = run_rgb("export", demo[0] / "avatar", "-o", path, *light, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["format"] == suffix
-    assert path.stat().st_size > 5_000
+    assert path.stat().st_size > (5_000 if suffix == "spz" else 10_000)  # an spz is compressed
 
 
 @pytest.mark.parametrize("suffix", ["html", "glb"])

@@ -27,7 +27,7 @@ def lamp(direction: tuple[float, float, float], colour: tuple[float, float, floa
 
 def test_a_light_that_is_right_but_for_its_level_scores_perfectly():
     true = Light(builtin_light("window", HEIGHT, WIDTH))
-    scores = light_scores(true.brighter(0.3), true)
+    scores = light_scores(Light(0.3 * true.radiance), true)
     assert scores["irradiance_error"] == pytest.approx(0, abs=1e-5)
     assert scores["chroma_upper"] == pytest.approx(0, abs=1e-6)
     assert scores["chroma_lower"] == pytest.approx(0, abs=1e-6)

@@ -1,9 +1,9 @@
-"""A small scene with everything an exporter can meet: seams in the texture, colours, expressions."""
+"""A small scene with everything an exporter can meet: seams in the texture, colours."""
 
 import pytest
 import torch
 
-from rgb_core.exporting import ExportScene, ExpressionTargets, GaussianCloud, TriangleMesh
+from rgb_core.exporting import ExportScene, GaussianCloud, TriangleMesh
 
 
 @pytest.fixture
@@ -31,5 +31,4 @@ def scene():
         uv=uniform(9, 2),
         uv_faces=torch.tensor([[0, 1, 2], [0, 2, 3], [1, 0, 4], [2, 1, 5], [3, 2, 6], [7, 3, 8]]),
     )
-    expressions = ExpressionTargets(("smile", "blink"), uniform(2, 5, 3) - 0.5)
-    return ExportScene("pyramid", cloud, mesh, expressions)
+    return ExportScene("pyramid", cloud, mesh)

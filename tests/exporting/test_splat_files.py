@@ -74,4 +74,3 @@ def test_turned_scene_is_the_same_scene_with_another_up(scene, axis, up):
     expected = rotation @ covariance(before) @ rotation.T
     torch.testing.assert_close(covariance(after), expected, rtol=1e-4, atol=1e-9)
     torch.testing.assert_close(turned.mesh.vertices, scene.mesh.vertices @ rotation.T, rtol=0, atol=1e-5)
-    torch.testing.assert_close(turned.expressions.offsets, scene.expressions.offsets @ rotation.T, rtol=0, atol=1e-5)

@@ -9,11 +9,11 @@ import torch
 
 from rgb_core.data import Dataset, DatasetWriter
 from rgb_core.geometry import GeometryConfig
-from rgb_core.geometry.shading import light_basis
 from rgb_core.heads import HeadModel, Pose, builtin_head, vertex_normals
 from rgb_core.heads.regions import Region
 from rgb_core.images import linear_to_srgb
 from rgb_core.scene import Camera
+from rgb_core.scene.harmonics import light_basis
 from rgb_core.scene.labels import Label
 
 SIZE = 96

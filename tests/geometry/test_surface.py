@@ -10,11 +10,12 @@ from scipy.sparse.linalg import splu
 
 from rgb_core.geometry.optimiser import Parameter
 from rgb_core.geometry.parts import extension, is_surface
-from rgb_core.geometry.shading import Samples, estimate, light_basis
+from rgb_core.geometry.shading import Samples, estimate
 from rgb_core.geometry.smoothing import Smoother, SparseMap, conjugate_gradients
 from rgb_core.geometry.topology import components, cotangent_laplacian, neighbouring_faces
 from rgb_core.heads import builtin_head
 from rgb_core.heads.regions import Region
+from rgb_core.scene.harmonics import light_basis
 
 
 def grid(count: int, spacing: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -221,7 +221,8 @@ def test_the_same_mesh_again_is_not_traced_but_the_light_and_the_camera_count(av
     first, second = random_shots(avatar, 2)
     light = WINDOW
     cases = [
-        (first, light), (first, light.brighter(2.0)), (first, light.rotated(0.4)), (second, light.rotated(0.4)),
+        (first, light), (first, replace(light, radiance=2 * light.radiance)),
+        (first, light.rotated(0.4)), (second, light.rotated(0.4)),
         (Shot(second.pose, first.camera), replace(light, carried=True)), (second, replace(light, carried=True)),
     ]  # fmt: skip
     for shot, shining in cases:

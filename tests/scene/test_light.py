@@ -139,7 +139,7 @@ def test_another_size_has_the_same_energy_and_stands_as_before():
 
 def test_brighter_is_more_of_the_same():
     light = replace(random_light(), carried=True).rotated(0.4)
-    brighter = light.brighter(2.5)
+    brighter = replace(light, radiance=2.5 * light.radiance)
     torch.testing.assert_close(brighter.background(camera(TILTED)), 2.5 * light.background(camera(TILTED)))
     torch.testing.assert_close(shade(brighter, Y), 2.5 * shade(light, Y))
 

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
 from rgb_core.errors import InputError
 from rgb_core.scene.labels import Label
 from rgb_core.tracking.picture.parsing import ParsingNetwork
-
-pytest.importorskip("onnxruntime")
-onnx = pytest.importorskip("onnx")
 
 
 def model(path: Path, classes: int = 19, side: int | str = 64) -> Path:

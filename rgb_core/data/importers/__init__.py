@@ -105,9 +105,16 @@ def import_dataset(
 
 
 def _fingerprint(clip: Source, frames: tuple[SourceFrame, ...], copy: bool) -> str:
-    head = {name: value for name, value in vars(clip.head).items() if name != "meta"}
     records = [{**vars(frame), "camera": [*frame.camera.lens, frame.camera.world_to_camera]} for frame in frames]
-    return fingerprint(layout=clip.layout, head=head, shape=clip.shape, frames=records, copy=copy)
+    return fingerprint(
+        layout=clip.layout,
+        head=clip.head.parts(),
+        shape=clip.shape,
+        frames=records,
+        fps=clip.fps,
+        light_frame=clip.light_frame,
+        copy=copy,
+    )
 
 
 def _check_ids(folder: SourceFolder, frames: tuple[SourceFrame, ...]) -> None:

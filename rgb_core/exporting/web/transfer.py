@@ -16,9 +16,9 @@ from torchoptixext_visibility import MeshBvh
 
 from ...heads import HeadModel, Pose
 from ...heads.regions import Region, in_regions
+from ...shading.surface import RAY_OFFSET
 
 HEIGHT, WIDTH = 16, 32
-_RAY_OFFSET = 1e-4  # metres above the surface where rays start, as when the avatar was fitted
 _JAW_ANGLE = 0.35  # radians: the dropped jaw of heads that have a joint and no expression for it
 _MEASURED = 300  # vertices of the mouth and of the lids by which expressions are compared
 _DRIVERS = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight")
@@ -39,7 +39,7 @@ class _Tracer:
         self._bvh.refit(vertices)
         points = vertices if chosen is None else vertices[chosen]
         upward = normals if chosen is None else normals[chosen]
-        words = self._bvh.visibility(points, upward, HEIGHT, WIDTH, offset=_RAY_OFFSET)
+        words = self._bvh.visibility(points, upward, HEIGHT, WIDTH, offset=RAY_OFFSET)
         return words, occlusion(upward, words, HEIGHT, WIDTH)
 
 

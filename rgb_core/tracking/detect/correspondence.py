@@ -110,7 +110,9 @@ def _look_around(head: HeadModel, vertices: Tensor, detector: FaceDetector) -> l
             rays = torch.nn.functional.normalize(view.directions(faces[0, :, :2]), dim=1)
             sightings.append(Sighting(view.origin.double(), rays.double(), yaw, pitch))
     if len(sightings) < _LEAST_VIEWS:
-        raise InputError(f"the face detector sees no face in the head model '{head.name}'; use --head builtin")
+        raise InputError(
+            f"the face detector sees no face in the head model '{head.name}'; leave --head out to use the built-in one"
+        )
     return sightings
 
 

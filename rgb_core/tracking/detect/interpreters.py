@@ -49,11 +49,7 @@ def _commands() -> Iterator[list[str]]:
             yield [on_path]
         if os.name == "nt" and shutil.which("py"):
             yield ["py", f"-{version}"]
-        managed = (
-            _said([uv, "python", "find", "--no-python-downloads", "--system", "--no-project", "--no-config", version])
-            if uv
-            else None
-        )
+        managed = _said([uv, "python", "find", *_NOTHING_LOCAL, version]) if uv else None
         if managed:
             yield [managed]
 

@@ -72,7 +72,7 @@ def open_file(path: Path) -> VideoFile:
     Raises:
         InputError: when ffmpeg finds no video in it, cannot decode a frame, or cannot convert its colours.
     """
-    said = _ffmpeg([*_input(path, "info")])
+    said = _ffmpeg(_input(path, "info"))
     streams = _streams(said)
     if not streams and re.search(r"Stream #0:\d+.*: Audio:", said):
         raise InputError(f"{path} has no video, only sound")

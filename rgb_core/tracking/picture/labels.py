@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 
 from ...heads import HeadModel
 from ...heads.regions import Region
-from ...scene.labels import BARE_SKIN, Label
+from ...scene.labels import BARE_SKIN, Label, has_label
 from .. import landmarks
 from ..detect.correspondence import Correspondence
 from .collar import Band, Collar, learn_collar
@@ -123,8 +123,8 @@ class Parser:
         labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
         classes = None if self._network is None else self._network.classes(sight.picture)
         if classes is not None:
-            labels[(labels == Label.HAIR) & _among(classes, BARE_SKIN)] = Label.SKIN
-            labels = torch.where(person & _among(classes, _NETWORK_KNOWS), classes, labels)
+            labels[(labels == Label.HAIR) & has_label(classes, BARE_SKIN)] = Label.SKIN
+            labels = torch.where(person & has_label(classes, _NETWORK_KNOWS), classes, labels)
         labels, neck = self._dressed(labels, sight, mesh, colours, classes)
         cloth = labels == Label.CLOTH
         labels[~person] = Label.BACKGROUND
@@ -139,7 +139,7 @@ class Parser:
         band = _band(sight, mesh, colours)
         neck = band.open & (self._fade(mesh) > 0)
         if classes is not None:
-            neck &= _among(classes, (*BARE_SKIN, Label.NECKLACE))
+            neck &= has_label(classes, (*BARE_SKIN, Label.NECKLACE))
         elif self._collar is not None:
             shadow = torch.where(sight.below < _COLLAR * sight.height, -_SHADOW, 0.0)
             neck &= self._collar.bare(band, shadow)
@@ -176,7 +176,7 @@ class Parser:
 
 def _plain(mesh: OnMesh) -> Tensor:
     """[H, W] bool: the mesh's bare face."""
-    return _among(mesh.labels, (Label.SKIN, Label.NOSE)) & ~mesh.forehead
+    return has_label(mesh.labels, (Label.SKIN, Label.NOSE)) & ~mesh.forehead
 
 
 def _band(sight: Sight, mesh: OnMesh, colours: Tensor) -> Band:
@@ -247,6 +247,7 @@ def _vertex_labels(head: HeadModel, correspondence: Correspondence) -> Tensor:
 
 
 def _among(values: Tensor, chosen: Sequence[int]) -> Tensor:
+    """bool, of the shape of `values`: which numbers of landmarks are among the chosen."""
     return torch.isin(values, torch.tensor(chosen))
 
 

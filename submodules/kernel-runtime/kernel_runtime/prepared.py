@@ -18,7 +18,7 @@ class PreparedKernel:
     """
 
     def __init__(self, kernel: Kernel, codes: str) -> None:
-        self.kernel, self.codes = kernel, codes
+        self.kernel = kernel
         self._memory = ArgumentMemory(codes)
         self._ready: dict[int, LoadedKernel] = {}
 

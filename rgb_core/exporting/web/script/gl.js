@@ -5,12 +5,10 @@ const FORMATS = {
   // name: internal format, format, type, array, channels
   rgba32f: ["RGBA32F", "RGBA", "FLOAT", Float32Array, 4],
   r32f: ["R32F", "RED", "FLOAT", Float32Array, 1],
-  rg32f: ["RG32F", "RG", "FLOAT", Float32Array, 2],
   rgba16f: ["RGBA16F", "RGBA", "FLOAT", Float32Array, 4],
   rgba16i: ["RGBA16I", "RGBA_INTEGER", "SHORT", Int16Array, 4],
   rgba8s: ["RGBA8_SNORM", "RGBA", "BYTE", Int8Array, 4],
   rg8: ["RG8", "RG", "UNSIGNED_BYTE", Uint8Array, 2],
-  rgba8: ["RGBA8", "RGBA", "UNSIGNED_BYTE", Uint8Array, 4],
   r8u: ["R8UI", "RED_INTEGER", "UNSIGNED_BYTE", Uint8Array, 1],
   r32u: ["R32UI", "RED_INTEGER", "UNSIGNED_INT", Uint32Array, 1],
   rg32u: ["RG32UI", "RG_INTEGER", "UNSIGNED_INT", Uint32Array, 2],

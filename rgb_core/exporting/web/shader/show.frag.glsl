@@ -3,7 +3,7 @@ uniform sampler2D picture, light;
 uniform mat3 cameraToLight;
 uniform vec4 lens;
 uniform vec2 size;
-uniform float gain, blur;
+uniform float gain;
 uniform int behind;      // 0 nothing (transparent), 1 a plain backdrop, 2 the surroundings
 uniform vec3 backdrop;   // sRGB
 uniform bool encoded;    // the picture is to be shown as it is
