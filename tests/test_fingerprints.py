@@ -1,5 +1,6 @@
 """Fingerprints are equal exactly when what they stand for is, however it lies in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from rgb_core.errors import InputError
 from rgb_core.fingerprints import files_in, fingerprint
+from rgb_core.heads import HeadModel
 
 VALUES = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -50,3 +52,14 @@ def test_a_file_stands_for_its_contents_and_a_folder_for_its_files(tmp_path: Pat
     assert fingerprint(of=files_in(tmp_path / "a")) != fingerprint(of=files_in(tmp_path / "b"))
     with pytest.raises(InputError, match=r"cannot read .*missing"):
         fingerprint(of=tmp_path / "missing")
+
+
+def test_every_part_of_a_head_counts_but_not_where_it_came_from(patch: HeadModel):
+    known = fingerprint(head=patch.parts())
+    assert fingerprint(head=replace(patch, meta="converted elsewhere").parts()) == known
+    moved = {
+        name: value + 1 for name, value in vars(patch).items() if isinstance(value, torch.Tensor) and value.numel()
+    }
+    assert {"region", "skin_weights", "joint_positions", "faces"} <= set(moved)
+    for name, value in moved.items():
+        assert fingerprint(head={**patch.parts(), name: value}) != known, name

@@ -21,23 +21,24 @@ _COVERAGE = (0.005, 0.98)  # shares of a picture between which a matte can be th
 
 @dataclass(frozen=True)
 class Batch:
-    """Targets of some frames at one resolution.
-
-    Attributes:
-        intrinsics: [B,4] pixels. world_to_camera: [B,3,4].
-        alpha: [B,H,W] matte; mask_weight: [B,H,W] 0 where something foreign may hide or extend the head.
-        colour: [B,H,W,3] sRGB; colour_weight: [B,H,W] 0 where colours do not belong to skin or hair.
-        normal: [B,H,W,3] unit, world frame; normal_weight: [B,H,W] 0 where none is known; None without normal maps.
-    """
+    """Targets of some frames at one resolution."""
 
     intrinsics: Tensor
+    """[B,4] pixels."""
     world_to_camera: Tensor
+    """[B,3,4]."""
     alpha: Tensor
+    """[B,H,W] matte."""
     mask_weight: Tensor
+    """[B,H,W] 0 where something foreign may hide or extend the head."""
     colour: Tensor
+    """[B,H,W,3] sRGB."""
     colour_weight: Tensor
+    """[B,H,W] 0 where colours do not belong to skin or hair."""
     normal: Tensor | None = None
+    """[B,H,W,3] unit, world frame."""
     normal_weight: Tensor | None = None
+    """[B,H,W] 0 where none is known; None without normal maps."""
 
 
 class Evidence:

@@ -19,19 +19,20 @@ _GRAZING = 0.25  # cosine to the view below which a pixel mixes too much surface
 
 @dataclass(frozen=True)
 class MeshView:
-    """A batch of posed heads in front of their cameras.
-
-    Attributes:
-        world: [B,V,3] posed vertices. camera: [B,V,3] the same in camera space, x and y scaled by the focal factor.
-        faces: [F,3]. intrinsics: [B,4]. world_to_camera: [B,3,4].
-    """
+    """A batch of posed heads in front of their cameras."""
 
     world: Tensor
+    """[B,V,3] posed vertices."""
     camera: Tensor
+    """[B,V,3] the same in camera space, x and y scaled by the focal factor."""
     faces: Tensor
+    """[F,3]."""
     intrinsics: Tensor
+    """[B,4]."""
     world_to_camera: Tensor
+    """[B,3,4]."""
     fragments: Fragments
+    """Which face each pixel sees."""
 
     def mask(self) -> Tensor:
         """[B,H,W] antialiased coverage."""

@@ -27,19 +27,16 @@ _DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowErr
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """A subject's mesh and tracking.
-
-    Attributes:
-        head: the personalised model; identity is baked into its template.
-        focal_scale: factor on the focal lengths of all frames.
-        tracking: refined coefficients by frame id; frames that are not in it keep the dataset's.
-        metrics: what geometry.yaml reports.
-    """
+    """A subject's mesh and tracking."""
 
     head: HeadModel
+    """The personalised model; identity is baked into its template."""
     focal_scale: float = 1.0
+    """Factor on the focal lengths of all frames."""
     tracking: dict[str, Pose] = field(default_factory=dict)
+    """Refined coefficients by frame id; frames that are not in it keep the dataset's."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """What geometry.yaml reports."""
 
     def to(self, device: torch.device) -> "Geometry":
         """The same with all tensors on `device`."""

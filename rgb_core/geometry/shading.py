@@ -30,16 +30,14 @@ def encoded(linear: Tensor) -> Tensor:
 
 
 class Samples(NamedTuple):
-    """What a number of views F see of every vertex.
-
-    Attributes:
-        normals: [F,V,3] in the light's frame.
-        weight: [F,V] how much of a view shows the vertex; colour: [F,V,3] linear, times that weight.
-    """
+    """What a number of views F see of every vertex."""
 
     normals: Tensor
+    """[F,V,3] in the light's frame."""
     weight: Tensor
+    """[F,V] how much of a view shows the vertex."""
     colour: Tensor
+    """[F,V,3] linear, times that weight."""
 
 
 def gather(view_fragments: mesh_rasterizer.Fragments, faces: Tensor, count: int, pixels: Tensor) -> Tensor:

@@ -12,15 +12,12 @@ _COTANGENT_RANGE = (0.02, 20.0)
 
 
 class Laplacian(NamedTuple):
-    """The cotangent Laplacian of a mesh in its rest shape.
-
-    Attributes:
-        stiffness: [V,V] sparse, symmetric, positive semi-definite: x^T stiffness x is the integral of |grad x|^2.
-        mass: [V] area of each vertex, m^2; tiny but positive for vertices without faces.
-    """
+    """The cotangent Laplacian of a mesh in its rest shape."""
 
     stiffness: sparse.csr_matrix
+    """[V,V] sparse, symmetric, positive semi-definite: x^T stiffness x is the integral of |grad x|^2."""
     mass: np.ndarray
+    """[V] area of each vertex, m^2; tiny but positive for vertices without faces."""
 
 
 def cotangent_laplacian(vertices: Tensor, faces: Tensor) -> Laplacian:

@@ -16,20 +16,20 @@ _COARSE = 4  # pixels: the background is compared in squares, so that noise does
 
 
 class FrameLook(NamedTuple):
-    """One frame.
-
-    Attributes:
-        overlap: of mesh and matte. brightness, median: of the face's luma, 0 to 255.
-        clipped: share of the face that is white. sharpness: contrast between neighbours there, of 255.
-        background: [h, w] luma in squares, NaN at the head.
-    """
+    """One frame."""
 
     overlap: float
+    """Overlap of mesh and matte, 0 to 1."""
     brightness: float
+    """Mean of the face's luma, 0 to 255."""
     median: float
+    """Median of the face's luma, 0 to 255."""
     clipped: float
+    """Share of the face that is white."""
     sharpness: float
+    """Contrast between neighbours there, of 255."""
     background: Tensor
+    """[h, w] luma in squares, NaN at the head."""
 
 
 def frame_look(picture: Tensor, labels: Tensor, person: Tensor, overlap: float) -> FrameLook:

@@ -49,23 +49,24 @@ _VERSION = 3  # changes when what the work folder holds changes
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """What a user can choose.
-
-    Attributes:
-        start, end: seconds of the video; None is its end. stride: every so many frames.
-        size: longer side of the pictures at most, pixels. focal: focal length in pixels of the video, where known.
-        preview: whether to write a video of what was found.
-        fps: frames per second of a folder of pictures. parsing: ONNX file of a face-parsing network.
-    """
+    """What a user can choose."""
 
     start: float = 0.0
+    """Second of the video to begin at."""
     end: float | None = None
+    """Second of the video to end at; None is its end."""
     stride: int = 1
+    """Take every so many-th frame."""
     size: int = 512
+    """Longer side of the pictures at most, pixels."""
     focal: float | None = None
+    """Focal length in pixels of the video, where known."""
     preview: bool = False
+    """Whether to write a video of what was found."""
     fps: float | None = None
+    """Frames per second of a folder of pictures."""
     parsing: Path | None = None
+    """ONNX file of a face-parsing network."""
 
 
 @dataclass(frozen=True)

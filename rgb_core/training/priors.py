@@ -13,18 +13,18 @@ from ..units import MILLIMETRE
 
 
 class Part(NamedTuple):
-    """What is known about one part of a head.
-
-    Attributes:
-        regions: head region codes (formats). roughness, specular: ranges, the latter of the specular albedo.
-        reach: mm above the surface. floor: least opacity; nothing shines through skin, but hair has gaps.
-    """
+    """What is known about one part of a head."""
 
     regions: tuple[Region, ...]
+    """Regions of the head model that it is."""
     roughness: tuple[float, float]
+    """Least and largest roughness."""
     specular: tuple[float, float]
+    """Least and largest specular albedo."""
     reach: float
+    """How far Gaussians may stand above the surface, mm."""
     floor: float
+    """Least opacity; nothing shines through skin, but hair has gaps."""
 
 
 # Skin ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).

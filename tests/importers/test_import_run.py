@@ -185,3 +185,14 @@ def test_the_command_ends_bad_input_with_one_sentence(metrical: Path, tmp_path: 
     assert "flame2020" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "dataset").exists()
+
+
+@pytest.mark.parametrize("correction", [{"fps": 50.0}, {"light_frame": "camera"}], ids=["fps", "light_frame"])
+def test_a_corrected_source_is_not_the_same_data(metrical: Path, model: Path, tmp_path: Path, correction: dict):
+    source = import_dataset(metrical, tmp_path / "native", model).dataset.folder
+    import_dataset(source, tmp_path / "dataset")
+    record = json.loads((source / "dataset.json").read_text())
+    assert all(record.get(name) != value for name, value in correction.items())
+    (source / "dataset.json").write_text(json.dumps({**record, **correction}))
+    with pytest.raises(InputError, match="other inputs or settings"):
+        import_dataset(source, tmp_path / "dataset")

@@ -22,19 +22,16 @@ _WATCHED = 64  # frames, spread over a track, in which a face is watched for lif
 
 @dataclass(frozen=True)
 class Person:
-    """The landmarks of one person.
-
-    Attributes:
-        rows: [N] int64 places of the kept frames among those given.
-        points: [N, 478, 3] pixels; NaN in bridged frames.
-        dropped: reason by number of every frame left out.
-        others: frames that show somebody else; pictures on the wall and what looks like a face briefly are not people.
-    """
+    """The landmarks of one person."""
 
     rows: Tensor
+    """[N] int64 places of the kept frames among those given."""
     points: Tensor
+    """[N, 478, 3] pixels; NaN in bridged frames."""
     dropped: dict[int, str]
+    """Reason by number of every frame left out."""
     others: int
+    """Frames that show somebody else; pictures on the wall and what looks like a face briefly are not people."""
 
 
 def follow_person(faces: Sequence[Tensor], numbers: Sequence[int], size: tuple[int, int]) -> Person:

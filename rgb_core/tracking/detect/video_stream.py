@@ -10,20 +10,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Video(ABC):
-    """A video file or a folder of pictures.
-
-    Attributes:
-        size: (width, height) in pixels as the frames are shown: upright, with square pixels.
-        fps: frames per second; a variable rate is resampled to it by repeating or dropping frames.
-        expected: how many frames the clip promises; None where the file does not say.
-        notes: sentences about what was done to it that a user should know.
-    """
+    """A video file or a folder of pictures."""
 
     path: Path
+    """The file or the folder."""
     size: tuple[int, int]
+    """(width, height) in pixels as the frames are shown: upright, with square pixels."""
     fps: float
+    """Frames per second; a variable rate is resampled to it by repeating or dropping frames."""
     expected: int | None
+    """How many frames the clip promises; None where the file does not say."""
     notes: tuple[str, ...]
+    """Sentences about what was done to it that a user should know."""
 
     @abstractmethod
     def frames(self, start: int = 0, end: int | None = None, stride: int = 1) -> Iterator[tuple[int, Tensor]]:

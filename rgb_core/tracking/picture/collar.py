@@ -26,16 +26,16 @@ _FAR = 12.0  # squared deviations: what lies deep but is nearer to the face's co
 
 
 class Band(NamedTuple):
-    """What is known of a frame before its collar is: colours [H, W, 3] of sRGB and [H, W] bool each.
-
-    Attributes:
-        skin: on the face. deep: a person's pixels far below the chin. open: those between, where either may be.
-    """
+    """What is known of a frame before its collar is."""
 
     colours: Tensor
+    """float32 [H, W, 3] sRGB."""
     skin: Tensor
+    """[H, W] bool: on the face."""
     deep: Tensor
+    """[H, W] bool: the person, far below the chin."""
     open: Tensor
+    """[H, W] bool: the person between the two, where skin or cloth may be."""
 
 
 class Collar(NamedTuple):

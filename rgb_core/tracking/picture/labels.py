@@ -37,19 +37,18 @@ _MAJORITY = 2  # pixels around one that outvote a speck
 
 
 class Sight(NamedTuple):
-    """A frame as it is parsed.
-
-    Attributes:
-        picture: uint8 [H, W, 3]. matte: [H, W] of the person, 0 to 1.
-        fragments: of the fitted mesh in one picture.
-        below: [H, W] pixels below the chin, along the head's own vertical. height: from the chin to the brows, pixels.
-    """
+    """A frame as it is parsed."""
 
     picture: Tensor
+    """uint8 [H, W, 3]."""
     matte: Tensor
+    """[H, W] coverage of the person, 0 to 1."""
     fragments: Fragments
+    """Of the fitted mesh in this picture."""
     below: Tensor
+    """[H, W] pixels below the chin, along the head's own vertical."""
     height: float
+    """From the chin to the brows, pixels."""
 
     @property
     def free(self) -> Tensor:
@@ -58,18 +57,18 @@ class Sight(NamedTuple):
 
 
 class OnMesh(NamedTuple):
-    """What the mesh says of every pixel, [H, W] each.
-
-    Attributes:
-        labels: int64, background beside the mesh. forehead, neck: bool. upper: bool, what is neither neck nor torso.
-        vertical: metres, height on the neutral head; beside the mesh that of the neck, continued.
-    """
+    """What the mesh says of every pixel, [H, W] each."""
 
     labels: Tensor
+    """int64 labels, background beside the mesh."""
     forehead: Tensor
+    """bool."""
     neck: Tensor
+    """bool."""
     vertical: Tensor
+    """Height on the neutral head, metres; beside the mesh that of the neck, continued."""
     upper: Tensor
+    """bool: what is neither neck nor torso."""
 
 
 class Parser:

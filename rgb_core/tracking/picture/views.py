@@ -20,17 +20,16 @@ _BROWS = list(landmarks.LEFT_BROW + landmarks.RIGHT_BROW)
 
 
 class MeshView(NamedTuple):
-    """One frame's mesh.
-
-    Attributes:
-        camera_vertices: [V, 3] in camera space. fragments: of one picture.
-        below: [H, W] pixels below the chin along the head's vertical. height: from the chin to the brows, pixels.
-    """
+    """One frame's mesh."""
 
     camera_vertices: Tensor
+    """[V, 3] in camera space."""
     fragments: Fragments
+    """Of one picture."""
     below: Tensor
+    """[H, W] pixels below the chin along the head's vertical."""
     height: float
+    """From the chin to the brows, pixels."""
 
     @property
     def face_id(self) -> Tensor:

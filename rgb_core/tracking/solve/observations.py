@@ -15,17 +15,16 @@ _HIDDEN_WEIGHT = 0.1  # of a landmark that faces away, which the detector makes 
 
 @dataclass(frozen=True)
 class Observations:
-    """Landmarks of the N frames of a clip.
-
-    Attributes:
-        points: [N, 478, 3] pixels of the video; NaN where there is no face.
-        times: [N] int64 frame numbers, ascending. fps: of those numbers. size: (width, height) of the video.
-    """
+    """Landmarks of the N frames of a clip."""
 
     points: Tensor
+    """[N, 478, 3] pixels of the video; NaN where there is no face."""
     times: Tensor
+    """[N] int64 frame numbers, ascending."""
     fps: float
+    """Frame numbers per second."""
     size: tuple[int, int]
+    """(width, height) of the video."""
 
     def known(self) -> Tensor:
         """[N] bool: frames with a face."""

@@ -17,16 +17,14 @@ _UNSEEN = ("tongueOut",)  # no landmark shows it
 
 
 class Derivatives(NamedTuple):
-    """Landmarks in the head's frame, and how they move.
-
-    Attributes:
-        points: [B, L, 3]. linear: [B, L, 3, 3] that skinning turns the rig's `basis` by.
-        joints: [B, L, 3, 3 F] by angles of the F free joints.
-    """
+    """Landmarks in the head's frame, and how they move."""
 
     points: Tensor
+    """[B, L, 3]."""
     linear: Tensor
+    """[B, L, 3, 3] that skinning turns the rig's `basis` by."""
     joints: Tensor
+    """[B, L, 3, 3 F] by angles of the F free joints."""
 
 
 class Rig:

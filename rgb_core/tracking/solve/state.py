@@ -45,16 +45,14 @@ class State:
 
 
 class Sighted(NamedTuple):
-    """Points in the picture.
-
-    Attributes:
-        pixels: [B, L, 2] from the principal point, float64. depth: [B, L] metres.
-        jacobian: [B, L, 2, P + G] pixels per unknown, float32, which is enough for a step.
-    """
+    """Points in the picture."""
 
     pixels: Tensor
+    """[B, L, 2] from the principal point, float64."""
     depth: Tensor
+    """[B, L] metres."""
     jacobian: Tensor
+    """[B, L, 2, P + G] pixels per unknown, float32, which is enough for a step."""
 
 
 def project(rig: Rig, state: State, rows: slice, stray: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:

@@ -13,14 +13,12 @@ _BAND_ROWS = 64
 
 
 class Crossings(NamedTuple):
-    """Which edge passes between which pixels, along rows and columns.
-
-    Attributes:
-        position: [B,2,H,W], pixels from the border that a pair shares. owner: [B,2,H,W] int32, the edge; -1 if none.
-    """
+    """Which edge passes between which pixels, along rows and columns."""
 
     position: torch.Tensor
+    """[B,2,H,W], pixels from the border that a pair shares."""
     owner: torch.Tensor
+    """[B,2,H,W] int32, the edge; -1 if none."""
 
 
 def rasterize(

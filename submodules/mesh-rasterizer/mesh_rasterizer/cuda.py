@@ -30,15 +30,12 @@ _CHANNELS = 4  # as in gradients.cu: channels that one block sums
 
 
 class Crossings(NamedTuple):
-    """Which edge passes between which pixels.
-
-    Attributes:
-        keys: [B,2,H,W] int64, position and number of the edge as antialias.cu packs them; 0 where there is none.
-        is_silhouette: [B,E] bool.
-    """
+    """Which edge passes between which pixels."""
 
     keys: torch.Tensor
+    """[B,2,H,W] int64, position and number of the edge as antialias.cu packs them; 0 where there is none."""
     is_silhouette: torch.Tensor
+    """[B,E] bool."""
 
 
 def _blocks(threads: int) -> int:

@@ -17,22 +17,19 @@ from .topology import Topology, topology
 
 @dataclass(frozen=True)
 class Fragments:
-    """What a pixel's centre sees.
-
-    Attributes:
-        face_id: [B,H,W] int64, the nearest face; -1 where there is none.
-        barycentric: [B,H,W,3], perspective-correct weights of the face's corners, differentiable; 0 outside.
-        depth: [B,H,W], camera z in the vertices' unit; inf outside. Not differentiable: interpolate z instead.
-        near: the near distance it was drawn with.
-        bounds: [B,F,4] int32, first and last column, first and last row that each face may cover; the last before the
-            first where it covers none.
-    """
+    """What a pixel's centre sees."""
 
     face_id: torch.Tensor
+    """[B,H,W] int64, the nearest face; -1 where there is none."""
     barycentric: torch.Tensor
+    """[B,H,W,3], perspective-correct weights of the face's corners, differentiable; 0 outside."""
     depth: torch.Tensor
+    """[B,H,W], camera z in the vertices' unit; inf outside. Not differentiable: interpolate z instead."""
     near: float
+    """The near distance it was drawn with."""
     bounds: torch.Tensor
+    """[B,F,4] int32, first and last column, first and last row that each face may cover; the last before the first
+    where it covers none."""
 
 
 def rasterize(

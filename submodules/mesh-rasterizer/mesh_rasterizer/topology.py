@@ -9,27 +9,22 @@ _KEPT = 8  # meshes whose tables are kept, the latest ones
 
 
 class EdgeTable(NamedTuple):
-    """Every undirected edge once, sorted by its vertices, on the device of the faces; none of faces without area.
-
-    Attributes:
-        vertices: [E,2] int32, the edge's vertices, the smaller index first.
-        opposite: [E,2] int32, third vertex of the first and second face on the edge; -1 where there is no second
-            face. Further faces on a non-manifold edge are ignored.
-    """
+    """Every undirected edge once, sorted by its vertices, on the device of the faces; none of faces without area."""
 
     vertices: torch.Tensor
+    """[E,2] int32, the edge's vertices, the smaller index first."""
     opposite: torch.Tensor
+    """[E,2] int32, third vertex of the first and second face on the edge; -1 where there is no second face. Further
+    faces on a non-manifold edge are ignored."""
 
 
 class Incidence(NamedTuple):
-    """Where every vertex occurs in a table of vertex numbers: places[starts[v] : starts[v + 1]], in order.
-
-    Attributes:
-        starts: [V+1] int32. places: [N] int32, into the flattened table.
-    """
+    """Where every vertex occurs in a table of vertex numbers: places[starts[v] : starts[v + 1]], in order."""
 
     starts: torch.Tensor
+    """[V+1] int32."""
     places: torch.Tensor
+    """[N] int32, into the flattened table."""
 
 
 class Topology:
