@@ -16,6 +16,7 @@ from kernel_runtime import machine_code, private
 from rgb_core.errors import InputError
 from rgb_core.progress import Silent
 from rgb_core.tracking.detect import detector_environment
+from tests.cli.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
 PLANTED = ("pickle", "json", "site", "sitecustomize", "numba/__init__", "numpy/__init__", "pip/__main__", "ensurepip")
@@ -25,8 +26,8 @@ _PROGRAM = (
 )
 
 
-def compute(folder: Path, cache: Path) -> str:
-    """What one kernel says in a process of its own that stands in `folder`, as an installed program would."""
+def run_in(folder: Path, cache: Path, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A process of its own that stands in `folder`, as an installed program would."""
     paths = os.pathsep.join(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)
     environment = {
         **os.environ,
@@ -34,8 +35,13 @@ def compute(folder: Path, cache: Path) -> str:
         "RGB_CACHE_DIR": str(cache),
         "NUMBA_CACHE_DIR": str(cache / "theirs"),
     }
-    command = [sys.executable, "-P", "-c", _PROGRAM]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def compute(folder: Path, cache: Path) -> str:
+    """What one kernel says."""
+    done = run_in(folder, cache, _PROGRAM)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -75,6 +81,38 @@ def test_a_damaged_kernel_cache_is_made_anew(compiled: tuple[Path, str], planted
     for index, path in enumerate(files):
         path.write_bytes(damages[index % len(damages)](path.read_bytes()))
     assert compute(planted, cache) == said
+
+
+def test_no_command_runs_a_file_of_the_current_folder(planted: Path, tmp_path: Path):
+    """All but view, which serves until it is stopped, and bench; from an empty cache, so that kernels are compiled."""
+    demo, cache = tmp_path / "demo", tmp_path / "cache"
+    avatar, dataset = demo / "avatar", demo / "dataset"
+    commands = (
+        ["demo", "-o", demo, "--quiet", *TINY],
+        ["synth", "-o", tmp_path / "synth", "--frames", "2", "--size", "48"],
+        ["fit-geometry", dataset, "-o", tmp_path / "geometry", *TINY],
+        ["fit-gaussians", dataset, "--geometry", demo / "geometry", "-o", tmp_path / "fitted", *TINY],
+        ["relight", avatar, "--envmap", "sun", "-o", tmp_path / "relit", "--count", "1", "--size", "48"],
+        ["animate", avatar, "--drive", dataset, "-o", tmp_path / "animated", "--size", "48"],
+        ["eval", avatar, dataset, "-o", tmp_path / "report"],
+        ["export", avatar, "-o", tmp_path / "head.ply"],
+        ["export", avatar, "-o", tmp_path / "head.glb"],
+        ["import", dataset, tmp_path / "imported"],
+        ["check", dataset, "-o", tmp_path / "checked"],
+        ["info", avatar],
+        ["head", "info", avatar / "head.npz"],
+        ["presets"],
+        ["doctor"],
+        ["--version"],
+        # These end in a refusal: no subject that lacks masks, and no video, after ffmpeg has looked at it.
+        ["patch-dataset", "-i", dataset / "semantic", "-o", demo],
+        ["track", __file__, "-o", tmp_path / "tracked"],
+        ["fit", __file__, "-o", tmp_path / "fit"],
+    )
+    for command in commands:
+        done = run_in(planted, cache, "from rgb_cli.app import main; main()", *command)
+        assert done.returncode == (2 if command[0] in ("patch-dataset", "track", "fit") else 0), (command, done.stderr)
+        assert not (planted / "RAN").exists(), command
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "pickle", "pipe", "folder"])
