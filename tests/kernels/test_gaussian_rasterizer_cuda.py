@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from diff_gaussian_rasterization import GaussianRasterizer, cuda, rasterize, rasterize_gaussians, reference
+from diff_gaussian_rasterization.cuda_buffers import buffers
 from kernel_runtime import ArgumentError, UnsupportedDevice
 from test_gaussian_rasterizer import CASES, HEIGHT, IDENTITY, INTRINSICS, TILTED, WIDTH, Scene, balls, random_scene
 from test_gaussian_rasterizer_batch import CAMERAS, LENSES, check_every_camera_is_as_alone, scenes
@@ -107,17 +108,19 @@ def check_order_of_depths(device: str, points: int) -> None:
     batch[0][2, :, 2] += 100  # one value of the highest digit
     matrices = torch.stack([TILTED, FORWARD, FORWARD]).double().to(device)
     view = cuda.View.create(matrices, INTRINSICS, WIDTH, HEIGHT, 0.05, antialias=False)
-    kept_memory, scratch = memory = cuda.memory_for(batch[0], view)
-    call = cuda.begin(batch[0], tuple(batch[1:3]), batch[3], view, memory)
-    cuda.project(call, batch[0].new_empty(3, points, dtype=torch.int32))
+    places = buffers(points, 3, view.tile_rows * view.tile_columns, HEIGHT * WIDTH, 0)
+    memory = batch[0].new_empty(places.size, dtype=torch.uint8)
+    call = cuda.begin(batch[0], tuple(batch[1:3]), batch[3], view, places, memory)
+    cuda.project(call, batch[0].new_empty(3, points, dtype=torch.int32), batch[4])
     cuda.sort(call)
 
-    def integers(where: torch.Tensor, start: int, *shape: int) -> torch.Tensor:
-        return where[start : start + 4 * math.prod(shape)].view(torch.int32).view(shape)
+    def integers(start: int, *shape: int) -> torch.Tensor:
+        return memory[start : start + 4 * math.prod(shape)].view(torch.int32).view(shape)
 
-    tile_counts = integers(kept_memory, call.places.tile_counts, 3, points)
-    depths, order = (integers(scratch, start, 3, points) for start in (call.places.depths, call.places.order))
-    seen = integers(scratch, call.places.seen, 3)
+    tile_counts, depths, order = (
+        integers(start, 3, points) for start in (places.tile_counts, places.depths, places.order)
+    )
+    seen = integers(places.seen, 3)
     for camera in range(3):
         kept = torch.nonzero(tile_counts[camera] > 0)[:, 0]
         sorted_depths = torch.sort(depths[camera][kept], stable=True)

@@ -105,8 +105,8 @@ def test_where_the_room_of_earlier_calls_does_not_do_everything_is_still_exact(m
     loss_gradients(small)
     (known,) = boards[-1]._largest.values()
     rooms = []
-    placed = cuda._list
-    monkeypatch.setattr(cuda, "_list", lambda *args: rooms.append(args[3]) or placed(*args))
+    placed = cuda.place
+    monkeypatch.setattr(cuda, "place", lambda *args: rooms.append(args[2]) or placed(*args))
     assert all(map(torch.equal, loss_gradients(large), exact))
     needed = rasterize(*large, TILTED, INTRINSICS, WIDTH, HEIGHT).instances.item()
     assert rooms[:2] == [int(1.5 * known), needed]

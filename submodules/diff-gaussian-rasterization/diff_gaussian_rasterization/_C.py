@@ -40,7 +40,7 @@ def rasterize_gaussians(
     )  # fmt: skip
     with torch.no_grad():
         result = render(
-            means3D, torch.zeros_like(means3D), sh, colors, opacity, scales, rotations, cov3D_precomp, settings
+            means3D, torch.zeros_like(means3D), sh, colors, opacity, scales, rotations, cov3D_precomp, settings, 0
         )
     geometry = opacity.detach().contiguous().clone().view(torch.uint8)
     empty = geometry.new_empty(0)

@@ -52,7 +52,7 @@ __device__ inline long long block_exclusive_sum(long long value, long long* warp
 
 // Turns counts[camera, part, tile] into sums over the parts before, one warp-wide column of tiles per block of WARP x
 // WARP threads. The block that finishes last turns the totals of the tiles into tile_starts [cameras x tiles + 1] and
-// instances [cameras], those of every camera, and writes the number of all to `on_host`, memory that the host reads
+// instances [cameras] (or null), those of every camera, and writes the number of all to `on_host`, memory that the host reads
 // without waiting (or null). finished_blocks starts at zero.
 extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
     int* counts, int cameras, int parts, int tiles, long long* tile_starts, long long* instances,
@@ -101,7 +101,7 @@ extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
         if (on_host != nullptr) *static_cast<volatile long long*>(on_host) = start;
     }
     __syncthreads();
-    for (int camera = threadIdx.x; camera < cameras; camera += WARP * WARP)
+    for (int camera = threadIdx.x; instances != nullptr && camera < cameras; camera += WARP * WARP)
         instances[camera] = tile_starts[(camera + 1) * tiles] - tile_starts[camera * tiles];
 }
 

@@ -24,42 +24,38 @@ __device__ inline bool sees(const Splat& splat, int rows, int columns, int tile)
     return found;
 }
 
-// Grid (tile columns, tile rows, cameras x blocks of channels). Writes image [cameras,H,W,channels] (planar:
-// [cameras,channels,H,W]), and from the first block of channels alpha [cameras,H,W], the transmittance behind all splats
-// [cameras,H,W] and the place of the last contributor in the tile's list, from 1 [cameras,H,W].
-//
-// Where there was no room for the lists every tile looks through all the splats that its camera has, in the order of
-// depth: the same picture, slowly.
+// Sums over a tile's splats, front to back, for the thread's pixel.
 template <int CHANNELS>
-__global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) void blend_forward(
-    const Splat* splats, const float* features, const long long* tile_starts, const int* owners, long long capacity,
-    const int* order, const int* seen, int points, int channels, const float* background, int alpha_point_id, int width,
-    int height, bool planar, float* image, float* alpha, float* final_transmittance, int* last_contributor) {
-    __shared__ Splat staged[BLOCK];
-    __shared__ Features<CHANNELS> staged_features[BLOCK];
-    Layer layer(channels, CHANNELS, points, alpha_point_id);
-    Pixel pixel(width, height);
-    TileList list(tile_starts, layer.cameras, layer.camera, capacity);
+struct Blended {
+    float open;  // transmittance, or 0 once the pixel is finished
+    float behind = 1.0f, alpha = 0.0f, sum[CHANNELS] = {};
+    int last = 0;
+
+    __device__ explicit Blended(bool inside) : open(inside ? 1.0f : 0.0f) {}
+};
+
+// Blends the tile's list of splats `owners`, or (LISTED false) those of all splats of the camera that the tile sees.
+template <int CHANNELS, bool LISTED>
+__device__ __forceinline__ void blend_tile(
+    const Splat* splats, const float* features, const int* owners, int available, int channels, const Layer& layer,
+    const Pixel& pixel, Splat* staged, Features<CHANNELS>* staged_features, Blended<CHANNELS>& blended) {
     int lane = threadIdx.x % WARP;
     float x = static_cast<float>(pixel.x), y = static_cast<float>(pixel.y);
-    float open = pixel.inside ? 1.0f : 0.0f;  // transmittance, or 0 once the pixel is finished
-    float behind = 1.0f, sum_alpha = 0.0f, sum[CHANNELS] = {};
+    float open = blended.open, behind = 1.0f, sum_alpha = 0.0f, sum[CHANNELS] = {};
     int last = 0, first = 0;  // `first` is the place in the tile's list of the first staged splat
-    bool listed = list.needed <= capacity;
-    const int* source = listed ? owners + list.begin : order + static_cast<long long>(layer.camera) * points;
-    int available = listed ? list.count : seen[layer.camera];
-    for (int next = 0, count; next < available; next += BLOCK, first += count) {
+    for (int next = 0; next < available; next += BLOCK) {
         if (__syncthreads_and(open == 0.0f)) break;
-        count = min(BLOCK, available - next);
+        int count = min(BLOCK, available - next), place = threadIdx.x;
         bool kept = threadIdx.x < count;
-        int owner = kept ? source[next + threadIdx.x] : 0, place = threadIdx.x;
-        if (!listed) {
-            kept = kept && sees(splats[owner], gridDim.y, gridDim.x, blockIdx.y * gridDim.x + blockIdx.x);
+        if (LISTED) first = next;
+        if (!LISTED) {
+            kept = kept && sees(splats[owners[next + threadIdx.x]], gridDim.y, gridDim.x, blockIdx.y * gridDim.x + blockIdx.x);
             place = place_among(kept, count);
         }
         if (kept) {
+            int owner = owners[next + threadIdx.x];
             staged[place] = splats[owner];
-            staged_features[place].load(features, background, owner, channels, layer);
+            staged_features[place].load(features, owner, channels, layer);
         }
         __syncthreads();
         for (int group = 0; group < count; group += WARP) {
@@ -83,6 +79,41 @@ __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) v
                 for (int c = 0; c < CHANNELS; ++c) sum[c] = fmaf(feature.values[c], weight, sum[c]);
             }
         }
+        if (!LISTED) first += count;
+    }
+    blended.behind = behind;
+    blended.alpha = sum_alpha;
+    blended.last = last;
+#pragma unroll
+    for (int c = 0; c < CHANNELS; ++c) blended.sum[c] = sum[c];
+}
+
+// Grid (tile columns, tile rows, cameras x blocks of channels). Writes image [cameras,H,W,channels] (planar:
+// [cameras,channels,H,W]) over a background [channels] (or null: black) that the features are relative to, and from the
+// first block of channels alpha [cameras,H,W] (or null), the transmittance behind all splats [cameras,H,W] and the place
+// of the last contributor in the tile's list, from 1 [cameras,H,W].
+//
+// Where there was no room for the lists every tile looks through all the splats that its camera has, in the order of
+// depth: the same picture, slowly, and no contributors for the backward pass.
+template <int CHANNELS>
+__global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) void blend_forward(
+    const Splat* splats, const float* features, const long long* tile_starts, const int* owners, long long capacity,
+    const int* order, const int* seen, int points, int channels, const float* background, int alpha_point_id, int width,
+    int height, bool planar, float* image, float* alpha, float* final_transmittance, int* last_contributor) {
+    __shared__ Splat staged[BLOCK];
+    __shared__ Features<CHANNELS> staged_features[BLOCK];
+    Layer layer(channels, CHANNELS, points, alpha_point_id);
+    Pixel pixel(width, height);
+    TileList list(tile_starts, layer.cameras, layer.camera, capacity);
+    Blended<CHANNELS> blended(pixel.inside);
+    if (list.needed <= capacity)
+        blend_tile<CHANNELS, true>(
+            splats, features, owners + list.begin, list.count, channels, layer, pixel, staged, staged_features, blended);
+    else {
+        blend_tile<CHANNELS, false>(
+            splats, features, order + static_cast<long long>(layer.camera) * points, seen[layer.camera], channels, layer,
+            pixel, staged, staged_features, blended);
+        blended.last = 0;  // of a list that is not there
     }
     if (!pixel.inside) return;
     long long index = pixel.index(layer.camera), plane = planar ? static_cast<long long>(width) * height : 1;
@@ -91,10 +122,10 @@ __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) v
     for (int c = 0; c < CHANNELS; ++c) {
         int channel = layer.first_channel + c;
         if (channel >= channels) break;
-        image[channel * plane] = background == nullptr ? sum[c] : sum[c] + background[channel];
+        image[channel * plane] = background == nullptr ? blended.sum[c] : blended.sum[c] + background[channel];
     }
     if (layer.first_channel > 0) return;
-    alpha[index] = sum_alpha;
-    final_transmittance[index] = behind;
-    last_contributor[index] = last;
+    if (alpha != nullptr) alpha[index] = blended.alpha;
+    final_transmittance[index] = blended.behind;
+    last_contributor[index] = blended.last;
 }

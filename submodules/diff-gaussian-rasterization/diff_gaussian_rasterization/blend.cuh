@@ -40,23 +40,17 @@ struct Pixel {
     __device__ long long index(int camera) const { return (static_cast<long long>(camera) * height + y) * width + x; }
 };
 
-// A block of CHANNELS channels of one splat, behind the 0 or 1 by which it counts in the alpha output. Over a background
-// [channels] (or null) the difference to it is blended: on black that is the same picture with the same gradients.
+// A block of CHANNELS channels of one splat, behind the 0 or 1 by which it counts in the alpha output.
 template <int CHANNELS>
 struct __align__(16) Features {
     float counts;
     float values[CHANNELS];
 
-    __device__ void load(
-        const float* features, const float* background, int owner, int channels, const Layer& layer) {
+    __device__ void load(const float* features, int owner, int channels, const Layer& layer) {
         const float* row = features + static_cast<long long>(owner) * channels + layer.first_channel;
         counts = owner >= layer.first_counted ? 1.0f : 0.0f;
 #pragma unroll
-        for (int c = 0; c < CHANNELS; ++c) {
-            values[c] = layer.first_channel + c < channels ? row[c] : 0.0f;
-            if (background != nullptr && layer.first_channel + c < channels)
-                values[c] -= background[layer.first_channel + c];
-        }
+        for (int c = 0; c < CHANNELS; ++c) values[c] = layer.first_channel + c < channels ? row[c] : 0.0f;
     }
 };
 

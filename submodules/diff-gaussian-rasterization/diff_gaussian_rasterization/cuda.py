@@ -31,14 +31,14 @@ _UNPROJECT_MODULE = CudaModule(_PACKAGE, "project_backward.cu", (*_CAMERA_HEADER
 
 _SCENE = "PPPPfPPP"  # means, covariances, rotations, scales, their factor, opacities, matrices, intrinsics
 _PREPARE = PreparedKernel(_PROJECT_MODULE.kernel("prepare"), "PiPiiPiiiiPP")
-_PROJECT = PreparedKernel(_PROJECT_MODULE.kernel("project_forward"), _SCENE + "dddddiii?PPPPPPP")
+_PROJECT = PreparedKernel(_PROJECT_MODULE.kernel("project_forward"), _SCENE + "dddddiii?PPPPPPPPPiP")
 _SORT = PreparedKernel(_SORT_MODULE.kernel("sort_by_depth"), "PiPPPPPPPP")
 _COUNT = PreparedKernel(_BIN_MODULE.kernel("count_instances"), "PPPiiiiP")
 _SCAN = PreparedKernel(_BIN_MODULE.kernel("scan_counts"), "PiiiPPPP")
 _PLACE = PreparedKernel(_BIN_MODULE.kernel("place_instances"), "PPPPiiiiPPqPP")
 _BLEND = {n: PreparedKernel(_BLEND_MODULE.kernel("blend_forward", n), "PPPPqPPiiPiii?PPPP") for n in CHANNEL_BLOCKS}
 _UNBLEND = {
-    n: PreparedKernel(_UNBLEND_MODULE.kernel("blend_backward", n), "PPPPPqiiPiiiPPPqqqqPqqqP") for n in CHANNEL_BLOCKS
+    n: PreparedKernel(_UNBLEND_MODULE.kernel("blend_backward", n), "PPPPPqiiiiiPPPiiiiPiiiP") for n in CHANNEL_BLOCKS
 }
 _UNPROJECT = {
     n: PreparedKernel(_UNPROJECT_MODULE.kernel("project_backward", n), _SCENE + "ddddiii?iPPPqPPPPPPPPi")
@@ -64,6 +64,7 @@ class View(NamedTuple):
     scale_modifier: float = 1.0
     background: torch.Tensor | None = None  # [C]; None: black
     planar: bool = False  # the image is [...,C,H,W] instead of [...,H,W,C]
+    image_alone: bool = False  # neither alpha nor the number of instances is wanted
 
     @classmethod
     def create(
@@ -88,8 +89,9 @@ class View(NamedTuple):
 class Lists(NamedTuple):
     """What the forward pass leaves for the backward pass."""
 
-    memory: torch.Tensor  # what `Buffers` calls kept
-    entries: torch.Tensor  # [2, capacity] int32: the splats of every tile, nearest first, and their rows in the sums
+    memory: tuple[torch.Tensor, ...]  # places of `Buffers`, and what lies at `owners`
+    features: int  # address of what is blended
+    owners: int  # address: [capacity] int32, the splats of every tile, nearest first, then their rows in the sums
     capacity: int
     needed: Needed | None  # None: whoever asked for the capacity looks after it
     alpha_point_id: int
@@ -102,13 +104,13 @@ class _Call(NamedTuple):
     view: View
     points: int
     places: Buffers
-    kept: int  # address
-    scratch: int
+    memory: int  # address
     gaussians: tuple[int | float, ...]  # the arguments of _SCENE
 
 
-def _places(points: int, view: View) -> Buffers:
-    return buffers(points, view.cameras, view.tile_rows * view.tile_columns, view.height * view.width)
+def _places(points: int, channels: int, view: View) -> Buffers:
+    over_background = 0 if view.background is None else channels
+    return buffers(points, view.cameras, view.tile_rows * view.tile_columns, view.height * view.width, over_background)
 
 
 def _address(tensor: torch.Tensor | None) -> int:
@@ -137,77 +139,73 @@ def begin(
     shape: tuple[torch.Tensor, ...],
     opacities: torch.Tensor,
     view: View,
-    memory: tuple[torch.Tensor, torch.Tensor],
+    places: Buffers,
+    memory: torch.Tensor,
 ) -> _Call:
-    """Set the counters in the memory (kept and scratch) to zero and work out the camera."""
-    points, device = means.shape[-2], means.get_device()
-    places = _places(points, view)
-    kept, scratch = memory[0].data_ptr(), memory[1].data_ptr()
-    camera = kept + places.camera
+    """Set the counters in the memory to zero and work out the camera."""
+    points, device, start = means.shape[-2], means.get_device(), memory.data_ptr()
+    camera = start + places.camera
     matrices: tuple[int, ...] = (0,) * 6
     if view.upstream is not None:
-        matrices = sum(((matrix.data_ptr(), *matrix.stride()) for matrix in view.upstream), ())
+        seen, full = view.upstream
+        matrices = seen.data_ptr(), *seen.stride(), full.data_ptr(), *full.stride()
     _PREPARE.launch(
-        device, (-(-places.counters // COUNTERS_PER_BLOCK), 1, 1), BLOCK, scratch + places.next_row, places.counters,
+        device, (-(-places.counters // COUNTERS_PER_BLOCK), 1, 1), BLOCK, start + places.next_row, places.counters,
         *matrices, view.width, view.height, camera, camera + 12 * 8,
     )  # fmt: skip
-    return _Call(device, view, points, places, kept, scratch, _gaussians(means, shape, opacities, view, camera))
+    return _Call(device, view, points, places, start, _gaussians(means, shape, opacities, view, camera))
 
 
-def memory_for(means: torch.Tensor, view: View) -> tuple[torch.Tensor, torch.Tensor]:
-    """Memory for what is kept for the backward pass, and for the rest."""
-    places = _places(means.shape[-2], view)
-    return tuple(means.new_empty(size, dtype=torch.uint8) for size in (places.kept_size, places.scratch_size))
-
-
-def project(call: _Call, radii: torch.Tensor) -> None:
-    """Splats, keys of the sort, radii and what the sums of the backward pass are numbered by."""
-    view, places, kept, scratch = call.view, call.places, call.kept, call.scratch
-    if call.points == 0:
-        return
-    _PROJECT.launch(
-        call.device, (-(-call.points // BLOCK), view.cameras, 1), BLOCK, *call.gaussians, *view.lens, view.near,
-        call.points, view.width, view.height, view.antialias, kept + places.splats, scratch + places.depths,
-        radii.data_ptr(), kept + places.tile_counts, kept + places.bases, scratch + places.next_row,
-        scratch + places.histograms,
-    )  # fmt: skip
+def project(call: _Call, radii: torch.Tensor, features: torch.Tensor) -> int:
+    """Splats, keys of the sort, radii, what the sums of the backward pass are numbered by; where the features lie."""
+    view, places, memory = call.view, call.places, call.memory
+    blended = features.data_ptr() if view.background is None else memory + places.features
+    if call.points > 0:
+        _PROJECT.launch(
+            call.device, (-(-call.points // BLOCK), view.cameras, 1), BLOCK, *call.gaussians, *view.lens, view.near,
+            call.points, view.width, view.height, view.antialias, memory + places.splats, memory + places.depths,
+            radii.data_ptr(), memory + places.tile_counts, memory + places.bases, memory + places.next_row,
+            memory + places.histograms, features.data_ptr(), _address(view.background), features.shape[-1], blended,
+        )  # fmt: skip
+    return blended
 
 
 def sort(call: _Call) -> None:
     """The splats that tiles see, nearest first."""
-    places, scratch = call.places, call.scratch
+    places, memory = call.places, call.memory
     _SORT.launch(
-        call.device, (DIGITS * places.sort_tiles, call.view.cameras, 1), SORT_BLOCK, scratch + places.depths,
-        call.points, scratch + places.histograms, scratch + places.tickets, scratch + places.finished_tiles,
-        scratch + places.published, scratch + places.pairs[0], scratch + places.pairs[1], scratch + places.order,
-        scratch + places.seen,
+        call.device, (DIGITS * places.sort_tiles, call.view.cameras, 1), SORT_BLOCK, memory + places.depths,
+        call.points, memory + places.histograms, memory + places.tickets, memory + places.finished_tiles,
+        memory + places.published, memory + places.pairs[0], memory + places.pairs[1], memory + places.order,
+        memory + places.seen,
     )  # fmt: skip
 
 
-def _list(
-    call: _Call, by_camera: torch.Tensor, needed: Needed | None, capacity: int | None
-) -> tuple[torch.Tensor, int]:
-    """The entries of the tiles' lists and the room for them; `capacity` None: as many as needed, which waits."""
-    view, places, scratch = call.view, call.places, call.scratch
+def count(call: _Call, by_camera: torch.Tensor | None, needed: Needed | None) -> None:
+    """How long the tiles' lists will be, and where they start."""
+    view, places, memory = call.view, call.places, call.memory
     tiles = view.tile_rows * view.tile_columns
-    grid = places.parts, -(-tiles // BAND), view.cameras
-    splats, counts, tile_starts = call.kept + places.splats, scratch + places.counts, call.kept + places.tile_starts
-    order, seen = scratch + places.order, scratch + places.seen
-    sizes = call.points, places.part_size, view.tile_rows, view.tile_columns
-    _COUNT.launch(call.device, grid, BLOCK, splats, order, seen, *sizes, counts)
+    _COUNT.launch(
+        call.device, (places.parts, -(-tiles // BAND), view.cameras), BLOCK, memory + places.splats,
+        memory + places.order, memory + places.seen, call.points, places.part_size, view.tile_rows, view.tile_columns,
+        memory + places.counts,
+    )  # fmt: skip
     _SCAN.launch(
-        call.device, (-(-view.cameras * tiles // SCAN_COLUMNS), 1, 1), SCAN_THREADS, counts, view.cameras, places.parts,
-        tiles, tile_starts, by_camera.data_ptr(), scratch + places.finished_blocks, needed.address if needed else 0,
+        call.device, (-(-view.cameras * tiles // SCAN_COLUMNS), 1, 1), SCAN_THREADS, memory + places.counts,
+        view.cameras, places.parts, tiles, memory + places.tile_starts, _address(by_camera),
+        memory + places.finished_blocks, needed.address if needed else 0,
     )  # fmt: skip
-    if capacity is None:
-        capacity = _checked(needed.wait()) if needed else 0
-    entries = by_camera.new_empty((2, capacity), dtype=torch.int32)
-    owners = entries.data_ptr()
+
+
+def place(call: _Call, owners: int, capacity: int) -> None:
+    """Fill the tiles' lists, as far as there is room."""
+    view, places, memory = call.view, call.places, call.memory
     _PLACE.launch(
-        call.device, grid, BLOCK, splats, order, seen, call.kept + places.bases, *sizes, counts, tile_starts, capacity,
-        owners, owners + 4 * capacity,
+        call.device, (places.parts, -(-view.tile_rows * view.tile_columns // BAND), view.cameras), BLOCK,
+        memory + places.splats, memory + places.order, memory + places.seen, memory + places.bases, call.points,
+        places.part_size, view.tile_rows, view.tile_columns, memory + places.counts, memory + places.tile_starts,
+        capacity, owners, owners + 4 * capacity,
     )  # fmt: skip
-    return entries, capacity
 
 
 def _checked(instances: int) -> int:
@@ -230,7 +228,7 @@ def forward(
     view: View,
     alpha_point_id: int,
     capacity: int | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Lists]:
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor | None, Lists]:
     """Image [...,H,W,C], alpha [...,H,W], radii [...,P], instances [...] and what `backward` needs.
 
     The leading dimension is that of the cameras, or absent with one camera. Without a capacity there is room for half
@@ -238,41 +236,67 @@ def forward(
     that is not enough the picture is made without lists.
     """
     points, channels = features.shape[-2:]
-    if view.cameras * max(points, view.tile_rows * view.tile_columns) > LARGEST_COUNT:
+    if view.cameras * max(points, view.height * view.width * max(channels, 1)) > LARGEST_COUNT:
         raise ArgumentError(f"means: {view.cameras} cameras are too many for one call, render fewer at a time")
     needed = None
     if capacity is None:
         needed, capacity = board(means.get_device()).expect((points, view.cameras, view.width, view.height))
         capacity = None if capacity is None else min(capacity, LARGEST_COUNT)
-    kept, scratch = memory_for(means, view)
+    places = _places(points, channels, view)
+    memory: tuple[torch.Tensor, ...] = (means.new_empty(places.size + 8 * (capacity or 0), dtype=torch.uint8),)
     radii = means.new_empty((*view.batch, points), dtype=torch.int32)
-    call = begin(means, shape, opacities, view, (kept, scratch))
-    project(call, radii)
+    call = begin(means, shape, opacities, view, places, memory[0])
+    blended = project(call, radii, features)
     sort(call)
-    by_camera = means.new_empty(view.batch, dtype=torch.int64)
-    entries, capacity = _list(call, by_camera, needed, capacity)
+    by_camera = None if view.image_alone else means.new_empty(view.batch, dtype=torch.int64)
+    count(call, by_camera, needed)
+    owners = call.memory + places.size
+    if capacity is None:
+        capacity = _checked(needed.wait()) if needed else 0
+        memory = *memory, means.new_empty(2 * capacity, dtype=torch.int32)
+        owners = memory[1].data_ptr()
+    place(call, owners, capacity)
+    lists = Lists(memory, blended, owners, capacity, needed, min(max(alpha_point_id, 0), points))
+    image, alpha = _blend(call, lists, channels, means)
+    return image, alpha, radii, by_camera, lists
+
+
+def _blend(call: _Call, lists: Lists, channels: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Image and alpha."""
+    view, places, memory = call.view, call.places, call.memory
     pixels = view.height, view.width
-    image = means.new_empty((*view.batch, channels, *pixels) if view.planar else (*view.batch, *pixels, channels))
-    alpha = means.new_empty((*view.batch, *pixels))
-    first_counted = min(max(alpha_point_id, 0), points)
+    image = like.new_empty((*view.batch, channels, *pixels) if view.planar else (*view.batch, *pixels, channels))
+    alpha = None if view.image_alone else like.new_empty((*view.batch, *pixels))
     block, blocks = _channel_block(channels)
-    places = call.places
     _BLEND[block].launch(
-        call.device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, call.kept + places.splats,
-        features.data_ptr(), call.kept + places.tile_starts, entries.data_ptr(), capacity, call.scratch + places.order,
-        call.scratch + places.seen, points, channels, _address(view.background), first_counted, view.width, view.height,
-        view.planar, image.data_ptr(), alpha.data_ptr(), call.kept + places.final_transmittance,
-        call.kept + places.last_contributor,
+        call.device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, memory + places.splats,
+        lists.features, memory + places.tile_starts, lists.owners, lists.capacity, memory + places.order,
+        memory + places.seen, call.points, channels, _address(view.background), lists.alpha_point_id, view.width,
+        view.height, view.planar, image.data_ptr(), _address(alpha), memory + places.final_transmittance,
+        memory + places.last_contributor,
     )  # fmt: skip
-    return image, alpha, radii, by_camera, Lists(kept, entries, capacity, needed, first_counted)
+    return image, alpha
 
 
-def _strides(gradient: torch.Tensor | None, view: View, dimensions: str) -> tuple[int, ...]:
-    """Address and strides, in the order camera, row, column (, channel), of a gradient with these dimensions."""
+def _within_reach(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    """The gradient with strides that lead no farther than the kernels count."""
     if gradient is None:
-        return (0,) * (1 + len(dimensions) + (not view.batch))
-    strides = dict(zip(dimensions, gradient.stride(), strict=True))
+        return None
+    reach = sum((size - 1) * stride for size, stride in zip(gradient.shape, gradient.stride(), strict=True))
+    return gradient if reach <= LARGEST_COUNT else gradient.contiguous()
+
+
+def _strides(gradient: torch.Tensor | None, dimensions: str, zero: int) -> tuple[int, ...]:
+    """Address and strides in the order camera, row, column (, channel) of a gradient with these dimensions.
+
+    Args:
+        dimensions: some of "bhwc", in their order.
+        zero: address of a zero, which stands for a gradient that is None.
+    """
     order = "bhwc" if "c" in dimensions else "bhw"
+    if gradient is None:
+        return zero, *(0 for _ in order)
+    strides = dict(zip(dimensions, gradient.stride(), strict=True))
     return gradient.data_ptr(), *(strides.get(name, 0) for name in order)
 
 
@@ -294,18 +318,19 @@ def backward(
         rows = _checked(lists.needed.wait())
         if rows > lists.capacity:  # there was no room for the lists
             *_, lists = forward(means, shape, opacities, features, view, lists.alpha_point_id, rows)
+    grad_image, grad_alpha = _within_reach(grad_image), _within_reach(grad_alpha)
     block, blocks = _channel_block(channels)
     row = -(-(SUMS + block) // 4) * 4
     sums = means.new_empty((blocks, rows, row))
-    places, device = _places(points, view), means.get_device()
-    kept, entries = lists.memory.data_ptr(), lists.entries.data_ptr()
-    leading = "b" if view.batch else ""
+    places, device = _places(points, channels, view), means.get_device()
+    memory = lists.memory[0].data_ptr()
+    leading, zero = "b" if view.batch else "", memory + places.zero
     _UNBLEND[block].launch(
-        device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, kept + places.splats,
-        features.data_ptr(), kept + places.tile_starts, entries, entries + 4 * lists.capacity, rows, points, channels,
-        _address(view.background), lists.alpha_point_id, view.width, view.height, kept + places.final_transmittance,
-        kept + places.last_contributor, *_strides(grad_image, view, leading + ("chw" if view.planar else "hwc")),
-        *_strides(grad_alpha, view, leading + "hw"), sums.data_ptr(),
+        device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, memory + places.splats,
+        lists.features, memory + places.tile_starts, lists.owners, lists.owners + 4 * lists.capacity, rows, points,
+        channels, lists.alpha_point_id, view.width, view.height, memory + places.final_transmittance,
+        memory + places.last_contributor, *_strides(grad_image, leading + ("chw" if view.planar else "hwc"), zero),
+        *_strides(grad_alpha, leading + "hw", zero), sums.data_ptr(),
     )  # fmt: skip
     grad_means, grad_opacities, grad_features = map(torch.empty_like, (means, opacities, features))
     grad_shape = tuple(map(torch.empty_like, shape))
@@ -313,9 +338,9 @@ def backward(
     if points > 0:
         _UNPROJECT[block].launch(
             device, (-(-points // BLOCK), view.cameras, 1), BLOCK,
-            *_gaussians(means, shape, opacities, view, kept + places.camera), *view.lens, points, view.width,
-            view.height, view.antialias, channels, kept + places.tile_counts, kept + places.bases,
-            kept + places.tile_starts + 8 * view.cameras * view.tile_rows * view.tile_columns, rows, sums.data_ptr(),
+            *_gaussians(means, shape, opacities, view, memory + places.camera), *view.lens, points, view.width,
+            view.height, view.antialias, channels, memory + places.tile_counts, memory + places.bases,
+            memory + places.tile_starts + 8 * view.cameras * view.tile_rows * view.tile_columns, rows, sums.data_ptr(),
             grad_means.data_ptr(), *_shape_addresses(grad_shape), grad_opacities.data_ptr(), grad_features.data_ptr(),
             _address(grad_screen), 2 if grad_screen is None else grad_screen.shape[-1],
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where everything that the CUDA kernels hand to each other lies in two pieces of memory, by the sizes of a call."""
+"""Where everything that the CUDA kernels hand to each other lies in one piece of memory, by the sizes of a call."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,12 +12,8 @@ _ALIGNMENT = 256  # bytes
 
 
 class Buffers(NamedTuple):
-    """Offsets in bytes: of what the backward pass reads into `kept`, of the rest into `scratch`.
+    """Offsets in bytes, for N splats and T tiles of all cameras, H x W pixels."""
 
-    N splats of all cameras, T tiles of all cameras, H x W pixels.
-    """
-
-    kept_size: int
     splats: int  # [N] Splat of splat.cuh
     bases: int  # [N] int64, first row of every splat in the sums of the backward pass
     tile_counts: int  # [N] int32
@@ -25,10 +21,12 @@ class Buffers(NamedTuple):
     camera: int  # [12] and [4] float64: matrix and intrinsics, where the kernels work them out
     final_transmittance: int  # [cameras,H,W] float32
     last_contributor: int  # [cameras,H,W] int32
+    features: int  # [N, channels] float32 over the background, where there is one
 
-    scratch_size: int
+    # What the backward pass reads lies above, what it does not below.
     next_row: int  # int64; this and the following start at zero, `counters` int32 in all
     finished_blocks: int  # int32, of scan_counts
+    zero: int  # float32, stays zero
     tickets: int  # [cameras] int32, of sort_by_depth
     finished_tiles: int  # [cameras, DIGITS] int32
     histograms: int  # [cameras, DIGITS, BINS] int32
@@ -39,6 +37,7 @@ class Buffers(NamedTuple):
     order: int  # [N] int32, those splats that tiles see, nearest first
     seen: int  # [cameras] int32, the number of those
     counts: int  # [cameras, parts, tiles] int32
+    size: int
 
     sort_tiles: int  # blocks that sort the splats of one camera by one digit
     parts: int
@@ -58,36 +57,41 @@ class _Memory:
 
 
 @lru_cache(maxsize=64)
-def buffers(points: int, cameras: int, tiles: int, pixels: int) -> Buffers:
-    """The places for `cameras` cameras with `points` Gaussians, `tiles` tiles and `pixels` pixels each."""
-    kept, scratch = _Memory(), _Memory()
+def buffers(points: int, cameras: int, tiles: int, pixels: int, channels: int) -> Buffers:
+    """The places for `cameras` cameras with `points` Gaussians, `tiles` tiles and `pixels` pixels each.
+
+    Args:
+        channels: of features over a background; 0 without one.
+    """
+    memory = _Memory()
     splats = cameras * points
     sort_tiles = max(1, -(-points // SORT_TILE))  # one even of none says that there are none
     part_size = BLOCK * max(1, -(-points // (BLOCK * MAX_PARTS)))
     parts = max(1, -(-points // part_size))
     digits = cameras * DIGITS
     return Buffers(
-        splats=kept.place(splats, 32),
-        bases=kept.place(splats, 8),
-        tile_counts=kept.place(splats, 4),
-        tile_starts=kept.place(cameras * tiles + 1, 8),
-        camera=kept.place(16, 8),
-        final_transmittance=kept.place(cameras * pixels, 4),
-        last_contributor=kept.place(cameras * pixels, 4),
-        kept_size=kept.size,
-        next_row=scratch.place(1, 8),
-        finished_blocks=scratch.place(1, 4, 4),
-        tickets=scratch.place(cameras, 4, 4),
-        finished_tiles=scratch.place(digits, 4, 4),
-        histograms=scratch.place(digits * BINS, 4, 4),
-        published=scratch.place(digits * BINS * sort_tiles, 4, 4),
-        counters=scratch.size // 4,
-        depths=scratch.place(splats, 4),
-        pairs=(scratch.place(splats, 8), scratch.place(splats, 8)),
-        order=scratch.place(splats, 4),
-        seen=scratch.place(cameras, 4),
-        counts=scratch.place(cameras * parts * tiles, 4),
-        scratch_size=scratch.size,
+        splats=memory.place(splats, 32),
+        bases=memory.place(splats, 8),
+        tile_counts=memory.place(splats, 4),
+        tile_starts=memory.place(cameras * tiles + 1, 8),
+        camera=memory.place(16, 8),
+        final_transmittance=memory.place(cameras * pixels, 4),
+        last_contributor=memory.place(cameras * pixels, 4),
+        features=memory.place(splats * channels, 4),
+        next_row=(next_row := memory.place(1, 8)),
+        finished_blocks=memory.place(1, 4, 4),
+        zero=memory.place(1, 4, 4),
+        tickets=memory.place(cameras, 4, 4),
+        finished_tiles=memory.place(digits, 4, 4),
+        histograms=memory.place(digits * BINS, 4, 4),
+        published=memory.place(digits * BINS * sort_tiles, 4, 4),
+        counters=(memory.size - next_row) // 4,
+        depths=memory.place(splats, 4),
+        pairs=(memory.place(splats, 8), memory.place(splats, 8)),
+        order=memory.place(splats, 4),
+        seen=memory.place(cameras, 4),
+        counts=memory.place(cameras * parts * tiles, 4),
+        size=memory.place(0, 1),
         sort_tiles=sort_tiles,
         parts=parts,
         part_size=part_size,

@@ -21,7 +21,7 @@ class _Rasterize(torch.autograd.Function):
         ctx.backend, ctx.view = backend, view
         ctx.screen_points = screen_points if ctx.needs_input_grad[3] else None
         _, _, radii, instances = outputs
-        ctx.mark_non_differentiable(radii, instances)
+        ctx.mark_non_differentiable(*(tensor for tensor in (radii, instances) if tensor is not None))
         return tuple(outputs)
 
     @staticmethod
@@ -66,7 +66,8 @@ def rasterize(
 
     Gaussians are projected by the local affine approximation (EWA), widened by a 0.3 px^2 low-pass and blended nearest
     first, equal depths by index. A pixel skips alpha below 1/255, caps it at 0.99 and is finished before its
-    transmittance would fall below 1e-4. Gradients are exact: cap, limit of the Jacobian and scale all count.
+    transmittance would fall below 1e-4. Gradients are exact: the cap, the limit of the Jacobian and the scale
+    all count.
 
     With a leading dimension B of every tensor, B cameras render B sets of Gaussians in one call, each exactly as in a
     call of its own; expand the tensors where all cameras see the same set.
@@ -88,8 +89,7 @@ def rasterize(
         capacity: on CUDA, room for this many pairs of a Gaussian and a 16 x 16 tile that sees it, over all cameras.
             Then the call may be captured in a CUDA graph (with the cameras on the device too). If `instances` comes out
             larger the pictures take long to draw and the gradients are zero. None: room for half as many again as calls
-            of this size needed so far. The host waits for the device in the first such call alone; where the room does
-            not do the picture takes longer, and its gradients are made from a second pass. No effect on the CPU.
+            of this size needed so far, the first of which waits for the device. No effect on the CPU.
         antialias: lower the opacity of small Gaussians by what the low-pass adds to their area, so that they cover as
             much from afar as from nearby (Yu et al. 2024, Mip-Splatting, its 2D filter).
 

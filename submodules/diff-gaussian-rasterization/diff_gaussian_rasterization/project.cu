@@ -93,12 +93,15 @@ extern "C" __global__ __launch_bounds__(BLOCK) void prepare(
 
 // Fills splats [P], depths [P] (keys of the sort, in metres), radii [P] (pixels, 0 = culled), and for every splat the
 // number of tiles that see it and the first of its rows; next_row ends as the number of all instances, histograms
-// [cameras, DIGITS, BINS] as those of the depths. Both start at zero. Grid (parts, cameras).
+// [cameras, DIGITS, BINS] as those of the depths. Both start at zero. Given a background [channels] (else null),
+// over_background [P, channels] is what the features are more than it: blended on black that gives the same picture with
+// the same gradients. Grid (parts, cameras).
 extern "C" __global__ __launch_bounds__(BLOCK) void project_forward(
     const float* means, const double* covariances, const float* rotations, const float* scales, float scale_modifier,
     const float* opacities, const double* world_to_camera, const double* intrinsics, double fx, double fy, double cx,
     double cy, double near, int points, int width, int height, bool antialias, Splat* splats, int* depths, int* radii,
-    int* tile_counts, long long* bases, unsigned long long* next_row, int* histograms) {
+    int* tile_counts, long long* bases, unsigned long long* next_row, int* histograms, const float* features,
+    const float* background, int channels, float* over_background) {
     __shared__ int histogram[DIGITS * BINS];
     for (int i = threadIdx.x; i < DIGITS * BINS; i += BLOCK) histogram[i] = 0;
     int in_camera = blockIdx.x * BLOCK + threadIdx.x, p = blockIdx.y * points + in_camera;
@@ -122,6 +125,8 @@ extern "C" __global__ __launch_bounds__(BLOCK) void project_forward(
         radii[p] = radius;
         tile_counts[p] = count;
         depths[p] = depth;
+        for (long long c = 0; background != nullptr && c < channels; ++c)
+            over_background[p * channels + c] = features[p * channels + c] - background[c];
     }
     __syncthreads();
     if (count > 0)

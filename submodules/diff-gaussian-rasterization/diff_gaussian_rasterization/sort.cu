@@ -3,9 +3,10 @@
 //
 // A block ranks the keys of one tile of the input, warp by warp in order, and gets the number of keys with the same
 // digit in all tiles before from what those publish ("decoupled look-back", Merrill and Garland 2016). Positions are
-// determined by the keys alone, so the result is the same in every run. Blocks take tickets: first all tiles of the
-// lowest digit, then all of the next. They wait only for holders of earlier tickets, who have started, so that it does
-// not matter how many blocks the device runs at a time.
+// determined by the keys alone, so the result is the same in every run. Digits that all keys share (the highest, sign and
+// most of the exponent, usually) are passed over. Blocks take tickets: first all tiles of the lowest digit, then all of
+// the next. They wait only for holders of earlier tickets, who have started, so that it does not matter how many blocks
+// the device runs at a time.
 
 #include "radix.cuh"
 #include "splat.cuh"
@@ -16,7 +17,7 @@ constexpr int BIN_WARPS = BINS / WARP;
 
 // What a tile publishes for every digit: first its own number of keys, then that of all tiles up to it.
 constexpr unsigned OWN = 1u << 30, ALL = 2u << 30, COUNT = OWN - 1;
-constexpr int WINDOW = 8;  // tiles looked at together
+constexpr int WINDOW = 16;  // tiles looked at together
 
 // Number of keys with the column's digit in the tiles before `tile`; waits for tiles that have not published yet.
 __device__ inline int keys_before(const volatile unsigned* column, int tile) {
@@ -47,22 +48,23 @@ __device__ inline unsigned lanes_with(int digit, bool valid) {
     return lanes;
 }
 
-// Where a pass reads and writes: pairs of a key and the index of its splat, but keys alone at the lowest digit and
-// indices alone at the highest. What other blocks wrote in this launch is read past the first-level cache.
+// Where a pass reads and writes: pairs of a key and the index of its splat, but in the first pass keys alone and in the
+// last indices alone. What other blocks wrote in this launch is read past the first-level cache.
 struct Pass {
     int digit, first_splat;
+    bool first, last;
     const int* depths;
     const uint2* from;
     uint2* to;
     int* order;
 
     __device__ uint2 read(int i) const {
-        if (digit == 0) return make_uint2(depths[first_splat + i], first_splat + i);
+        if (first) return make_uint2(depths[first_splat + i], first_splat + i);
         return __ldcg(&from[first_splat + i]);
     }
 
     __device__ void write(int i, uint2 pair) const {
-        if (digit == DIGITS - 1)
+        if (last)
             order[first_splat + i] = static_cast<int>(pair.y);
         else
             to[first_splat + i] = pair;
@@ -88,14 +90,26 @@ __device__ inline int keys_below(int bin_count, int& all) {
     return below;
 }
 
+// The digit of pass number `pass` among those that not all `keys` of a camera share, or -1 if there are fewer; the lowest
+// counts always. `passes` is their number.
+__device__ inline int digit_of_pass(const int* histograms, int keys, int pass, int& passes) {
+    int digit = -1;
+    passes = 0;
+    for (int d = 0; d < DIGITS; ++d) {
+        bool shared = threadIdx.x < BINS && histograms[d * BINS + threadIdx.x] == keys;
+        if (__syncthreads_or(shared) && d > 0) continue;
+        if (passes == pass) digit = d;
+        ++passes;
+    }
+    return digit;
+}
+
 // Moves the keys of one tile to their places by the pass's digit: `bin_start` is the first place of the thread's digit,
-// `column` what the tiles publish for it.
-__device__ inline void scatter(const Pass& pass, int tile, int given, int bin_start, volatile unsigned* column) {
-    __shared__ int warp_counts[SORT_WARPS][BINS];
+// `column` what the tiles publish for it, `warp_counts` [SORT_WARPS][BINS] zeros.
+__device__ inline void scatter(
+    const Pass& pass, int tile, int given, int bin_start, volatile unsigned* column, int (*warp_counts)[BINS]) {
     __shared__ int bin_starts[BINS];
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, bin = threadIdx.x;
-    for (int i = threadIdx.x; i < SORT_WARPS * BINS; i += SORT_BLOCK) warp_counts[i / BINS][i % BINS] = 0;
-    __syncthreads();
     uint2 pairs[KEYS];
     int digits[KEYS], ranks[KEYS];  // ranks among the warp's keys with the digit
     bool valid[KEYS];
@@ -145,30 +159,31 @@ __device__ inline void scatter(const Pass& pass, int tile, int given, int bin_st
 extern "C" __global__ __launch_bounds__(SORT_BLOCK, 2) void sort_by_depth(
     const int* depths, int points, const int* histograms, int* tickets, int* finished, unsigned* published, uint2* a,
     uint2* b, int* order, int* seen) {
-    __shared__ int ticket;
+    __shared__ int warp_counts[SORT_WARPS][BINS], ticket;
     int camera = blockIdx.y, bin = threadIdx.x, tiles = gridDim.x / DIGITS;
     if (threadIdx.x == 0) ticket = atomicAdd(&tickets[camera], 1);
-    __syncthreads();
-    int digit = ticket / tiles, tile = ticket % tiles, row = camera * DIGITS + digit, all;
-    int bin_count = bin < BINS ? histograms[row * BINS + bin] : 0;
-    int bin_start = keys_below(bin_count, all);
-    int given = digit == 0 ? points : all;
-    if (digit == 0 && tile == 0 && threadIdx.x == 0) seen[camera] = all;
-    if (digit > 0 && threadIdx.x == 0) {
+    for (int i = threadIdx.x; i < SORT_WARPS * BINS; i += SORT_BLOCK) warp_counts[i / BINS][i % BINS] = 0;
+    histograms += camera * DIGITS * BINS;
+    int all, passes;
+    keys_below(bin < BINS ? histograms[bin] : 0, all);
+    int number = ticket / tiles, tile = ticket % tiles, digit = digit_of_pass(histograms, all, number, passes);
+    if (ticket == 0 && threadIdx.x == 0) seen[camera] = all;
+    if (digit < 0) return;
+    int bin_start = keys_below(bin < BINS ? histograms[digit * BINS + bin] : 0, all);
+    int row = camera * DIGITS + number, given = number == 0 ? points : all;
+    if (number > 0 && threadIdx.x == 0) {
         const volatile int* before = &finished[row - 1];
         while (*before < tiles) {}
         __threadfence();
     }
-    // The highest digit, sign and most of the exponent, is usually the same everywhere.
-    bool same = __syncthreads_or(digit > 0 && bin < BINS && bin_count == all);
-    Pass pass = {digit, camera * points, depths, digit % 2 ? a : b, digit % 2 ? b : a, order};
-    if (same) {
-        for (int i = tile * SORT_TILE + threadIdx.x; i < min((tile + 1) * SORT_TILE, all); i += SORT_BLOCK)
-            pass.write(i, pass.read(i));
-    } else if (tile * SORT_TILE < given) {
-        scatter(pass, tile, given, bin_start, published + static_cast<long long>(row) * tiles * BINS + bin);
-    }
-    __threadfence();
     __syncthreads();
-    if (threadIdx.x == 0) atomicAdd(&finished[row], 1);
+    Pass pass = {digit, camera * points, number == 0, number == passes - 1, depths,
+                 number % 2 ? a : b, number % 2 ? b : a, order};
+    if (tile * SORT_TILE < given) {
+        volatile unsigned* column = published + static_cast<long long>(row) * tiles * BINS + bin;
+        scatter(pass, tile, given, bin_start, column, warp_counts);
+        __threadfence();
+    }
+    __syncthreads();
+    if (threadIdx.x == 0 && !pass.last) atomicAdd(&finished[row], 1);
 }

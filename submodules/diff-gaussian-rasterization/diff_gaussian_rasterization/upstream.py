@@ -73,9 +73,12 @@ def render(
     rotations: torch.Tensor | None,
     cov3Ds_precomp: torch.Tensor | None,
     raster_settings: GaussianRasterizationSettings,
-    alpha_point_id: int = 0,
+    alpha_point_id: int | None = None,
 ) -> Rasterization:
-    """What `rasterize_gaussians` selects from, its image [3,H,W] over the background."""
+    """What `rasterize_gaussians` selects from, its image [3,H,W] over the background.
+
+    On a GPU there are neither alpha nor instances without an `alpha_point_id`.
+    """
     settings, points = raster_settings, len(means3D)
     given = [tensor for tensor in (sh, colors_precomp, scales, rotations, cov3Ds_precomp) if _given(tensor)]
     kind = device_of("rasterize_gaussians", means3D, means2D, opacities, *given)
@@ -92,7 +95,7 @@ def render(
         )
     # Blending colour - background on black equals blending colour over the background, with the exact gradients.
     scene = opacities, colors - settings.bg, settings.viewmatrix.T[:3], _check_camera(settings)
-    options = settings.image_width, settings.image_height, means2D[:, :2], NEAR, alpha_point_id
+    options = settings.image_width, settings.image_height, means2D[:, :2], NEAR, alpha_point_id or 0
     if covariances is not None:
         result = rasterize_covariances(means3D, covariances.double(), *scene, *options)
     else:
@@ -109,7 +112,7 @@ def _render_on_gpu(
     rotations: torch.Tensor,
     covariances: torch.Tensor | None,
     settings: GaussianRasterizationSettings,
-    alpha_point_id: int,
+    alpha_point_id: int | None,
 ) -> Rasterization:
     """The same by kernels that take everything as it comes, so that no torch operation runs beside them."""
     from . import cuda
@@ -125,11 +128,12 @@ def _render_on_gpu(
     view = cuda.View(
         (), 1, None, None, (0.0,) * 4, width, height, -(-height // cuda.TILE), -(-width // cuda.TILE), NEAR, False,
         tuple(matrices), settings.scale_modifier, _on_device(settings.bg, means, (3,)).contiguous(), True,
+        alpha_point_id is None,
     )  # fmt: skip
     return rasterize_view(
         cuda, check_tensor("means3D", means, (points, 3)), shape, check_tensor("opacities", opacities, (points, 1)),
         check_tensor("colors_precomp", colors, (points, 3)), check_tensor("means2D", screen_points, (points, 3)), view,
-        alpha_point_id, None,
+        alpha_point_id or 0, None,
     )  # fmt: skip
 
 
@@ -201,7 +205,7 @@ def rasterize_gaussians(
     """
     result = render(
         means3D, means2D, sh, colors_precomp, opacities, scales, rotations, cov3Ds_precomp, raster_settings,
-        alpha_point_id or 0,
+        alpha_point_id,
     )  # fmt: skip
     if alpha_point_id is None:
         return result.image, result.radii

@@ -67,23 +67,26 @@ class Surface(NamedTuple):
 class _Light(NamedTuple):
     """The light as the kernels read it."""
 
-    table: Tensor  # directions, radiance and solid angles [texels, 8] of the map, filled up to whole visibility words
+    memory: Tensor  # the table, and visibility words turned into rows
+    table: int  # address: directions, radiance and solid angles [texels, 8], filled up to whole visibility words
     padded: int  # texels with those
     mesh: tuple[int, ...]  # the kernels' arguments about visibility
-    rows: Tensor | None  # keeps the words that they point to
 
 
-def shade(surface: Surface, enable_specular: bool, with_radiance: bool = True) -> tuple[Tensor | None, Tensor, Tensor]:
+def shade(
+    surface: Surface, enable_specular: bool, with_radiance: bool = True, with_reflection: bool = True
+) -> tuple[Tensor | None, Tensor, Tensor | None]:
     """Radiance, E and S [P, 3] of checked arguments; see `ops.shade`. S is 0 without the specular lobe."""
     normal = surface.normal
     points = len(normal)
-    irradiance, reflection = torch.empty_like(normal), torch.empty_like(normal)
+    irradiance = torch.empty_like(normal)
+    reflection = torch.empty_like(normal) if with_reflection else None
     radiance = torch.empty_like(normal) if with_radiance else None
     if points > 0:
         light = _light(surface.envmap, surface.light_to_world, surface.mesh)
         _FORWARD[enable_specular].launch(
             normal.get_device(), (-(-points // _BLOCK_POINTS), 1, 1), _THREADS, *_points(surface, light), *light.mesh,
-            _address(surface.albedo), _address(surface.specular_albedo), irradiance.data_ptr(), reflection.data_ptr(),
+            _address(surface.albedo), _address(surface.specular_albedo), irradiance.data_ptr(), _address(reflection),
             _address(radiance),
         )  # fmt: skip
     return radiance, irradiance, reflection
@@ -102,9 +105,14 @@ def shade_backward(
         gradients: for radiance, E and S; None counts as 0.
         outputs: E and S, where there are albedos.
     """
-    normal, view_dir, albedo, specular_albedo, roughness, envmap, *_ = surface
+    normal, _, albedo, specular_albedo, roughness, envmap, *_ = surface
     points = len(normal)
-    grads = tuple(map(_empty_like, (normal, view_dir, roughness, albedo, specular_albedo)))
+    by_normal, by_view, *by_albedos = normal.new_empty(
+        2 + (albedo is not None) + (specular_albedo is not None), points, 3
+    )
+    by_specular_albedo = None if specular_albedo is None else by_albedos.pop()
+    by_albedo = None if albedo is None else by_albedos.pop()
+    grads = by_normal, by_view, torch.empty_like(roughness), by_albedo, by_specular_albedo
     if points == 0:
         return _in_order(grads, torch.zeros_like(envmap) if envmap_needs_grad else None)
     light = _light(envmap, surface.light_to_world, surface.mesh)
@@ -124,7 +132,7 @@ def shade_backward(
     grad_envmap = torch.empty_like(envmap)
     _SUM_SHARES.launch(
         device, (share_size // BITS, 1, 1), _SUM_THREADS, shares.data_ptr(), blocks, light.padded,
-        light.table.data_ptr(), envmap.shape[1] * envmap.shape[2], grad_envmap.data_ptr(),
+        light.table, envmap.shape[1] * envmap.shape[2], grad_envmap.data_ptr(),
     )  # fmt: skip
     return _in_order(grads, grad_envmap)
 
@@ -134,58 +142,56 @@ def occlusion(normal: Tensor, words: Tensor, height: int, width: int, light_to_w
     points = len(normal)
     hidden = normal.new_empty(points, 1)
     if points > 0:
-        table, padded = _light_table(normal, None, light_to_world, (height, width), (0, 0, 0, 0))
+        light = _light(None, light_to_world, None, normal, (height, width))
         _OCCLUSION.launch(
-            normal.get_device(), (-(-points * BITS // _THREADS), 1, 1), _THREADS, table.data_ptr(), padded // BITS,
+            normal.get_device(), (-(-points * BITS // _THREADS), 1, 1), _THREADS, light.table, light.padded // BITS,
             normal.data_ptr(), words.data_ptr(), words.shape[1], points, hidden.data_ptr(),
         )  # fmt: skip
     return hidden
 
 
-def _light(envmap: Tensor, light_to_world: Tensor | None, mesh: Mesh | None) -> _Light:
-    size = envmap.shape[1], envmap.shape[2]
-    if mesh is None:
-        return _Light(*_light_table(envmap, envmap, light_to_world, size, (0, 0, 0, 0)), (0,) * 11, None)
-    words, faces, face_id, barycentric, planar = mesh
-    row_words, vertices = words.shape if planar else words.shape[::-1]
-    rows, turned = words, (0, 0, 0, 0)
-    if planar:
-        row_words = -(-size[0] * size[1] // BITS)
-        rows = words.new_empty(vertices, row_words)
-        turned = words.data_ptr(), row_words, vertices, rows.data_ptr()
-    arguments = (
-        rows.data_ptr(), row_words, vertices, faces.data_ptr(), len(faces), *faces.stride(), face_id.data_ptr(),
-        barycentric.data_ptr(), *barycentric.stride(),
-    )  # fmt: skip
-    return _Light(*_light_table(envmap, envmap, light_to_world, size, turned), arguments, rows)
-
-
-def _light_table(
-    like: Tensor,
+def _light(
     envmap: Tensor | None,
     light_to_world: Tensor | None,
-    size: tuple[int, int],
-    turned: tuple[int, int, int, int],
-) -> tuple[Tensor, int]:
-    """The table on the device of `like`, and its texels; `turned` are the kernel's last arguments."""
-    padded = -(-size[0] * size[1] // BITS) * BITS
-    table = like.new_empty(padded, _TEXEL_NUMBERS)
+    mesh: Mesh | None,
+    like: Tensor | None = None,
+    size: tuple[int, int] = (0, 0),
+) -> _Light:
+    """The light of a map, or (None) of one of `size` that is 1 everywhere, on the device of `like`."""
+    if envmap is not None:
+        like, size = envmap, (envmap.shape[1], envmap.shape[2])
+    words_of_map = -(-size[0] * size[1] // BITS)
+    padded, row_words, vertices, columns = words_of_map * BITS, 0, 0, 0
+    if mesh is not None:
+        row_words, vertices = mesh.words.shape if mesh.planar else mesh.words.shape[::-1]
+    table_bytes, turned_words = 4 * padded * _TEXEL_NUMBERS, 0
+    if mesh is not None and mesh.planar:
+        row_words, columns = words_of_map, mesh.words.data_ptr()
+        turned_words = vertices * row_words
+    memory = like.new_empty(table_bytes + 4 * turned_words, dtype=torch.uint8)
+    table = memory.data_ptr()
+    rows, threads = table + table_bytes, max(padded, vertices if turned_words else 0)
     _LIGHT_TABLE.launch(
-        like.get_device(), (-(-max(padded, turned[2]) // _THREADS), 1, 1), _THREADS, _address(envmap),
-        _address(light_to_world), *size, padded, table.data_ptr(), *turned,
+        like.get_device(), (-(-threads // _THREADS), 1, 1), _THREADS, _address(envmap), _address(light_to_world), *size,
+        padded, table, columns, row_words, vertices, rows,
     )  # fmt: skip
-    return table, padded
+    if mesh is None:
+        return _Light(memory, table, padded, (0,) * 11)
+    return _Light(memory, table, padded, (
+        rows if mesh.planar else mesh.words.data_ptr(), row_words, vertices, mesh.faces.data_ptr(), len(mesh.faces),
+        *mesh.faces.stride(), mesh.face_id.data_ptr(), mesh.barycentric.data_ptr(), *mesh.barycentric.stride(),
+    ))  # fmt: skip
 
 
 def _points(surface: Surface, light: _Light) -> tuple[int, ...]:
     """Both kernels' first arguments."""
     normal, view_dir, roughness = surface.normal, surface.view_dir, surface.roughness
     places = normal.data_ptr(), view_dir.data_ptr(), roughness.data_ptr()
-    return light.table.data_ptr(), light.padded // BITS, *places, len(normal)
+    return light.table, light.padded // BITS, *places, len(normal)
 
 
 def _in_order(
-    grads: tuple[Tensor, ...], grad_envmap: Tensor | None
+    grads: tuple[Tensor | None, ...], grad_envmap: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor, Tensor | None]:
     """The kernel's gradients in the order of `Surface`."""
     normal, view_dir, roughness, albedo, specular_albedo = grads
@@ -194,7 +200,3 @@ def _in_order(
 
 def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
-
-
-def _empty_like(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else torch.empty_like(tensor)

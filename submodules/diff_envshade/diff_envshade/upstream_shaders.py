@@ -262,7 +262,7 @@ def _shade(
     """Shading and E, [P, 3] each."""
     if materials.normal.is_cuda:
         surface = _surface(materials, rotation, mesh, enable_diffuse, enable_specular)
-        return cuda.shade(surface, enable_specular)[:2]
+        return cuda.shade(surface, enable_specular, with_reflection=False)[:2]
     normal, view_dir, albedo, specular_albedo, roughness, envmap = materials
     points = len(normal)
     seen = mesh and mesh.turned()
