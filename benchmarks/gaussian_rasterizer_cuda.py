@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
+from diff_gaussian_rasterization.cuda_buffers import buffers
 from kernel_runtime.timing import eager_ms, graph_ms
 
 from rgb_core.benchmarking.scenes import ellipsoid, ellipsoid_view
@@ -81,17 +82,19 @@ def measure_stages(scene: list[torch.Tensor], camera: tuple, capacity: int) -> N
     gaussians = means, (rotations, scales), opacities
     *_, lists = cuda.forward(*gaussians, features, view, 0, capacity)
     gradients = torch.randn(height, width, 3, device="cuda"), torch.randn(height, width, device="cuda")
-    memory = cuda.memory_for(means, view)
-    instances = torch.empty((), dtype=torch.int64, device="cuda")
+    places = buffers(len(means), 1, view.tile_rows * view.tile_columns, height * width, 0)
+    memory = torch.empty(places.size, dtype=torch.uint8, device="cuda")
+    entries = torch.empty(2 * capacity, dtype=torch.int32, device="cuda")
     radii = torch.empty(len(means), dtype=torch.int32, device="cuda")
 
     def run(stages: int) -> None:
-        call = cuda.begin(*gaussians, view, memory)
-        cuda.project(call, radii)
+        call = cuda.begin(*gaussians, view, places, memory)
+        cuda.project(call, radii, features)
         if stages > 1:
             cuda.sort(call)
         if stages > 2:
-            cuda._list(call, instances, None, capacity)
+            cuda.count(call, None, None)
+            cuda.place(call, entries.data_ptr(), capacity)
 
     stages = {
         "project": partial(run, 1),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 from diff_gaussian_rasterization import cuda, rasterize
+from diff_gaussian_rasterization.cuda_buffers import buffers
 from gaussian_blendshapes import weighted_segment_sum
 from gaussian_rasterizer_cuda import cameras
 
@@ -39,9 +40,10 @@ def main() -> None:
     view = cuda.View.create(*camera, near=0.05, antialias=False)
     means, rotations, scales, opacities, features = scene
     gaussians = means, (rotations, scales), opacities
-    memory = cuda.memory_for(means, view)
+    places = buffers(POINTS, 1, view.tile_rows * view.tile_columns, SIZE * SIZE, 0)
+    memory = torch.empty(places.size, dtype=torch.uint8, device="cuda")
     radii = torch.empty(POINTS, dtype=torch.int32, device="cuda")
-    call = cuda.begin(*gaussians, view, memory)
+    call = cuda.begin(*gaussians, view, places, memory)
     values, weights = torch.ones(1, 1, device="cuda"), torch.ones(1, device="cuda")
     offsets = torch.tensor([0, 1], device="cuda")
 
@@ -54,8 +56,8 @@ def main() -> None:
         ("torch: empty", lambda: means.new_empty(1000)),
         ("torch: add_", lambda: features.add_(0)),
         ("checked launch with 6 arguments", lambda: weighted_segment_sum(values, weights, offsets)),
-        ("prepared launch with 12 arguments", lambda: cuda.begin(*gaussians, view, memory)),
-        ("prepared launch with 24 arguments", lambda: cuda.project(call, radii)),
+        ("prepared launch with 10 arguments", lambda: cuda.sort(call)),
+        ("prepared launch with 28 arguments", lambda: cuda.project(call, radii, features)),
         ("rasterize: 7 launches", lambda: cuda.forward(*gaussians, features, view, 0, CAPACITY)),
         ("rasterize, checks and autograd", lambda: rasterize(*inputs, *camera, capacity=CAPACITY)),
         ("rasterize and gradients: 9 launches", step),
