@@ -1,8 +1,8 @@
 """How the rasteriser's time and memory grow: `python -P benchmarks/rasteriser_curves.py CURVES.svg` on a GPU.
 
 Prints a Markdown table over numbers of Gaussians and sizes of picture, and draws it. gsplat is timed beside, on the
-same tensors and by its own call, where it is installed. Times are medians in milliseconds by CUDA events with the host's
-launches in them; memory is what a call allocates at the most beside its inputs.
+same tensors and by its own call, where it is installed. Times are medians in milliseconds by CUDA events with the
+host's launches in them; memory is what a call allocates at the most beside its inputs.
 """
 
 import sys
