@@ -1,4 +1,7 @@
-"""The avatar folder: avatar.safetensors, avatar.yaml, head.npz and light.hdr; nothing in it can execute."""
+"""The avatar folder: avatar.safetensors, avatar.yaml, head.npz and light.hdr; nothing in it can execute.
+
+The tensors are stored as `compact` says: within half a step of its 16-bit numbers, which no picture shows.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,13 @@ from ..scene import Light
 from ..tensor_files import read_tensors, write_tensors
 from ..yaml_text import parse_yaml
 from .attachment import Attachment
+from .compact import compact, expand
 from .deformation import SparseExpressions
 from .model import DELTA_WIDTH, NEUTRAL, Avatar
 from .portrait import Portrait
 
-FORMAT, VERSION = "rgb-avatar", 3
+FORMAT, VERSION = "rgb-avatar", 4
+_PLAIN = 3  # the version that held every number in full
 _INDICES = ("attachment.face_id", "expressions.offsets", "expressions.expression")
 _LARGEST_PORTRAIT = 8192  # pixels of a side
 TENSORS, DESCRIPTION, HEAD, LIGHT = "avatar.safetensors", "avatar.yaml", "head.npz", "light.hdr"
@@ -62,7 +67,7 @@ def avatar_from_tensors(tensors: dict[str, torch.Tensor], carried: bool, **field
 def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> None:
     """Write the avatar folder; `provenance` (preset, dataset, versions, metrics) goes into avatar.yaml as it is."""
     folder = Path(folder)
-    write_tensors(folder / TENSORS, avatar_tensors(avatar))
+    write_tensors(folder / TENSORS, compact(avatar_tensors(avatar)))
     save_head(avatar.head, folder / HEAD)
     write_hdr(folder / LIGHT, avatar.light.radiance.permute(1, 2, 0))
     description = {
@@ -93,6 +98,8 @@ def load_avatar(folder: Path) -> Avatar:
     description = _read_description(folder)
     path = folder / TENSORS
     tensors, _ = read_tensors(path, "fit the avatar again")
+    if description["version"] != _PLAIN:
+        tensors = expand(tensors, path)
     head = load_head(folder / HEAD)
     _check_tensors(tensors, head, path)
     try:
@@ -125,8 +132,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
     description = parse_yaml(read_text(path), str(path))
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise InputError(f"{path} is not an avatar description: its format is not '{FORMAT}'")
-    if description.get("version") != VERSION:
-        raise InputError(f"{path}: version {description.get('version')} is not supported; this program reads {VERSION}")
+    version = description.get("version")
+    if version not in (_PLAIN, VERSION):
+        raise InputError(f"{path}: version {version} is not supported; this program reads {_PLAIN} and {VERSION}")
     return description
 
 

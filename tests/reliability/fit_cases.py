@@ -100,6 +100,10 @@ def _tensors(**values: torch.Tensor) -> Callable[[Path], Path]:
     return make
 
 
+def _short(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape, dtype=torch.int16)
+
+
 def _described(**values: Any) -> Callable[[Path], Path]:
     """An avatar with other values in its description."""
 
@@ -191,7 +195,7 @@ AVATAR_CASES = [
     ),
     _avatar(
         "description without a camera",
-        make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 3\nname: a"),
+        make=_with(write_avatar, DESCRIPTION, "format: rgb-avatar\nversion: 4\nname: a"),
         says="lacks 'portrait'",
     ),
     _avatar("description of 100,000 brackets", make=_with(write_avatar, DESCRIPTION, DEEP), says="is not valid YAML"),
@@ -203,14 +207,19 @@ AVATAR_CASES = [
     _avatar("missing tensor", make=_tensors(deltas=_OUT), says="lacks 'deltas'"),
     _avatar("tensor of another length", make=_tensors(neutral__albedo=torch.zeros(2, 3)), says="has shape [2, 3]"),
     _avatar("NaN tensor", make=_tensors(neutral__albedo=torch.full((_COUNT, 3), torch.nan)), says="is not finite"),
+    _avatar("table without steps", make=_tensors(deltas__step=_OUT), says="lacks 'deltas.step'"),
+    _avatar("too few steps", make=_tensors(deltas__step=torch.ones(2)), says="steps of shape [2]"),
+    _avatar("learned rows too many", make=_tensors(deltas=_short(1, DELTA_WIDTH)), says="every pair with a share"),
     _avatar("single number for a tensor", make=_tensors(neutral__position=torch.zeros(1)), says="has shape [1]"),
     _avatar("flat light", make=_tensors(light=torch.zeros(3, 4)), says="light has shape [3, 4]"),
     _avatar(
         "indices that are no integers",
         make=_tensors(attachment__face_id=torch.zeros(_COUNT)),
-        says="expected torch.int64",
+        says="expected torch.int32",
     ),
-    _avatar("face beyond the head", make=_tensors(attachment__face_id=torch.full((_COUNT,), 9)), says="do not fit"),
+    _avatar(
+        "face beyond the head", make=_tensors(attachment__face_id=torch.full((_COUNT,), 9).int()), says="do not fit"
+    ),
     _avatar("no head", make=_without(write_avatar, "head.npz"), says="head.npz is no file"),
 ]
 
