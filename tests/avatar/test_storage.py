@@ -14,7 +14,7 @@ from rgb_core.avatar.storage import DESCRIPTION, TENSORS, avatar_tensors
 from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, Pose
 from rgb_core.rendering import Renderer
-from rgb_core.scene import Camera
+from rgb_core.scene import Camera, Light
 from rgb_core.tensor_files import write_tensors
 from rgb_core.training import GaussianConfig
 from rgb_core.training.initialise import initial_avatar
@@ -28,6 +28,7 @@ def avatar(patch: HeadModel) -> Avatar:
     portrait = Portrait(camera, torch.zeros(1, 3), torch.zeros(3))
     made = initial_avatar("patch", patch, expression_field(patch), portrait, GaussianConfig(gaussians=400), seed=0)
     generator = torch.Generator().manual_seed(0)
+    made.light = Light(torch.rand(made.light.radiance.shape, generator=generator))
     made.neutral["albedo"] += torch.randn(made.neutral["albedo"].shape, generator=generator)
     return replace(made, deltas=0.05 * torch.randn(made.deltas.shape, generator=generator))
 
