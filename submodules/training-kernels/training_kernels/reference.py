@@ -1,4 +1,4 @@
-"""Windowed means in plain torch, any float dtype: sums of shifted views, four times as fast as torch's convolution."""
+"""Windowed means in plain torch, any float dtype: sums of shifted views."""
 
 import torch
 from torch import Tensor

@@ -3,7 +3,7 @@
 import torch
 from kernel_runtime import ArgumentError, device_of
 
-from . import cuda, reference
+from . import cpu, cuda, reference
 
 
 def window_mean(images: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
@@ -24,4 +24,4 @@ def window_mean(images: torch.Tensor, weights: tuple[float, ...]) -> torch.Tenso
         raise ArgumentError(f"weights: expected 1 to {cuda.MAX_RADIUS + 1}, got {len(weights)}")
     if device_of("window_mean", images) == "cuda":
         return cuda.window_mean(images, weights)
-    return reference.window_mean(images, weights)
+    return (cpu if images.dtype == torch.float32 else reference).window_mean(images, weights)
