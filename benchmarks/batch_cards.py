@@ -225,6 +225,8 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=4.0, help="GB of the machine that a stage sets aside")
     parser.add_argument("--patience", type=float, default=10.0, help="seconds for a Ray node to start")
     arguments = parser.parse_args()
+    if len({dataset.name for dataset in arguments.datasets}) < len(arguments.datasets):
+        parser.error("two datasets have the same name")
     arguments.out.mkdir(parents=True, exist_ok=True)
     {"shares": shares, "cards": cards, "cluster": cluster}[arguments.what](arguments)
 

@@ -1,4 +1,4 @@
-"""Two GPUs in one process: each does what the other does, to the bit, whichever is current and whatever the other does."""
+"""Two GPUs in one process: what one does, the other does to the bit, whichever is current and whatever else runs."""
 
 import subprocess
 import sys
@@ -12,7 +12,6 @@ from diff_gaussian_rasterization import rasterize
 from torchoptixext_visibility import MeshBvh
 
 from rgb_core.avatar import Avatar
-from rgb_core.avatar.storage import avatar_tensors
 from rgb_core.benchmarking.scenes import bench_avatar
 from rgb_core.data import Dataset
 from rgb_core.geometry import fit_geometry, load_geometry
