@@ -1,11 +1,12 @@
 """The single place that prints: progress bars and messages on stderr, results on stdout as tables or JSON."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -85,6 +86,20 @@ class Reporter:
         """One line above the bars."""
         if not self._quiet:
             _say(Text(printable(text)))
+
+    @contextmanager
+    def watching(self, picture: Callable[[], RenderableType]) -> Iterator[None]:
+        """Show what `picture` makes, again and again while the block runs; lines of `message` stay above it."""
+        if self._quiet:
+            yield
+            return
+        with Live(get_renderable=picture, console=_stderr, refresh_per_second=4):
+            yield
+
+    def event(self, values: Mapping[str, Any]) -> None:
+        """Something that happened while the command runs: one line of JSON, where it was asked for."""
+        if self._json:
+            _stdout.out(json.dumps(values), highlight=False)
 
     def result(self, title: str, values: Mapping[str, Any]) -> None:
         """The outcome of the command: a table of names and values, or the same as JSON."""

@@ -74,6 +74,12 @@ class OutputFolder:
         write_text(self.path / MARKER, json.dumps({**self._identity, "finished": finished}))
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run finished its work in a folder, whatever its inputs and settings were."""
+    record = _read(folder / MARKER)
+    return record is not None and record.get("finished") is True
+
+
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process whatever happens to it."""

@@ -10,10 +10,10 @@ from .avatar import Avatar
 from .data import Dataset
 from .devices import CPU
 from .evaluation import EvaluationOptions, evaluate
-from .exporting.sequence import write_sequence
+from .exporting.sequence import SequenceFiles, write_sequence
 from .exporting.web import write_page
 from .fingerprints import files_in
-from .geometry import fit_geometry
+from .geometry import Geometry, fit_geometry
 from .presets import Preset
 from .progress import Progress
 from .rendering import Renderer, Staging, turntable
@@ -21,6 +21,8 @@ from .scene import Light
 from .synthetic import synthesize
 from .training import fit_gaussians
 
+DATASET, GEOMETRY, AVATAR, REPORT, FILM, PAGE = "dataset", "geometry", "avatar", "report", "relit", "head.html"
+"""What the folder of a subject holds."""
 _LIGHT, _FRAMES, _FPS = "sunset", 48, 24.0  # of the film
 
 
@@ -40,7 +42,7 @@ def synthesize_and_fit(
     Raises:
         InputError: when one of the folders holds the work of other settings and `force` does not replace it.
     """
-    dataset = synthesize(out / "dataset", preset.synthetic, progress, seed, force)
+    dataset = synthesize(out / DATASET, preset.synthetic, progress, seed, force)
     return fit(dataset, out, preset, progress, seed, device, force)
 
 
@@ -54,20 +56,33 @@ def fit(
     force: bool = False,
 ) -> Fitted:
     """Both fits of a dataset: its mesh in out/geometry and its avatar in out/avatar."""
-    geometry = fit_geometry(dataset, preset.geometry, out / "geometry", progress, seed, device, force=force)
+    geometry = fit_geometry(dataset, preset.geometry, out / GEOMETRY, progress, seed, device, force=force)
+    return Fitted(dataset, fit_avatar(dataset, geometry, out, preset, progress, seed, device, force))
+
+
+def fit_avatar(
+    dataset: Dataset,
+    geometry: Geometry,
+    out: Path,
+    preset: Preset,
+    progress: Progress,
+    seed: int,
+    device: torch.device = CPU,
+    force: bool = False,
+) -> Avatar:
+    """The avatar of a dataset on its mesh, in out/avatar."""
     provenance = {"dataset": str(dataset.folder), "preset": preset.model_dump(mode="json"), "seed": seed}
-    avatar = fit_gaussians(
+    return fit_gaussians(
         dataset,
         geometry,
         preset.gaussians,
-        out / "avatar",
+        out / AVATAR,
         progress,
         seed,
         provenance=provenance,
         device=device,
         force=force,
     )
-    return Fitted(dataset, avatar)
 
 
 @dataclass(frozen=True)
@@ -83,12 +98,27 @@ class Shown:
 
 def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = CPU, force: bool = False) -> Shown:
     """Scores and report in out/report, the head turning under a turning light in out/relit, the page out/head.html."""
-    renderer, drawn = Renderer(fitted.avatar.to(device)), files_in(out / "avatar")
-    options = EvaluationOptions(drawn=drawn, force=force)
-    metrics = evaluate(fitted.dataset, renderer, out / "report", progress, options)
-    staging, shots = Staging(Light.load(_LIGHT), turns=1.0), turntable(fitted.avatar, _FRAMES)
-    film = write_sequence(renderer, shots, staging, out / "relit", _FPS, progress, drawn, force)
+    renderer = Renderer(fitted.avatar.to(device))
+    metrics = score(fitted.dataset, renderer, out, progress, force)
+    video = film(renderer, out, progress, force=force).video
+    return Shown(metrics, out / REPORT / "report.html", page(fitted.avatar, out, progress), video)
+
+
+def score(dataset: Dataset, renderer: Renderer, out: Path, progress: Progress, force: bool = False) -> dict[str, Any]:
+    """Scores and report of out/avatar in out/report; returns the record of metrics.json."""
+    options = EvaluationOptions(drawn=files_in(out / AVATAR), force=force)
+    return evaluate(dataset, renderer, out / REPORT, progress, options)
+
+
+def film(renderer: Renderer, out: Path, progress: Progress, light: str = _LIGHT, force: bool = False) -> SequenceFiles:
+    """The head of out/avatar turning under a light that turns, in out/relit."""
+    staging, shots = Staging(Light.load(light), turns=1.0), turntable(renderer.avatar, _FRAMES)
+    return write_sequence(renderer, shots, staging, out / FILM, _FPS, progress, files_in(out / AVATAR), force)
+
+
+def page(avatar: Avatar, out: Path, progress: Progress) -> Path:
+    """The page out/head.html."""
     progress.start("writing the page", 1)
-    write_page(fitted.avatar, out / "head.html")
+    write_page(avatar, out / PAGE)
     progress.advance()
-    return Shown(metrics, out / "report" / "report.html", out / "head.html", film.video)
+    return out / PAGE

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from .animate import animate
+from .batch import batch
 from .bench import bench
 from .check import check
 from .demo import demo
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "synth": synth,
     "track": track,
     "fit": fit,
+    "batch": batch,
     "fit-geometry": fit_geometry,
     "fit-gaussians": fit_gaussians,
     "relight": relight,

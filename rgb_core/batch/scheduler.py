@@ -1,0 +1,217 @@
+"""Runs a manifest: hands the legs of all subjects to Ray, which places, schedules and retries them, and tells of it."""
+
+import contextlib
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError, RgbError, did_you_mean, printable
+from ..presets import Preset
+from .manifest import Manifest
+from .records import Failure, SubjectRecord, load_record
+from .report import write_report
+from .session import check_room, ray, session
+from .stages import Job, Leg, legs_of
+from .worker import run_leg
+
+_LOCK = ".rgb-batch.lock"
+_RETRIES = 3  # of a task whose worker or machine was lost
+_POLL = 0.25  # seconds between looks at what workers tell
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What a user can choose about one run."""
+
+    only: tuple[str, ...] = ()
+    """Names of subjects, or patterns such as `nf_*`; none means all."""
+    retry_failed: bool = False
+    """Try the subjects again that failed before."""
+    max_failures: int | None = None
+    """Stop after so many subjects have failed; what was running continues in the next run."""
+    address: str | None = None
+    """Of a Ray cluster; None starts Ray on this machine."""
+    workers: int | None = None
+    """Stages that this machine may run at once; None for as many as its cores allow."""
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    force: bool = False
+    """Replace the work of other settings."""
+
+
+class Listener(Protocol):
+    """Receives what happens in a batch; `rgb_cli` draws it."""
+
+    def begin(self, subjects: Sequence[str], given_up: Sequence[str]) -> None:
+        """These subjects run; those given up failed before and are not tried again."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """A subject and its stage, with some of: `what`, `done` and `total` units of it, and a `message`."""
+
+    def end(self, subject: str, record: SubjectRecord) -> None:
+        """A subject is finished, or failed."""
+
+
+class _Board:
+    """An actor that keeps what workers tell until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+
+    def tell(self, event: dict[str, Any]) -> None:
+        self._events.append(event)
+
+    def take(self) -> list[dict[str, Any]]:
+        taken, self._events = self._events, []
+        return taken
+
+
+class _RemoteBoard:
+    """The board as a worker sees it: telling never waits and never fails."""
+
+    def __init__(self, actor: Any):
+        self._actor = actor
+
+    def tell(self, event: dict[str, Any]) -> None:
+        self._actor.tell.remote(event)
+
+
+def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchOptions) -> dict[str, SubjectRecord]:
+    """Run all subjects into `out`/NAME; finished stages are skipped and unfinished ones continue.
+
+    The results and the page of all subjects are written however the run ends (see `report`).
+
+    Returns:
+        The records of the subjects that `options` choose, failed ones among them.
+
+    Raises:
+        InputError: when the manifest's settings, the folder or Ray cannot be used.
+    """
+    names = _chosen(manifest, options.only)
+    threads = max([1, *(needs.cpus for needs in manifest.needs.values())])
+    with _owned(out), session(options.address, options.workers, threads, options.device) as gpus:
+        jobs = {name: _job(manifest, name, out.absolute(), gpus, options.force) for name in manifest.subjects}
+        records = {name: load_record(job.out, job.entry) for name, job in jobs.items()}
+        given_up = [name for name in names if records[name].failure and not options.retry_failed]
+        legs = {name: legs_of(jobs[name].subject, manifest.needs, gpus) for name in names if name not in given_up}
+        check_room([leg.needs for own in legs.values() for leg in own])
+        listener.begin(list(legs), given_up)
+        try:
+            _Run(jobs, legs, listener, records).work(options.max_failures)
+        finally:
+            write_report(out, records)
+    return {name: records[name] for name in names}
+
+
+def _chosen(manifest: Manifest, only: Sequence[str]) -> list[str]:
+    for pattern in only:
+        if not fnmatch.filter(manifest.subjects, pattern):
+            raise InputError(f"--only: no subject is called '{pattern}'{did_you_mean(pattern, manifest.subjects)}")
+    return [
+        name for name in manifest.subjects if not only or any(fnmatch.fnmatchcase(name, pattern) for pattern in only)
+    ]
+
+
+def _job(manifest: Manifest, name: str, out: Path, gpus: bool, force: bool) -> Job:
+    subject = manifest.subjects[name]
+    try:
+        preset: Preset = subject.load_preset("default" if gpus else "cpu")
+    except RgbError as error:
+        raise InputError(f"subject {name}: {error}") from error
+    return Job(name, subject, preset, out / name, force, manifest.about)
+
+
+@contextlib.contextmanager
+def _owned(out: Path) -> Iterator[None]:
+    """Be the only batch that writes to a folder; the lock ends with the process."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / _LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another batch is writing to {out}; wait for it, or choose another folder") from None
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Run:
+    """The tasks of one run, from the first to the last."""
+
+    def __init__(
+        self, jobs: Mapping[str, Job], legs: Mapping[str, list[Leg]], listener: Listener,
+        records: dict[str, SubjectRecord],
+    ):  # fmt: skip
+        self._jobs, self._legs, self._listener, self._records = jobs, legs, listener, records
+        self._running: dict[Any, tuple[str, int]] = {}
+        self._failures = 0
+        here = ray().get_runtime_context().get_node_id()
+        beside = ray().util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+        actor = ray().remote(_Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=beside)
+        self._actor = actor.remote()
+        self._board = ray().put(_RemoteBoard(self._actor))
+        self._task = ray().remote(run_leg)
+
+    def work(self, max_failures: int | None) -> None:
+        """Run everything; the records of subjects that end are replaced.
+
+        Args:
+            max_failures: stop after so many; what runs ends with the session and continues in the next run.
+        """
+        for name in self._legs:
+            self._submit(name, 0)
+        while self._running and (max_failures is None or self._failures < max_failures):
+            done, _ = ray().wait(list(self._running), timeout=_POLL)
+            self._hear()
+            for task in done:
+                self._ended(task)
+
+    def _submit(self, name: str, index: int) -> None:
+        leg = self._legs[name][index]
+        task = self._task.options(
+            name=f"{name}: {', '.join(leg.stages)}",
+            num_cpus=leg.needs.cpus,
+            num_gpus=leg.needs.gpus,
+            memory=int(leg.needs.memory_gb * 1e9),
+            max_retries=_RETRIES,
+        )
+        self._running[task.remote(self._jobs[name], leg, self._board)] = name, index
+
+    def _ended(self, task: Any) -> None:
+        """A leg is over: the next begins, or the subject has ended."""
+        name, index = self._running.pop(task)
+        record = self._result(task, name, self._legs[name][index])
+        last = index + 1 == len(self._legs[name])
+        if not record.failure and not last:
+            self._submit(name, index + 1)
+            return
+        record.finished = not record.failure
+        record.save(self._jobs[name].out)
+        self._records[name] = record
+        self._failures += record.failure is not None
+        self._listener.end(name, record)
+
+    def _result(self, task: Any, name: str, leg: Leg) -> SubjectRecord:
+        """What a leg returned; the loss of its worker, beyond what Ray retries, is a failure like others."""
+        try:
+            return ray().get(task)
+        except ray().exceptions.RayError as error:
+            cause = error.cause if isinstance(error, ray().exceptions.RayTaskError) else error
+            sentence = str(cause) if isinstance(cause, RgbError) else f"its worker was lost: {cause}"
+            job = self._jobs[name]
+            record = load_record(job.out, job.entry)
+            record.failure = Failure(", ".join(leg.stages), printable(sentence))
+            return record
+
+    def _hear(self) -> None:
+        """Pass on what the workers told; a board whose machine was lost begins anew."""
+        with contextlib.suppress(ray().exceptions.RayError):
+            for event in ray().get(self._actor.take.remote(), timeout=_POLL * 20):
+                self._listener.event(event)

@@ -1,0 +1,107 @@
+"""A connection to Ray: one of this machine that ends with the program, or a cluster that is there already."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from ..devices import resolve_device
+from ..errors import InputError
+from .manifest import Needs
+
+_OBJECTS = 100 << 20  # bytes of Ray's object store: what travels through it are rows and records, never pictures
+_FAST = {"OMP_WAIT_POLICY": "passive"}  # of workers, as the `rgb` command has it
+
+
+def ray() -> ModuleType:
+    """The package.
+
+    Raises:
+        InputError: when it is not installed.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing calls home
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray as package
+    except ImportError:
+        raise InputError("rgb batch needs Ray: pip install 'rgb-avatar[batch]'") from None
+    return package
+
+
+@contextlib.contextmanager
+def session(address: str | None, workers: int | None, threads: int, device: str) -> Iterator[bool]:
+    """Be connected for as long as the block lasts; yields whether stages get GPUs.
+
+    Args:
+        address: of the head node of a cluster, as in `10.0.0.1:6379`; None starts Ray on this machine.
+        workers: stages that this machine may run at once; None for as many as its cores allow.
+        threads: cores of the stage that takes most.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        InputError: when the cluster does not answer, or has no GPU where `device` asks for one.
+    """
+    package = ray()
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": "error",
+        "include_dashboard": False,
+        "runtime_env": {"env_vars": _FAST},
+    }
+    if address is None:
+        cores = (workers or max(1, _cores() // threads)) * threads
+        gpus = 0 if device == "cpu" or resolve_device(device).type == "cpu" else None
+        common |= {"num_cpus": cores, "num_gpus": gpus, "object_store_memory": _OBJECTS}
+    else:
+        if workers is not None:
+            raise InputError("--workers is for this machine's own Ray; the cluster at --address knows its cores")
+        common |= {"address": address}
+        common.pop("include_dashboard")
+    with _own_signals():
+        try:
+            package.init(**common)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(f"Ray does not start or answer{f' at {address}' if address else ''}: {error}") from error
+    try:
+        has_gpus = package.cluster_resources().get("GPU", 0) > 0
+        if device == "cuda" and not has_gpus:
+            raise InputError("--device cuda: no machine of the cluster has a GPU; use --device cpu")
+        yield has_gpus and device != "cpu"
+    finally:
+        package.shutdown()
+
+
+def check_room(needs: list[Needs]) -> None:
+    """Make sure that some machine can run each stage.
+
+    Raises:
+        InputError: for the first that none can, which would wait for ever.
+    """
+    machines = [node["Resources"] for node in ray().nodes() if node["Alive"]]
+    for need in needs:
+        asked = {"CPU": need.cpus, "GPU": need.gpus, "memory": need.memory_gb * 1e9}
+        if not any(all(has.get(key, 0) >= value for key, value in asked.items()) for has in machines):
+            raise InputError(
+                f"no machine has {need.cpus} cores, {need.gpus:g} of a GPU and {need.memory_gb:g} GB, which a stage "
+                "asks for; change `needs` in the manifest, or --workers"
+            )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes over the request to end; the program has its own answer to that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,149 @@
+"""What a worker of a batch does: some stages of one subject, with a log and a record in the subject's folder."""
+
+import contextlib
+import resource
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Protocol
+
+import numba
+import torch
+from filelock import FileLock, Timeout
+
+from ..devices import device_name, resolve_device
+from ..errors import InputError, RgbError, printable
+from ..output_folder import is_finished
+from .records import LOG, Failure, SubjectRecord, Taken, load_record
+from .stages import STAGES, Job, Leg
+
+_LOCK = ".rgb-batch.lock"
+_PATIENCE = 120.0  # seconds for the worker to end whose machine or driver was lost
+_TELL_EVERY = 0.5  # seconds between reports of progress
+_MB = 1e6
+
+
+class Board(Protocol):
+    """Where a worker reports to."""
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Take one event: the subject and the stage, with what there is to say."""
+
+
+def run_leg(job: Job, leg: Leg, board: Board) -> SubjectRecord:
+    """Run a leg's stages that are not finished yet; returns the subject's record, in which a failure is noted.
+
+    An error of a stage ends the subject and nothing else: the sentence is in the record, the traceback of an error
+    that nobody foresaw in the log.
+    """
+    torch.set_num_threads(leg.needs.cpus)
+    numba.set_num_threads(min(leg.needs.cpus, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    job.out.mkdir(parents=True, exist_ok=True)
+    with _owned(job.out):
+        record = load_record(job.out, job.entry)
+        record.failure = None
+        progress = _Reports(job, board)
+        device = resolve_device("cuda" if leg.needs.gpus else "cpu")
+        for name in leg.stages:
+            progress.stage = name
+            try:
+                _run(name, job, device, progress, record)
+            except RgbError as error:
+                record.failure = Failure(name, str(error))
+            except Exception as error:  # a defect of ours must not stop the other subjects
+                progress.log(traceback.format_exc())
+                record.failure = Failure(name, printable(f"{type(error).__name__}: {error} ({job.out / LOG} has more)"))
+            if record.failure:
+                progress.log(f"failed: {record.failure.sentence}")
+                break
+        record.save(job.out)
+    return record
+
+
+def _run(name: str, job: Job, device: torch.device, progress: "_Reports", record: SubjectRecord) -> None:
+    """One stage, and what it took; what an earlier run noted of a finished stage is kept."""
+    stage = STAGES[name]
+    made = job.out / stage.folder
+    known = name in record.stages and (is_finished(made) or made.is_file())
+    _forget_peaks(device)
+    started = time.perf_counter()
+    progress.begin()
+    stage.run(job, device, progress)
+    if not known:
+        record.stages[name] = Taken(
+            seconds=time.perf_counter() - started,
+            memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MB,
+            gpu_mb=torch.cuda.max_memory_reserved(device) / _MB if device.type == "cuda" else 0.0,
+            disk_mb=_size(made) / _MB,
+            device=device_name(device),
+        )
+        record.save(job.out)
+    progress.log(f"{name} finished after {record.stages[name].seconds:.1f} s")
+
+
+@contextlib.contextmanager
+def _owned(folder: Path) -> Any:
+    """Be the only worker on a subject; one that another machine took over may still be ending."""
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        raise InputError(f"another batch is working in {folder}; wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _forget_peaks(device: torch.device) -> None:
+    """Let the most memory that the process had begin anew, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
+
+
+class _Reports:
+    """The progress of a subject: all of it to the log's messages, a little of it to the board."""
+
+    def __init__(self, job: Job, board: Board):
+        self.stage = ""
+        self._job, self._board = job, board
+        self._done = self._total = 0
+        self._told = 0.0
+
+    def begin(self) -> None:
+        """A stage of the batch begins."""
+        self.log(f"{self.stage} starts")
+        self._tell(what=self.stage, done=0, total=0)
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """See `progress.Progress`."""
+        self._done, self._total = done, total
+        self._tell(what=stage, done=done, total=total)
+
+    def advance(self, units: int = 1, **values: float) -> None:
+        """See `progress.Progress`."""
+        self._done += units
+        if time.monotonic() - self._told > _TELL_EVERY:
+            self._tell(done=self._done, total=self._total)
+
+    def message(self, text: str) -> None:
+        """See `progress.Progress`."""
+        self.log(printable(text))
+        self._tell(message=printable(text))
+
+    def log(self, text: str) -> None:
+        """A line of the subject's log."""
+        with (self._job.out / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def _tell(self, **values: Any) -> None:
+        self._told = time.monotonic()
+        self._board.tell({"subject": self._job.name, "stage": self.stage, **values})
