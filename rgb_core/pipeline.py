@@ -10,13 +10,13 @@ from .avatar import Avatar
 from .data import Dataset
 from .devices import CPU
 from .evaluation import EvaluationOptions, evaluate
-from .exporting.sequence import write_sequence
 from .exporting.web import write_page
+from .filming import Film, Staging, write_film
 from .fingerprints import files_in
 from .geometry import fit_geometry
 from .presets import Preset
 from .progress import Progress
-from .rendering import Renderer, Staging, turntable
+from .rendering import Renderer, turntable
 from .scene import Light
 from .synthetic import synthesize
 from .training import fit_gaussians
@@ -86,9 +86,9 @@ def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = C
     renderer, drawn = Renderer(fitted.avatar.to(device)), files_in(out / "avatar")
     options = EvaluationOptions(drawn=drawn, force=force)
     metrics = evaluate(fitted.dataset, renderer, out / "report", progress, options)
-    staging, shots = Staging(Light.load(_LIGHT), turns=1.0), turntable(fitted.avatar, _FRAMES)
-    film = write_sequence(renderer, shots, staging, out / "relit", _FPS, progress, drawn, force)
+    film = Film(turntable(fitted.avatar, _FRAMES), _FPS, Staging((Light.load(_LIGHT),), turns=1.0))
+    (video,) = write_film(film, renderer, out / "relit", drawn, progress, force).videos
     progress.start("writing the page", 1)
     write_page(fitted.avatar, out / "head.html")
     progress.advance()
-    return Shown(metrics, out / "report" / "report.html", out / "head.html", film.video)
+    return Shown(metrics, out / "report" / "report.html", out / "head.html", video)
