@@ -37,7 +37,8 @@ class FilmOptions:
         _option(
             "--envmap", "-e", metavar="LIGHT", panel=_LIGHT,
             help="studio, window, sunset, ring, sun, own (the light the avatar was fitted under, the default), an "
-            ".hdr, .exr, .png or .jpg panorama, or a folder of them. Several are blended over time: -e window -e sunset.",
+            ".hdr, .exr, .png or .jpg panorama, or a folder of them, as in -e sunset. Several are blended over time: "
+            "-e window -e sunset.",
         ),
     ] = None  # fmt: skip
     lamp: Annotated[
