@@ -33,6 +33,8 @@ def animate(
     Example: rgb animate avatar --drive other_subject -o animated
 
     Example: rgb animate avatar --drive other_subject -e studio --background map --sheet -o studio
+
+    Example: rgb animate avatar --drive clip -o quick --size 256 --no-visibility --device cpu --force --quiet --json
     """
 
     def motion(model: "Avatar") -> "tuple[list[Shot], float]":

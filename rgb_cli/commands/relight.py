@@ -40,6 +40,8 @@ def relight(
     Example: rgb relight avatar --lamp 60,20,10 --lamp -120,30,30,#4060ff,-1 -o lamps
 
     Example: rgb relight avatar -e window --turns 0 --orbit 360 --background none --format prores,png -o cutout
+
+    Example: rgb relight avatar -o quick --size 256 --no-visibility --sheet --device cpu --force --quiet --json
     """
     _check(dataset, frames, count)
 
