@@ -15,10 +15,10 @@ from subjects import scores
 from rgb_core.data import Dataset, load_dataset
 from rgb_core.devices import device_name, resolve_device
 from rgb_core.evaluation import EvaluationOptions, evaluate
-from rgb_core.exporting import Tile, contact_sheet
 from rgb_core.geometry import load_geometry, unrefined
 from rgb_core.images import to_bytes, write_png
 from rgb_core.images.compositing import prediction_on_black
+from rgb_core.images.contact_sheet import Tile, contact_sheet
 from rgb_core.presets import load_preset
 from rgb_core.progress import Silent
 from rgb_core.rendering import Renderer

@@ -11,10 +11,11 @@ import torch
 
 from rgb_core.avatar import Avatar, load_avatar
 from rgb_core.devices import resolve_device
-from rgb_core.exporting import Tile, contact_sheet
+from rgb_core.filming import BLACK, Staging, draw_bytes
 from rgb_core.heads import Pose
 from rgb_core.images import write_png
-from rgb_core.rendering import Renderer, Shot, Staging, at_size, render_pictures, turntable
+from rgb_core.images.contact_sheet import Tile, contact_sheet
+from rgb_core.rendering import Renderer, Shot, at_size, turntable
 from rgb_core.scene import Light
 
 FRAMES, COLUMNS, SIZE = 24, 8, 256
@@ -39,7 +40,7 @@ def expression_shots(avatar: Avatar) -> list[tuple[str, Shot]]:
 
 def write_strip(renderer: Renderer, labelled: list[tuple[str, Shot]], staging: Staging, path: Path) -> None:
     """One picture of all shots, a tile each."""
-    pictures = render_pictures(renderer, at_size([shot for _, shot in labelled], SIZE), staging)
+    pictures = draw_bytes(renderer, at_size([shot for _, shot in labelled], SIZE), staging)
     tiles = [Tile(picture, label) for picture, (label, _) in zip(pictures, labelled, strict=True)]
     write_png(path, contact_sheet([tiles[i : i + COLUMNS] for i in range(0, len(tiles), COLUMNS)]))
 
@@ -53,9 +54,9 @@ def main() -> None:
     avatar = load_avatar(arguments.avatar)
     renderer = Renderer(avatar.to(resolve_device("auto")))
     turning = [(str(index), shot) for index, shot in enumerate(turntable(avatar, FRAMES))]
-    sun = Staging(Light.load("sun"), turns=1.0, background=False)
+    sun = Staging((Light.load("sun"),), turns=1.0, background=BLACK)
     write_strip(renderer, turning, sun, arguments.out / "turn.png")
-    write_strip(renderer, expression_shots(avatar), Staging(background=False), arguments.out / "expressions.png")
+    write_strip(renderer, expression_shots(avatar), Staging(background=BLACK), arguments.out / "expressions.png")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import torch
 
 from rgb_core.avatar import load_avatar
 from rgb_core.data import load_dataset
-from rgb_core.exporting import Tile, contact_sheet
 from rgb_core.images import linear_to_srgb, to_bytes, write_png
 from rgb_core.images.compositing import prediction_on_black, truth_on_black
+from rgb_core.images.contact_sheet import Tile, contact_sheet
 from rgb_core.rendering import Renderer
 from rgb_core.scene import Light
 

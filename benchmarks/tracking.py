@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from rgb_core.data import Dataset, load_dataset
-from rgb_core.exporting import write_video
 from rgb_core.heads import builtin_head, load_head
 from rgb_core.heads.arkit import arkit_parts
 from rgb_core.heads.pose import skull_rotation
+from rgb_core.images.video import write_video
 from rgb_core.progress import Silent
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.tracking import Tracked, track

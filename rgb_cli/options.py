@@ -36,11 +36,6 @@ def within(low: float, high: float) -> Callable[[str], float]:
     return number
 
 
-_TURN = within(-36000, 36000)
-Yaw = Annotated[
-    float,
-    typer.Option("--yaw", parser=_TURN, metavar="DEGREES", help="How far the light is turned about the vertical."),
-]
 LongerSide = Annotated[
     int | None, typer.Option("--size", min=16, max=LARGEST_SIDE, help="Pixels of the longer side; default as filmed.")
 ]

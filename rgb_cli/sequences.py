@@ -1,9 +1,4 @@
-"""What `relight` and `animate` share: which frames of a clip, and what they say at the end."""
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rgb_core.exporting.sequence import SequenceFiles
+"""Which frames of a clip a command takes."""
 
 
 def parse_range(text: str | None, count: int) -> range:
@@ -22,8 +17,3 @@ def parse_range(text: str | None, count: int) -> range:
     if not len(chosen):
         raise InputError(f"--frames {text} selects none of the {count} frames")
     return chosen
-
-
-def written(files: "SequenceFiles") -> dict[str, str | int]:
-    """What a command says that it wrote."""
-    return {"video": str(files.video), "frames": files.frames, "folder": str(files.folder)}

@@ -10,13 +10,13 @@ from .avatar import Avatar
 from .data import Dataset
 from .devices import CPU
 from .evaluation import EvaluationOptions, evaluate
-from .exporting.sequence import SequenceFiles, write_sequence
 from .exporting.web import write_page
+from .filming import Film, Staging, write_film
 from .fingerprints import files_in
 from .geometry import Geometry, fit_geometry
 from .presets import Preset
 from .progress import Progress
-from .rendering import Renderer, Staging, turntable
+from .rendering import Renderer, turntable
 from .scene import Light
 from .synthetic import synthesize
 from .training import fit_gaussians
@@ -100,7 +100,7 @@ def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = C
     """Scores and report in out/report, the head turning under a turning light in out/relit, the page out/head.html."""
     renderer = Renderer(fitted.avatar.to(device))
     metrics = score(fitted.dataset, renderer, out, progress, force)
-    video = film(renderer, out, progress, force=force).video
+    video = film(renderer, out, progress, force=force)
     return Shown(metrics, out / REPORT / "report.html", page(fitted.avatar, out, progress), video)
 
 
@@ -110,10 +110,11 @@ def score(dataset: Dataset, renderer: Renderer, out: Path, progress: Progress, f
     return evaluate(dataset, renderer, out / REPORT, progress, options)
 
 
-def film(renderer: Renderer, out: Path, progress: Progress, light: str = _LIGHT, force: bool = False) -> SequenceFiles:
-    """The head of out/avatar turning under a light that turns, in out/relit."""
-    staging, shots = Staging(Light.load(light), turns=1.0), turntable(renderer.avatar, _FRAMES)
-    return write_sequence(renderer, shots, staging, out / FILM, _FPS, progress, files_in(out / AVATAR), force)
+def film(renderer: Renderer, out: Path, progress: Progress, light: str = _LIGHT, force: bool = False) -> Path:
+    """The film of the head of out/avatar turning under a light that turns, in out/relit."""
+    turning = Film(turntable(renderer.avatar, _FRAMES), _FPS, Staging((Light.load(light),), turns=1.0))
+    (video,) = write_film(turning, renderer, out / FILM, files_in(out / AVATAR), progress, force).videos
+    return video
 
 
 def page(avatar: Avatar, out: Path, progress: Progress) -> Path:

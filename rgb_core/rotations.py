@@ -3,6 +3,8 @@
 Axis-angle vectors are in radians: their direction is the axis, their length the angle.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -114,3 +116,12 @@ def polar_rotation(matrix: Tensor, steps: int = 4) -> Tensor:
         determinant = (matrix[..., 0, :] * cofactor[..., 0, :]).sum(-1)[..., None, None]
         matrix = 0.5 * (matrix + cofactor / determinant)
     return matrix
+
+
+def direction_of(azimuth: float, elevation: float) -> tuple[float, float, float]:
+    """Unit vector, radians: azimuth 0 is straight ahead of the face (+z), positive towards its left (+x)."""
+    return (
+        math.cos(elevation) * math.sin(azimuth),
+        math.sin(elevation),
+        math.cos(elevation) * math.cos(azimuth),
+    )

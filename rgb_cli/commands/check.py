@@ -29,9 +29,9 @@ def check(
     from rgb_core.data.inspection import inspect_dataset, spread_frames
     from rgb_core.data.inspection_overlay import overlay
     from rgb_core.errors import InputError
-    from rgb_core.exporting import Tile, contact_sheet
     from rgb_core.files import write_text
     from rgb_core.images import write_png
+    from rgb_core.images.contact_sheet import Tile, contact_sheet
 
     reporter = Reporter(quiet, as_json)
     with reporter.live():

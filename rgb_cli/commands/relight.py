@@ -1,106 +1,54 @@
-"""`rgb relight`: the avatar under any environment map."""
+"""`rgb relight`: the avatar in any light."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import Reporter
-from ..options import (
-    AvatarFolder,
-    Device,
-    DeviceOption,
-    Force,
-    Json,
-    LongerSide,
-    NoVisibility,
-    Out,
-    Quiet,
-    Yaw,
-    within,
-)
-from ..sequences import parse_range, written
+from ..film_options import FilmOptions, make_film, with_film_options
+from ..options import AvatarFolder, Out
+from ..sequences import parse_range
 
 if TYPE_CHECKING:
     from rgb_core.avatar import Avatar
     from rgb_core.rendering import Shot
 
 _RATE, _COUNT = 25.0, 60  # frames per second, and frames, of the turning head
-_Turns = Annotated[
-    float,
-    typer.Option("--turns", parser=within(-100, 100), metavar="N", help="Full turns of the light; 0 keeps it still."),
-]
-_Exposure = Annotated[
-    float,
-    typer.Option("--exposure", parser=within(-20, 20), metavar="STOPS", help="Brighter, or darker where negative."),
-]
-_FramesPerSecond = Annotated[
-    float | None,
-    typer.Option("--fps", parser=within(1, 240), metavar="FPS", help="Frames per second; default the clip's, or 25."),
-]
 
 
+@with_film_options
 def relight(
     avatar: AvatarFolder,
-    envmap: Annotated[
-        str,
-        typer.Option(
-            "--envmap",
-            "-e",
-            help="A built-in light (studio, window, sunset, ring, sun) or an .hdr, .exr, .png or .jpg file.",
-        ),
-    ],
     out: Out,
+    film: FilmOptions,
     dataset: Annotated[
-        Path | None, typer.Option("--dataset", help="Follow this clip; without it the head turns left and right.")
+        Path | None,
+        typer.Option("--dataset", help="Follow this clip, as in --dataset demo/dataset; else the head turns."),
     ] = None,
-    frames: Annotated[str | None, typer.Option("--frames", help="Frames of the clip, as in 0:100.")] = None,
+    frames: Annotated[str | None, typer.Option("--frames", help="Frames of the clip, as in --frames 0:100.")] = None,
     count: Annotated[
-        int | None, typer.Option("--count", min=1, max=100_000, help=f"Frames of the turning head; default {_COUNT}.")
+        int | None,
+        typer.Option(
+            "--count", min=1, max=100_000, help=f"Frames of the turning head, as in --count 100; default {_COUNT}."
+        ),
     ] = None,
-    turns: _Turns = 1.0,
-    yaw: Yaw = 0.0,
-    exposure: _Exposure = 0.0,
-    plain: Annotated[bool, typer.Option("--plain", help="Black instead of the environment behind the head.")] = False,
-    size: LongerSide = None,
-    fps: _FramesPerSecond = None,
-    no_visibility: NoVisibility = False,
-    device: DeviceOption = Device.auto,
-    force: Force = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
 ) -> None:
-    """Relight an avatar: PNG frames and a video under an environment map that turns around the head.
+    """Relight an avatar: pictures and a video of it in any light, which turns around the head once.
 
     Example: rgb relight avatar --envmap sunset -o relit
-    """
-    from rgb_core.avatar import load_avatar
-    from rgb_core.devices import resolve_device
-    from rgb_core.exporting.sequence import write_sequence
-    from rgb_core.fingerprints import files_in
-    from rgb_core.rendering import Renderer, Staging, at_size
-    from rgb_core.scene import Light
 
+    Example: rgb relight avatar --lamp 60,20,10 --lamp -120,30,30,#4060ff,-1 -o lamps
+
+    Example: rgb relight avatar -e window --turns 0 --orbit 360 --background none --format prores,png -o cutout
+
+    Example: rgb relight avatar -o quick --size 256 --no-visibility --sheet --device cpu --force --quiet --json
+    """
     _check(dataset, frames, count)
-    model = load_avatar(avatar)
-    light = Light.load(envmap)
-    shots, rate = _motion(model, dataset, frames, count)
-    staging = Staging(light, turns, math.radians(yaw), exposure, not plain)
-    renderer = Renderer(model.to(resolve_device(device)), False if no_visibility else None)
-    reporter = Reporter(quiet, as_json)
-    with reporter.live():
-        files = write_sequence(
-            renderer,
-            at_size(shots, size),
-            staging,
-            out,
-            fps or rate,
-            reporter,
-            [files_in(avatar), no_visibility],
-            force,
-        )
-    reporter.result("relit", written(files))
+
+    def motion(model: "Avatar") -> "tuple[list[Shot], float]":
+        return _motion(model, dataset, frames, count)
+
+    make_film(avatar, out, film, motion, "relit", turns=1.0)
 
 
 def _check(dataset: Path | None, frames: str | None, count: int | None) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 
 from ..data import Dataset
-from ..exporting.contact_sheet import Tile, contact_sheet
+from ..filming import BLACK, Staging, draw_bytes
 from ..images import to_bytes, write_png
 from ..images.compositing import truth_on_black
+from ..images.contact_sheet import Tile, contact_sheet
 from ..progress import Progress
-from ..rendering import Renderer, Staging, clip_shots, render_pictures
+from ..rendering import Renderer, clip_shots
 from ..scene import Light
 
 _FRAMES = 4
@@ -31,8 +32,8 @@ def write_relit_sheet(
     progress.start("relighting", len(lights) + 1)
     columns = []
     for name in (None, *lights):
-        staging = Staging(background=False) if name is None else Staging(Light.load(name))
-        columns.append([Tile(image.cpu(), name or "avatar") for image in render_pictures(renderer, shots, staging)])
+        staging = Staging(background=BLACK) if name is None else Staging((Light.load(name),))
+        columns.append([Tile(image, name or "avatar") for image in draw_bytes(renderer, shots, staging)])
         progress.advance()
     filmed = [Tile(to_bytes(truth_on_black(dataset.load_rgba(frame))), f"frame {frame.id}") for frame in chosen]
     write_png(path, contact_sheet([list(row) for row in zip(filmed, *columns, strict=True)]))

@@ -6,9 +6,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..exporting import Tile, contact_sheet
 from ..files import write_text
 from ..images import write_png
+from ..images.contact_sheet import Tile, contact_sheet
 from .sections import Picture, Section
 
 REPORT, SHEET, PICTURES = "report.html", "contact_sheet.png", "pictures"

@@ -1,4 +1,4 @@
-"""Writing avatars for other programs: splats, meshes, videos and contact sheets.
+"""Writing avatars for other programs: splats, meshes and pages.
 
 A new format of one frame is one file with a function `(scene, path) -> None` and one line in EXPORTERS; one of a whole
 avatar takes the avatar instead and stands in AVATAR_EXPORTERS.
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..avatar import Avatar
-from .contact_sheet import Tile, contact_sheet
 from .glb_head import write_head_glb
 from .glb_splats import write_splat_glb
 from .motion import Motion
@@ -16,7 +15,6 @@ from .obj import write_obj
 from .ply3dgs import write_gaussian_ply
 from .scene import UP_AXES, ExportScene, GaussianCloud, TriangleMesh
 from .spz import write_spz
-from .video import write_video
 from .web import write_page
 
 Exporter = Callable[[ExportScene, Path], None]
@@ -45,8 +43,5 @@ __all__ = [
     "Exporter",
     "GaussianCloud",
     "Motion",
-    "Tile",
     "TriangleMesh",
-    "contact_sheet",
-    "write_video",
 ]

@@ -106,15 +106,17 @@ def _silenced() -> Iterator[None]:
 
 
 def write_exr(path: Path, image: Tensor, half: bool = False) -> None:
-    """Write [H, W, 3] linear RGB atomically, lossless ZIP compression, 32-bit floats or `half` floats.
+    """Write [H, W, 3] linear RGB, or [H, W, 4] with alpha that it is premultiplied by, atomically.
+
+    Lossless ZIP compression, 32-bit floats or `half` floats.
 
     Raises:
         InputError: when the file cannot be written.
         ValueError: for another shape.
     """
-    if image.ndim != 3 or image.shape[-1] != 3 or image.numel() == 0:
-        raise ValueError(f"an .exr image is [H, W, 3], got {list(image.shape)}")
+    if image.ndim != 3 or image.shape[-1] not in (3, 4) or image.numel() == 0:
+        raise ValueError(f"an .exr image is [H, W, 3 or 4], got {list(image.shape)}")
     pixels = np.ascontiguousarray(image.detach().cpu().numpy().astype(np.float16 if half else np.float32))
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with atomic_path(path) as temporary, OpenEXR.File(header, {"RGB": pixels}) as file:
+    with atomic_path(path) as temporary, OpenEXR.File(header, {"RGBA"[: pixels.shape[2]]: pixels}) as file:
         file.write(str(temporary))

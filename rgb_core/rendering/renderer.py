@@ -147,7 +147,7 @@ class Renderer:
                 self._runner.forget()
                 self._room.measure_again()
                 drawn = self._runner.run((lens, names), draw, inputs)
-        color, alpha, *rest = drawn.split([3, 1, *(LAYERS[name][0] for name in names)], dim=2)
+        color, alpha, *rest = drawn.split([3, 1, *(LAYERS[name].shows.channels for name in names)], dim=2)
         channels = {
             name: values if values.shape[2] == 3 else values[..., 0] for name, values in zip(names, rest, strict=True)
         }

@@ -1,7 +1,7 @@
 """What to render: poses and cameras for a turning head, a clip, or a clip of somebody else."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -71,6 +71,18 @@ def retarget(avatar: Avatar, dataset: Dataset, frames: list[Frame]) -> list[Shot
         translation = portrait.translation + to_world @ (position - mean)
         shots.append(Shot(Pose(transfer @ frame.pose.expression, joints, translation), portrait.camera))
     return shots
+
+
+def at_size(shots: list[Shot], size: int | None) -> list[Shot]:
+    """The shots with the longer side of their pictures `size` pixels; as they are where it is None."""
+    if size is None:
+        return shots
+    resized = []
+    for shot in shots:
+        scale = size / max(shot.camera.width, shot.camera.height)
+        camera = shot.camera.resized(round(shot.camera.width * scale), round(shot.camera.height * scale))
+        resized.append(replace(shot, camera=camera))
+    return resized
 
 
 def _seen(frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,8 @@ flow; training uses them. The packed ones hold the same numbers in the layout an
 """
 
 from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import NamedTuple
 
 import gaussian_blendshapes
 import torch
@@ -19,20 +21,45 @@ from ..avatar.attachment import Attachment
 from ..scene import Lens
 from ..shading import AttachedSurface, Lit, Surface
 
-Layer = Callable[[PosedGaussians, AttachedSurface, Lit], Tensor]
 
-LAYERS: dict[str, tuple[int, Layer]] = {
-    "albedo": (3, lambda gaussians, surface, lit: gaussians.albedo),
-    "normal": (3, lambda gaussians, surface, lit: surface.normals),
-    "roughness": (1, lambda gaussians, surface, lit: gaussians.roughness),
-    "specular_albedo": (1, lambda gaussians, surface, lit: gaussians.specular_albedo[:, :1]),
-    "diffuse": (3, lambda gaussians, surface, lit: lit.diffuse),
-    "specular": (3, lambda gaussians, surface, lit: lit.specular),
-    "irradiance": (3, lambda gaussians, surface, lit: lit.irradiance),
-    "occlusion": (1, lambda gaussians, surface, lit: _occlusion(surface)),
+class Shows(Enum):
+    """What the values of a layer are, which says how a screen shows them."""
+
+    LIGHT = "light"
+    """Linear light; grows with the exposure."""
+    COLOUR = "colour"
+    """Linear reflectance."""
+    DIRECTION = "direction"
+    """Unit vectors in world space."""
+    NUMBER = "number"
+    """One number from 0 to 1."""
+
+    @property
+    def channels(self) -> int:
+        """Values a pixel."""
+        return 1 if self is Shows.NUMBER else 3
+
+
+class Layer(NamedTuple):
+    """Something that can be drawn beside the colour."""
+
+    shows: Shows
+    of: Callable[[PosedGaussians, AttachedSurface, Lit], Tensor]
+    """Its values [P, C] at every Gaussian."""
+
+
+LAYERS: dict[str, Layer] = {
+    "albedo": Layer(Shows.COLOUR, lambda gaussians, surface, lit: gaussians.albedo),
+    "normal": Layer(Shows.DIRECTION, lambda gaussians, surface, lit: surface.normals),
+    "roughness": Layer(Shows.NUMBER, lambda gaussians, surface, lit: gaussians.roughness),
+    "specular_albedo": Layer(Shows.NUMBER, lambda gaussians, surface, lit: gaussians.specular_albedo[:, :1]),
+    "diffuse": Layer(Shows.LIGHT, lambda gaussians, surface, lit: lit.diffuse),
+    "specular": Layer(Shows.LIGHT, lambda gaussians, surface, lit: lit.specular),
+    "irradiance": Layer(Shows.LIGHT, lambda gaussians, surface, lit: lit.irradiance),
+    "occlusion": Layer(Shows.NUMBER, lambda gaussians, surface, lit: _occlusion(surface)),
 }
-"""What can be drawn beside the colour: how many channels each has, and where they come from. Linear; normals in world
-space; occlusion is the cosine-weighted share of the hemisphere that the head itself blocks, 0 without visibility."""
+"""What can be drawn beside the colour. Occlusion is the cosine-weighted share of the hemisphere that the head itself
+blocks, 0 without visibility."""
 
 
 def _occlusion(surface: AttachedSurface) -> Tensor:
@@ -89,7 +116,7 @@ def visible_to(attachment: Attachment, faces: Tensor, words: Tensor | None) -> P
 
 def layers_of(names: Sequence[str], gaussians: PosedGaussians, surface: AttachedSurface, lit: Lit) -> Tensor:
     """The radiance and the layers called `names`, side by side, [P, 3 + C]."""
-    return torch.cat([lit.radiance, *(LAYERS[name][1](gaussians, surface, lit) for name in names)], dim=1)
+    return torch.cat([lit.radiance, *(LAYERS[name].of(gaussians, surface, lit) for name in names)], dim=1)
 
 
 def splat(

@@ -8,6 +8,7 @@ from diff_envshade import texel_directions, texel_solid_angles
 from torch import Tensor
 
 from ..images.resize import downsample
+from ..rotations import direction_of
 
 HEIGHT, WIDTH = 64, 128
 _SUPERSAMPLING = 4  # texels a side that one texel averages, so that a small sun keeps its energy
@@ -15,13 +16,7 @@ _WHITE_FACING_FORWARD = 0.65  # exposure: mean linear radiance of a white diffus
 
 
 def _direction(azimuth_deg: float, elevation_deg: float) -> tuple[float, float, float]:
-    """Unit vector; azimuth 0 is straight ahead of the face (+z), positive towards its left (+x)."""
-    azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
-    return (
-        math.cos(elevation) * math.sin(azimuth),
-        math.sin(elevation),
-        math.cos(elevation) * math.cos(azimuth),
-    )
+    return direction_of(math.radians(azimuth_deg), math.radians(elevation_deg))
 
 
 def _rgb(red: float, green: float, blue: float) -> Tensor:

@@ -58,11 +58,17 @@ class Light:
         """The same light on `device`."""
         return to_device(self, device)
 
-    def rotated(self, yaw: float) -> "Light":
-        """The light turned by `yaw` radians about the world's +y, right-handed: what came from +z comes from +x at 90
-        degrees. The map keeps its texels; only how it stands changes."""
-        about_up = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0])).to(self.radiance)
-        return dataclasses.replace(self, turn=about_up if self.turn is None else about_up @ self.turn)
+    def rotated(self, yaw: float, pitch: float = 0.0) -> "Light":
+        """The light raised by `pitch` radians and then turned by `yaw`; only how its map stands changes.
+
+        Pitch turns about the world's -x: what came from +z, ahead of the face, comes from +y, above, at 90 degrees.
+        Yaw turns about +y: what came from +z comes from +x, the head's left, at 90 degrees.
+        """
+        turn = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0]))
+        if pitch:
+            turn = turn @ axis_angle_to_matrix(torch.tensor([-pitch, 0.0, 0.0]))
+        turn = turn.to(self.radiance)
+        return dataclasses.replace(self, turn=turn if self.turn is None else turn @ self.turn)
 
     def resampled(self, height: int, width: int) -> "Light":
         """The light with a map of another size and the same energy; see `resample`."""
@@ -94,11 +100,11 @@ def load_map(name_or_file: str | Path) -> Tensor:
     name, path = str(name_or_file), Path(name_or_file)
     if name in BUILTIN_LIGHTS:
         return builtin_light(name)
-    read = _READERS.get(path.suffix.lower())
+    read = MAP_READERS.get(path.suffix.lower())
     if read is None:
         raise InputError(
             f"no light is called '{name}'{did_you_mean(name, BUILTIN_LIGHTS)}: use one of {', '.join(BUILTIN_LIGHTS)}, "
-            f"or a file that ends in {', '.join(_READERS)}"
+            f"or a file that ends in {', '.join(MAP_READERS)}"
         )
     image = read(path)
     height, width, _ = image.shape
@@ -119,19 +125,30 @@ def load_map(name_or_file: str | Path) -> Tensor:
 
 
 def _read_display(read: Callable[[Path], Tensor], path: Path) -> Tensor:
-    """Linear [H, W, 3] of a file of sRGB that `read` reads; a panorama's alpha means nothing."""
+    """Linear [H, W, 3] of a file of 8-bit sRGB that `read` reads; a panorama's alpha means nothing.
+
+    An `InputWarning` says how much of it is as bright as a byte can be: a lamp there was brighter than the file tells.
+    """
     image = read(path)
-    colours = 3 if image.shape[-1] >= 3 else 1
-    return srgb_to_linear(image[..., :colours]).expand(-1, -1, 3)
+    colours = image[..., : 3 if image.shape[-1] >= 3 else 1]
+    clipped = float((colours >= 1).any(-1).float().mean())
+    if clipped:
+        message = (
+            f"{path} holds 8 bits: {clipped:.1%} of its texels are at 255, and whatever was brighter there is lost; "
+            "an .hdr or .exr of the place keeps its lamps"
+        )
+        warnings.warn(message, InputWarning, stacklevel=2)
+    return srgb_to_linear(colours).expand(-1, -1, 3)
 
 
-_READERS: dict[str, Callable[[Path], Tensor]] = {
+MAP_READERS: dict[str, Callable[[Path], Tensor]] = {
     ".hdr": read_hdr,
     ".exr": read_exr,
     ".png": partial(_read_display, read_png),
     ".jpg": partial(_read_display, read_jpeg),
     ".jpeg": partial(_read_display, read_jpeg),
 }
+"""Suffix -> reader of linear [H, W, 3]."""
 
 
 def turn_map(radiance: Tensor, yaw: float) -> Tensor:

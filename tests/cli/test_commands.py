@@ -160,7 +160,7 @@ def test_relight_shows_light_that_moves(demo: tuple[Path, dict], tmp_path: Path)
     )
     assert result.returncode == 0, result.stderr
     assert frame_count(tmp_path / "video.mp4") == 4
-    plain = ["-o", tmp_path / "plain", "--plain", "--size", "48"]
+    plain = ["-o", tmp_path / "plain", "--background", "black", "--size", "48"]
     still = run_rgb("relight", out / "avatar", "--envmap", "sun", "--count", "2", "--turns", "1", *plain)
     assert still.returncode == 0, still.stderr
     pictures = [np.asarray(Image.open(tmp_path / "plain" / "frames" / f"0000{i}.png")).astype(float) for i in range(2)]

@@ -15,9 +15,10 @@ from rgb_core.avatar import Avatar
 from rgb_core.benchmarking.scenes import bench_avatar
 from rgb_core.exporting import Motion
 from rgb_core.exporting.web import write_page
+from rgb_core.filming import BLACK, Staging, draw_bytes
 from rgb_core.heads import Pose
 from rgb_core.images import write_exr, write_hdr
-from rgb_core.rendering import Renderer, Shot, Staging, render_pictures
+from rgb_core.rendering import Renderer, Shot
 from rgb_core.scene import Light
 
 SIZE = 256
@@ -146,8 +147,8 @@ def test_pictures_are_those_of_relight(
     """The issue's bounds are 30 dB for soft light and 26 dB for the sun."""
     camera, yaw = avatar.portrait.camera.resized(SIZE, SIZE), 0.4
     made = pose(avatar, *names)
-    staging = Staging(Light.load(light), yaw=yaw, background=False)
-    (expected,) = render_pictures(Renderer(avatar), [Shot(made, camera)], staging)
+    staging = Staging((Light.load(light),), yaw=yaw, background=BLACK)
+    (expected,) = draw_bytes(Renderer(avatar), [Shot(made, camera)], staging)
     fx, fy, cx, cy = camera.intrinsics
     apply(bare, made)
     bare.run(

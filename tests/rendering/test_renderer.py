@@ -128,7 +128,7 @@ def learned_frame(
     features = layers_of(layers, gaussians, attached, lit)
     lens = camera.with_scaled_focal(avatar.focal_scale).lens
     drawn = splat(gaussians, features, camera.world_to_camera, lens, avatar.antialias)
-    color, *rest = drawn.image.split([3, *(LAYERS[name][0] for name in layers)], dim=2)
+    color, *rest = drawn.image.split([3, *(LAYERS[name].shows.channels for name in layers)], dim=2)
     channels = {n: values if values.shape[2] == 3 else values[..., 0] for n, values in zip(layers, rest, strict=True)}
     return RenderedFrame(color, drawn.alpha, channels)
 

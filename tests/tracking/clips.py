@@ -11,9 +11,9 @@ import mesh_rasterizer
 import torch
 from torch import Tensor
 
-from rgb_core.exporting import write_video
 from rgb_core.heads import HeadModel, Pose, builtin_head
 from rgb_core.heads.regions import Region, in_regions
+from rgb_core.images.video import write_video
 from rgb_core.tracking import landmarks
 from rgb_core.tracking.detect.correspondence import Correspondence
 from rgb_core.tracking.detect.following import places_of

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rgb_core.exporting import write_video
+from rgb_core.images.video import write_video
 from rgb_core.progress import Silent
 from rgb_core.tracking.detect import detection
 from rgb_core.tracking.detect.detection import Span, detect

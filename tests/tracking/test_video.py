@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from rgb_core.errors import InputError
-from rgb_core.exporting import write_video
+from rgb_core.images.video import write_video
 from rgb_core.tracking.detect import video_file
 from rgb_core.tracking.detect.video import open_video
 

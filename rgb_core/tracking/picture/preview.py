@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...data import Dataset
-from ...exporting import write_video
 from ...heads import vertex_normals
+from ...images.video import write_video
 from ...progress import Progress
 from ..detect.video_stream import Video
 from .views import Views

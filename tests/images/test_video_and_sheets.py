@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rgb_core.errors import InputError
-from rgb_core.exporting import Tile, contact_sheet, write_video
+from rgb_core.images.contact_sheet import Tile, contact_sheet
+from rgb_core.images.video import write_video
 
 
 def _decode(path):
