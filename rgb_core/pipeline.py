@@ -82,13 +82,15 @@ class Shown:
 
 
 def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = CPU, force: bool = False) -> Shown:
-    """Scores and report in out/report, the head turning under a turning light in out/relit, the page out/head.html."""
+    """The head turning under a turning light in out/relit, the page out/head.html, scores and report in out/report."""
     renderer, drawn = Renderer(fitted.avatar.to(device)), files_in(out / "avatar")
-    options = EvaluationOptions(drawn=drawn, force=force)
-    metrics = evaluate(fitted.dataset, renderer, out / "report", progress, options)
     staging, shots = Staging(Light.load(_LIGHT), turns=1.0), turntable(fitted.avatar, _FRAMES)
     film = write_sequence(renderer, shots, staging, out / "relit", _FPS, progress, drawn, force)
     progress.start("writing the page", 1)
-    write_page(fitted.avatar, out / "head.html")
+    page = out / "head.html"
+    write_page(fitted.avatar, page)
     progress.advance()
-    return Shown(metrics, out / "report" / "report.html", out / "head.html", film.video)
+    links = {"The head, to turn, move and relight": page, "Film: turning in a turning light": film.video}
+    options = EvaluationOptions(drawn=drawn, force=force, links=links)
+    metrics = evaluate(fitted.dataset, renderer, out / "report", progress, options)
+    return Shown(metrics, out / "report" / "report.html", page, film.video)
