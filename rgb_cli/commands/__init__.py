@@ -10,6 +10,7 @@ import typer
 from .animate import animate
 from .bench import bench
 from .check import check
+from .compare import compare
 from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "relight": relight,
     "animate": animate,
     "eval": evaluate,
+    "compare": compare,
     "export": export,
     "view": view,
     "info": info,
