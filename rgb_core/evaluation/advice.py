@@ -37,7 +37,7 @@ def _parts(found: _Found) -> list[str]:
     if known[worst] > skin - _WEAK_PART:
         return []
     return [
-        f"The {worst} scores {known[worst]:.1f} dB, the skin {skin:.1f}: look at it enlarged. Pictures of more pixels "
+        f"Pictures score {known[worst]:.1f} dB in the {worst}, {skin:.1f} on skin: look there enlarged. More pixels "
         "(gaussians.image_size) and more Gaussians (gaussians.gaussians, gaussians.density.max_gaussians) help small "
         "parts most, and so do frames that show them: an open mouth, eyes that look about."
     ]

@@ -59,12 +59,12 @@ def colour_bar(ticks: Sequence[float], words: str) -> str:
     return f'<div class="bar"><i></i><div>{marks}</div><p>{escape(words)}</p></div>'
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of text; a header cell or the caption may be empty."""
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], wide: bool = False) -> str:
+    """A table of text; a header cell or the caption may be empty. A `wide` one takes the whole width of the page."""
     head = f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in header)}</tr>" if header else ""
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="scroll"><table>{title}{head}{body}</table></div>'
+    return f'<div class="scroll{" wide" if wide else ""}"><table>{title}{head}{body}</table></div>'
 
 
 def links(targets: Mapping[str, str]) -> str:

@@ -96,7 +96,7 @@ def _tables(metrics: Mapping[str, Any]) -> list[str]:
     """One table per group of scores; lights share one."""
     relight = [[name, *_relit(record)] for name, record in metrics["relight"].items()]
     header = ["", *(label for label, *_ in RELIT.values()), "the scale"]
-    tables = [markup.table("Relighting", header, relight)]
+    tables = [markup.table("Relighting", header, relight, wide=True)]
     others = (score for score in scores_of(metrics) if not score.group.startswith("Relighting"))
     for group, scores in groupby(others, key=lambda score: score.group):
         rows = [_row(score) for score in scores]
