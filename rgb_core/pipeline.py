@@ -1,5 +1,6 @@
 """All stages in one folder, each skipped where an earlier run finished it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,16 +98,24 @@ class Shown:
 
 
 def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = CPU, force: bool = False) -> Shown:
-    """Scores and report in out/report, the head turning under a turning light in out/relit, the page out/head.html."""
+    """The head turning under a turning light in out/relit, the page out/head.html, scores and report in out/report."""
     renderer = Renderer(fitted.avatar.to(device))
-    metrics = score(fitted.dataset, renderer, out, progress, force)
-    video = film(renderer, out, progress, force=force)
-    return Shown(metrics, out / REPORT / "report.html", page(fitted.avatar, out, progress), video)
+    video, head = film(renderer, out, progress, force=force), page(fitted.avatar, out, progress)
+    links = {"The head, to turn, move and relight": head, "Film: turning in a turning light": video}
+    metrics = score(fitted.dataset, renderer, out, progress, links, force)
+    return Shown(metrics, out / REPORT / "report.html", head, video)
 
 
-def score(dataset: Dataset, renderer: Renderer, out: Path, progress: Progress, force: bool = False) -> dict[str, Any]:
-    """Scores and report of out/avatar in out/report; returns the record of metrics.json."""
-    options = EvaluationOptions(drawn=files_in(out / AVATAR), force=force)
+def score(
+    dataset: Dataset,
+    renderer: Renderer,
+    out: Path,
+    progress: Progress,
+    links: Mapping[str, Path] | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Scores and report of out/avatar in out/report, with `links` on top; returns the record of metrics.json."""
+    options = EvaluationOptions(drawn=files_in(out / AVATAR), force=force, links=links or {})
     return evaluate(dataset, renderer, out / REPORT, progress, options)
 
 

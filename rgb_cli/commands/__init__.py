@@ -11,6 +11,7 @@ from .animate import animate
 from .batch import batch
 from .bench import bench
 from .check import check
+from .compare import compare
 from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "relight": relight,
     "animate": animate,
     "eval": evaluate,
+    "compare": compare,
     "export": export,
     "view": view,
     "info": info,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..data import Dataset, Frame
+from ..data import Dataset
 from ..data.records import read_json
 from ..devices import device_name
 from ..errors import InputError
@@ -17,6 +17,7 @@ from ..files import write_text
 from ..fingerprints import files_in, fingerprint
 from ..output_folder import OutputFolder
 from ..progress import Progress, Silent
+from .choice import distinct_frames
 from .lpips import Lpips
 from .measure import FrameMeasurer, Measurements
 from .protocol import Scored
@@ -45,6 +46,8 @@ class EvaluationOptions:
     report of the same is not made again. None makes it anew in any case."""
     force: bool = False
     """Replace the report of another avatar, dataset or size."""
+    links: Mapping[str, Path] = field(default_factory=dict)
+    """Files that the report links to, by the words of the link, where they exist."""
 
 
 @torch.no_grad()
@@ -91,7 +94,7 @@ def _evaluate(
     lpips: Lpips | None, size: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     frames = dataset.frames("test")
-    measured = Measurements(show=_shown_ids(frames, truth))
+    measured = Measurements(show=_shown_ids(dataset, truth))
     measurer = FrameMeasurer(dataset, renderer, truth, size, lpips)
     progress.start("evaluate", len(frames) + sum(len(ids) for ids in truth.relit.values()))
     for frame in frames:
@@ -105,7 +108,7 @@ def _evaluate(
         dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, truth.light, device
     )
     sections = build_sections(measured, renderer.light, truth.light)
-    write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance})
+    write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance}, options.links)
     write_text(out / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return metrics
 
@@ -118,19 +121,14 @@ def _picture_size(dataset: Dataset, longer_side: int | None) -> tuple[int, int] 
     return round(dataset.width * scale), round(dataset.height * scale)
 
 
-def _shown_ids(frames: tuple[Frame, ...], truth: Truth) -> frozenset[str]:
-    """Evenly spaced frames, some of them with ground truth."""
-    known = truth.picture_ids
-    ids = [frame.id for frame in frames]
-    with_truth = _spread([frame_id for frame_id in ids if frame_id in known], _SHOWN_TRUTH_FRAMES, phase=0.5)
-    others = [frame_id for frame_id in ids if frame_id not in with_truth]
-    return frozenset(with_truth + _spread(others, _SHOWN_FRAMES - len(with_truth), phase=0.0))
-
-
-def _spread(ids: list[str], count: int, phase: float) -> list[str]:
-    """At most `count` of `ids`, one from each of as many equal parts: the first at `phase` 0, the middle at 0.5."""
-    count = min(count, len(ids))
-    return [ids[int((part + phase) * len(ids) / count)] for part in range(count)]
+def _shown_ids(dataset: Dataset, truth: Truth) -> frozenset[str]:
+    """Frames that look different, some of them with ground truth."""
+    frames = dataset.frames("test")
+    known = [frame for frame in frames if frame.id in truth.picture_ids]
+    with_truth = distinct_frames(known, dataset.head, _SHOWN_TRUTH_FRAMES)
+    others = [frame for frame in frames if frame not in with_truth]
+    chosen = with_truth + distinct_frames(others, dataset.head, _SHOWN_FRAMES - len(with_truth), with_truth)
+    return frozenset(frame.id for frame in chosen)
 
 
 def _provenance(dataset: Dataset, metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from torch import Tensor
 from ..data import Dataset, Frame
 from ..images.compositing import prediction_on_black, truth_on_black
 from ..rendering import RenderedFrame
-from ..scene import Camera
 from .alignment import AlignedSet
 from .lpips import Lpips
 from .metrics import ImageScores, mean_scores, quantize, score_image
@@ -18,7 +17,6 @@ from .normals import NormalAngles
 from .parts import PartErrors
 from .pictures import angle_picture, error_picture, normal_picture
 from .protocol import Scored
-from .shadows import cast_shadow, main_direction
 from .surfaces import MeshDistances, Surface
 from .truth import Truth
 
@@ -97,17 +95,10 @@ class FrameMeasurer:
         camera = self._dataset.camera(frame, self._size)
         drawn = self._renderer.render(frame.pose, camera, self._truth.lights[name])
         truth = self._truth.files.relit(name, frame.id, self._size)
-        shadow = self._cast_shadow(frame, name, camera)
+        shadow = self._truth.cast_shadow(frame, name, camera)
         labels = self._dataset.semantic(frame, self._size)
         into.relit.setdefault(name, AlignedSet()).add(drawn.color.cpu(), drawn.alpha.cpu(), truth, shadow, labels)
         into.relit_ids.setdefault(name, []).append(frame.id)
-
-    def _cast_shadow(self, frame: Frame, name: str, camera: Camera) -> Tensor | None:
-        """Pixels in the cast shadow of the environment's main light; None without one or without the true mesh."""
-        direction = main_direction(self._truth.lights[name].radiance)
-        if direction is None or frame.id not in self._truth.mesh:
-            return None
-        return cast_shadow(*self._truth.files.mesh(frame.id), camera, direction)
 
     def _timed_render(self, frame: Frame, into: Measurements) -> RenderedFrame:
         """The frame under the avatar's own light; timed without layers, drawn again with those whose truth is known."""

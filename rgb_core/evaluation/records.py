@@ -41,8 +41,8 @@ def metrics_record(
         "size": list(size),
         "gaussians": renderer.gaussian_count,
         "reenactment": measured.reenactment(lpips),
-        "relight": _relight(measured.relit),
-        "parts": {"reenactment": measured.parts.scores(), "relight": _relit_parts(measured.relit)},
+        "relight": relight_scores(measured.relit),
+        "parts": {"reenactment": measured.parts.scores(), "relight": relit_part_scores(measured.relit)},
         "albedo": _albedo(measured.albedo),
         "normal": measured.normals.scores(),
         "mesh": measured.mesh.scores(),
@@ -51,7 +51,7 @@ def metrics_record(
     }
 
 
-def _relight(relit: dict[str, AlignedSet]) -> dict[str, Any]:
+def relight_scores(relit: dict[str, AlignedSet]) -> dict[str, Any]:
     """Scores by environment, and their mean over environments."""
     record: dict[str, Any] = {
         name: {
@@ -67,7 +67,7 @@ def _relight(relit: dict[str, AlignedSet]) -> dict[str, Any]:
     return {**record, "mean": {key: sum(values) / len(values) if values else None for key, values in columns.items()}}
 
 
-def _relit_parts(relit: dict[str, AlignedSet]) -> dict[str, float | None]:
+def relit_part_scores(relit: dict[str, AlignedSet]) -> dict[str, float | None]:
     """PSNR by part of the head over all environments, each under its own factor."""
     errors = PartErrors()
     for frames in relit.values():

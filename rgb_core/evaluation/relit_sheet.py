@@ -13,6 +13,7 @@ from ..images.contact_sheet import Tile, contact_sheet
 from ..progress import Progress
 from ..rendering import Renderer, clip_shots
 from ..scene import Light
+from .choice import distinct_frames
 
 _FRAMES = 4
 
@@ -21,13 +22,12 @@ _FRAMES = 4
 def write_relit_sheet(
     path: Path, dataset: Dataset, renderer: Renderer, lights: Sequence[str], progress: Progress
 ) -> None:
-    """Write a PNG with a row for each of a few test frames: the frame, the avatar in its own light, then in `lights`.
+    """Write a PNG with a row for each of a few test frames: as filmed, the avatar in its own light, then in `lights`.
 
     Raises:
         InputError: for an unknown light, a damaged file, or a path that cannot be written.
     """
-    frames = dataset.frames("test") or dataset.frames("train")
-    chosen = [frames[index] for index in torch.linspace(0, len(frames) - 1, min(_FRAMES, len(frames))).long().unique()]
+    chosen = distinct_frames(dataset.frames("test") or dataset.frames("train"), dataset.head, _FRAMES)
     shots = clip_shots(renderer.avatar, dataset, chosen)
     progress.start("relighting", len(lights) + 1)
     columns = []

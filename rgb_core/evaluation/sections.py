@@ -26,12 +26,28 @@ class Picture(NamedTuple):
     caption: str
 
 
+class ColourBar(NamedTuple):
+    """What the colours of error pictures stand for: values at even distances from black to white."""
+
+    ticks: tuple[float, ...]
+    words: str
+
+
 class Section(NamedTuple):
     """Rows of pictures under a title."""
 
     title: str
     note: str
     rows: list[list[Picture]]
+    bar: ColourBar | None = None
+    layout: str = "row"
+    """Classes of report.css that rows are laid out by."""
+
+
+_ERRORS = ColourBar(
+    tuple(round(ERROR_RANGE * step / 5, 3) for step in range(6)), "error of the worst channel, 1 is black against white"
+)
+_ANGLES = ColourBar(tuple(ANGLE_RANGE * step / 6 for step in range(7)), "degrees between the normals")
 
 
 def build_sections(measured: Measurements, fitted_light: Light, true_light: Light | None) -> list[Section]:
@@ -41,28 +57,36 @@ def build_sections(measured: Measurements, fitted_light: Light, true_light: Ligh
         fitted_light: the avatar's own.
         true_light: the clip's, where it is known.
     """
-    white = f"White in an error picture is {ERROR_RANGE} on the 0-1 scale"
     sections = [
-        Section("Reenactment", f"Truth, prediction, error of test frames. {white}.", _reenactment(measured)),
+        Section(
+            "As filmed",
+            "Test frames, which the fit never saw: truth, prediction, error.",
+            _reenactment(measured),
+            _ERRORS,
+        ),
         Section(
             "Relighting",
-            f"Truth, prediction under one RGB scale per environment, error. {white}.",
+            "Truth, prediction under one RGB scale per light, error.",
             [_aligned(measured.relit[name], measured.relit_ids[name], measured, name) for name in measured.relit],
+            _ERRORS,
         ),
         Section(
             "Albedo",
-            f"Truth, prediction under one RGB scale, error. {white}.",
+            "The colour of the surface without light: truth, prediction under one RGB scale, error.",
             [_aligned(measured.albedo, measured.albedo_ids, measured, "albedo")] if len(measured.albedo) else [],
+            _ERRORS,
         ),
         Section(
             "Normals",
-            f"World-space normals as (n + 1) / 2: truth, prediction, angle. White is {ANGLE_RANGE:.0f} degrees.",
+            "World-space normals as (n + 1) / 2: truth, prediction, angle.",
             _normals(measured),
+            _ANGLES,
         ),
         Section(
             "Light",
             "The zenith is at the top, +x at the left border; both maps have one exposure, after one scale.",
             [_lights(fitted_light, true_light)],
+            layout="row lights",
         ),
     ]
     return [section for section in sections if any(section.rows)]

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from ..data import Dataset, Frame, GroundTruth
 from ..errors import InputError
-from ..scene import Light
+from ..scene import Camera, Light
+from .shadows import cast_shadow, main_direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,14 @@ class Truth:
     def picture_ids(self) -> frozenset[str]:
         """Frames with at least one true picture beside the clip's own."""
         return self.albedo.union(self.normal, *self.relit.values())
+
+    def cast_shadow(self, frame: Frame, name: str, camera: Camera) -> Tensor | None:
+        """bool [H, W]: pixels in the cast shadow of the main lamp of environment `name`; None without one or without
+        the true mesh."""
+        direction = main_direction(self.lights[name].radiance)
+        if direction is None or frame.id not in self.mesh:
+            return None
+        return cast_shadow(*self.files.mesh(frame.id), camera, direction)
 
 
 def find_truth(dataset: Dataset, frames: tuple[Frame, ...]) -> Truth:
