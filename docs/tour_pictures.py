@@ -6,6 +6,7 @@ the examples of those names; page.jpg is a browser's picture of what `rgb export
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 EXAMPLES = Path(__file__).parent / "examples"
 SIDE, COLOURS, MILLISECONDS = 224, 64, 60  # of the GIF: pixels, palette, time of a picture
-PAGE = {"width": 960, "height": 600}
+WIDTH, HEIGHT = 960, 600  # of the browser's picture
 SOFTWARE = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
@@ -63,8 +64,8 @@ def page(path: Path) -> None:
     """What a browser shows of the exported page."""
     rgb("export", "demo/avatar", "-o", "head.html")
     with sync_playwright() as control:
-        browser = control.chromium.launch(executable_path="/usr/bin/chromium", args=list(SOFTWARE))
-        shown = browser.new_page(viewport=PAGE, bypass_csp=True)
+        browser = control.chromium.launch(executable_path=shutil.which("chromium"), args=list(SOFTWARE))
+        shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, bypass_csp=True)
         shown.goto(Path("head.html").resolve().as_uri())
         shown.wait_for_function("document.body.classList.contains('ready')", timeout=120_000)
         shown.wait_for_timeout(4000)

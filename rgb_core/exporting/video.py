@@ -21,7 +21,7 @@ _BT709 = ["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p", "-c
 _BT709 += ["-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 
 
-def write_video(path: Path, frames: Iterable[Tensor], fps: float, quality: float = DEFAULT_QUALITY) -> int:
+def write_video(path: str | Path, frames: Iterable[Tensor], fps: float, quality: float = DEFAULT_QUALITY) -> int:
     """Encode frames as they come, atomically; the file appears when the last frame is in.
 
     Args:
@@ -59,7 +59,7 @@ def write_video(path: Path, frames: Iterable[Tensor], fps: float, quality: float
 class _Encoder:
     """A running ffmpeg that takes raw pictures; a context manager that leaves no process behind."""
 
-    def __init__(self, path: Path, temporary: Path, size: tuple[int, int], fps: float, quality: float):
+    def __init__(self, path: str | Path, temporary: Path, size: tuple[int, int], fps: float, quality: float):
         self._path = path
         self._log = tempfile.TemporaryFile()  # noqa: SIM115, as long as the process
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:.6f}", "-i", "pipe:0"]
