@@ -73,7 +73,7 @@ class Avatar:
 
     @property
     def count(self) -> int:
-        """P."""
+        """P, the number of Gaussians."""
         return len(self.neutral["position"])
 
     def to(self, device: torch.device | str) -> "Avatar":
