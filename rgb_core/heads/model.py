@@ -63,12 +63,12 @@ class HeadModel:
 
     @property
     def vertex_count(self) -> int:
-        """V."""
+        """V, the number of vertices."""
         return self.vertices.shape[0]
 
     @property
     def joint_count(self) -> int:
-        """J."""
+        """J, the number of joints."""
         return self.joint_parents.shape[0]
 
     def expression_index(self, name: str) -> int:
