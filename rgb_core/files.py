@@ -19,7 +19,7 @@ LARGEST_FILE = 4 << 30
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary sibling of `path` to write to; renamed to `path` when the block ends without an error.
 
     Raises:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
 
-from ..heads import HeadModel
+from ..heads import HeadModel, Pose
 from ..heads.regions import UNCHANGING, in_regions
 from ..rotations import axis_angle_to_matrix, quaternion_rotate
 from ..scene import Light
@@ -73,7 +73,7 @@ class Avatar:
 
     @property
     def count(self) -> int:
-        """P."""
+        """P, the number of Gaussians."""
         return len(self.neutral["position"])
 
     def to(self, device: torch.device | str) -> "Avatar":
@@ -83,6 +83,19 @@ class Avatar:
     def region(self) -> torch.Tensor:
         """Head region code [P] of every Gaussian, that of its triangle's first vertex."""
         return self.head.region[self.head.faces[self.attachment.face_id, 0]]
+
+    def portrait_pose(self, **expressions: float) -> Pose:
+        """The pose of the avatar's portrait, facing its camera, with the named expressions; all others are at 0.
+
+        `avatar.portrait_pose(jawOpen=0.5, mouthSmileLeft=1.0)`; the names are those of `head.expression_names`.
+
+        Raises:
+            InputError: for a name that the head model does not have.
+        """
+        pose = self.portrait.pose(len(self.head.expression_names))
+        for name, strength in expressions.items():
+            pose.expression[self.head.expression_index(name)] = strength
+        return pose
 
     def pose(self, expression: torch.Tensor, joints: torch.Tensor, transforms: torch.Tensor) -> PosedGaussians:
         """The Gaussians of one frame, differentiable in `neutral` and `deltas`.

@@ -64,7 +64,7 @@ def avatar_from_tensors(tensors: dict[str, torch.Tensor], carried: bool, **field
     )
 
 
-def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> None:
+def save_avatar(avatar: Avatar, folder: str | Path, provenance: dict[str, Any]) -> None:
     """Write the avatar folder; `provenance` (preset, dataset, versions, metrics) goes into avatar.yaml as it is."""
     folder = Path(folder)
     write_tensors(folder / TENSORS, compact(avatar_tensors(avatar)))
@@ -88,7 +88,7 @@ def save_avatar(avatar: Avatar, folder: Path, provenance: dict[str, Any]) -> Non
     write_text(folder / DESCRIPTION, yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
 
 
-def load_avatar(folder: Path) -> Avatar:
+def load_avatar(folder: str | Path) -> Avatar:
     """Read an avatar folder.
 
     Raises:

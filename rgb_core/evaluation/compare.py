@@ -1,6 +1,6 @@
 """Two evaluated runs side by side: one page with a slider over every picture that both have, and their differences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -161,7 +161,7 @@ def _row(difference: Difference) -> str:
     return f'<tr>{cells}<td class="{look}">{signed}</td></tr>'
 
 
-def _runs(folders: list[Path], names: tuple[str, str], metrics: list[Mapping[str, Any]]) -> str:
+def _runs(folders: list[Path], names: tuple[str, str], metrics: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [run, str(record["avatar"]), f"{record['gaussians']:,}", str(folder / REPORT)]
         for run, record, folder in zip(names, metrics, folders, strict=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from ..rotations import axis_angle_to_matrix
 from ..tensors import ON_HOST, to_device
 from .pose import Pose
@@ -63,12 +63,12 @@ class HeadModel:
 
     @property
     def vertex_count(self) -> int:
-        """V."""
+        """V, the number of vertices."""
         return self.vertices.shape[0]
 
     @property
     def joint_count(self) -> int:
-        """J."""
+        """J, the number of joints."""
         return self.joint_parents.shape[0]
 
     def expression_index(self, name: str) -> int:
@@ -80,7 +80,10 @@ class HeadModel:
         try:
             return self.expression_names.index(name)
         except ValueError:
-            raise InputError(f"head model '{self.name}' has no expression '{name}'; see its expression_names") from None
+            nearest = did_you_mean(name, self.expression_names)
+            raise InputError(
+                f"head model '{self.name}' has no expression '{name}'{nearest}; see its expression_names"
+            ) from None
 
     def to(self, device: torch.device | str) -> "HeadModel":
         """The same model with every tensor but `joint_parents` on `device`."""

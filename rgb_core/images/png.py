@@ -30,7 +30,7 @@ class PngHeader:
     channels: int
 
 
-def read_png_header(path: Path) -> PngHeader:
+def read_png_header(path: str | Path) -> PngHeader:
     """Size and channels of an 8-bit PNG without decoding it.
 
     Raises:
@@ -51,7 +51,7 @@ def read_png_header(path: Path) -> PngHeader:
     return PngHeader(width, height, _CHANNELS[colour_type])
 
 
-def check_png(path: Path, channels: int | None = None, size: tuple[int, int] | None = None) -> PngHeader:
+def check_png(path: str | Path, channels: int | None = None, size: tuple[int, int] | None = None) -> PngHeader:
     """The header of `path` if it has `channels` and `size` (width, height), where given.
 
     Raises:
@@ -66,7 +66,7 @@ def check_png(path: Path, channels: int | None = None, size: tuple[int, int] | N
 
 
 def read_png(
-    path: Path,
+    path: str | Path,
     channels: int | None = None,
     size: tuple[int, int] | None = None,
     dtype: torch.dtype = torch.float32,
@@ -92,7 +92,7 @@ def read_png(
     return tensor if dtype == torch.uint8 else tensor.to(dtype) / 255
 
 
-def write_png(path: Path, image: Tensor, level: int = 6) -> None:
+def write_png(path: str | Path, image: Tensor, level: int = 6) -> None:
     """Write [H, W] or [H, W, 1, 3 or 4] atomically: uint8 as it is, float values of 0 to 1 clamped and rounded.
 
     Args:

@@ -50,7 +50,7 @@ _RAW = {("uint8", 3): "rgb24", ("uint8", 4): "rgba", ("uint16", 3): "rgb48le", (
 _TAGS = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
 
 
-def write_video(path: Path, frames: Iterable[Tensor], fps: float, quality: float = DEFAULT_QUALITY) -> int:
+def write_video(path: str | Path, frames: Iterable[Tensor], fps: float, quality: float = DEFAULT_QUALITY) -> int:
     """Encode uint8 sRGB pictures [H, W, 3] of one size as H.264 as they come; see `open_video`.
 
     Returns:
@@ -74,7 +74,7 @@ def write_video(path: Path, frames: Iterable[Tensor], fps: float, quality: float
 
 
 @contextlib.contextmanager
-def open_video(path: Path, codec: Codec, fps: float) -> Iterator["Encoder"]:
+def open_video(path: str | Path, codec: Codec, fps: float) -> Iterator["Encoder"]:
     """An encoder to add pictures to; the file appears, whole, when the block ends without an error.
 
     Raises:
@@ -92,7 +92,7 @@ def open_video(path: Path, codec: Codec, fps: float) -> Iterator["Encoder"]:
 class Encoder:
     """An ffmpeg that starts with the first picture and takes raw ones; see `open_video`."""
 
-    def __init__(self, path: Path, temporary: Path, codec: Codec, fps: float):
+    def __init__(self, path: str | Path, temporary: Path, codec: Codec, fps: float):
         self._path, self._temporary, self._codec, self._fps = path, temporary, codec, fps
         self._log = tempfile.TemporaryFile()  # noqa: SIM115, as long as the process
         self._process: subprocess.Popen[bytes] | None = None

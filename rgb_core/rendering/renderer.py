@@ -11,6 +11,7 @@ from ..avatar import Avatar, PosedGaussians
 from ..avatar.packing import pack_avatar
 from ..errors import InputError, did_you_mean
 from ..heads import Pose, PosedHead
+from ..images import linear_to_rgba
 from ..scene import Camera, Lens, Light
 from ..shading import AttachedSurface, Lit, SurfaceTracer, light_gaussians
 from .graphs import GraphRunner, Room
@@ -30,6 +31,10 @@ class RenderedFrame:
     """[H, W] coverage in 0 to 1."""
     layers: dict[str, Tensor]
     """The layers that were asked for, [H, W, 3] or [H, W]; see `stages.LAYERS`."""
+
+    def to_rgba(self) -> Tensor:
+        """The picture as a PNG file holds it: uint8 [H, W, 4], sRGB and straight alpha, for `write_png`."""
+        return linear_to_rgba(torch.cat([self.color, self.alpha[..., None]], -1))
 
 
 @dataclass(frozen=True)
