@@ -61,6 +61,13 @@ def test_a_strangers_script_works_from_the_page_alone(beside_demo: Path):
     assert (shut - wide).abs().mean() > (shut - half).abs().mean() > 0
 
 
+def test_a_misspelt_expression_is_one_sentence(demo_folder: Path):
+    avatar = rgb_core.load_avatar(demo_folder / "demo/avatar")
+    assert avatar.portrait_pose(jawOpen=0.5).expression.sum() == 0.5
+    with pytest.raises(rgb_core.InputError, match=r"no expression 'jawOpne' \(did you mean jawOpen\?\)"):
+        avatar.portrait_pose(jawOpne=0.5)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(example: Path, beside_demo: Path, capsys: pytest.CaptureFixture[str]):
     runpy.run_path(str(example), run_name="__main__")
