@@ -219,18 +219,20 @@ def make_film(
         title: what has been done to the avatar.
         turns: of the light, where nobody says how many.
     """
+    from rgb_core.devices import start_device
+
+    device = start_device(film.device)  # while the rest is imported and read
+
     from rgb_core.avatar import load_avatar
-    from rgb_core.devices import resolve_device
     from rgb_core.filming import write_film
     from rgb_core.fingerprints import files_in
     from rgb_core.rendering import Renderer
 
     plan = film.plan(turns)
-    device = resolve_device(film.device)
     model = plan.avatar(load_avatar(avatar))
     shots, rate = motion(model)
     planned = plan.film(model, shots, rate)
-    renderer = Renderer(model.to(device), False if film.no_visibility else None)
+    renderer = Renderer(model.to(device.result()), False if film.no_visibility else None)
     drawn = [files_in(avatar), film.no_visibility, film.set_ or []]
     reporter = Reporter(film.quiet, film.as_json)
     with reporter.live():

@@ -1,6 +1,7 @@
 """Where to compute: `auto`, `cpu` or `cuda`, and what a machine lacks for the latter."""
 
 import platform
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from kernel_runtime import UnsupportedDevice
@@ -25,6 +26,20 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return CPU
     raise InputError(f"--device cuda: {problem}; use --device cpu")
+
+
+def start_device(name: str) -> Future[torch.device]:
+    """`resolve_device` in a thread, which also starts a GPU: that takes a second in which files can be read."""
+
+    def start() -> torch.device:
+        device = resolve_device(name)
+        torch.zeros((), device=device)
+        return device
+
+    thread = ThreadPoolExecutor(1)
+    started = thread.submit(start)
+    thread.shutdown(wait=False)
+    return started
 
 
 def _missing_for_cuda() -> str | None:
