@@ -124,8 +124,8 @@ def load_avatar(folder: str | Path) -> Avatar:
         problem = " ".join(str(error).split())
         raise InputError(f"{path} or {DESCRIPTION} is damaged ({problem}); fit the avatar again") from error
     _check_portrait(avatar, folder / DESCRIPTION)
-    if avatar.trained is not None and (problem := avatar.trained.misfit(head)):
-        raise InputError(f"{folder / DESCRIPTION}: trained_range: {problem}")
+    if avatar.trained is not None and (wrong := avatar.trained.misfit(head)):
+        raise InputError(f"{folder / DESCRIPTION}: trained_range: {wrong}")
     return avatar
 
 

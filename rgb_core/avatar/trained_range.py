@@ -33,9 +33,7 @@ class TrainedRange:
     def of(cls, poses: Pose, names: tuple[str, ...]) -> "TrainedRange":
         """The range of a batch of poses; `names` are those of the expressions."""
         expression, joints = poses.expression, poses.joints
-        return cls(
-            expression.amin(0), expression.amax(0), rest_of(expression, names), joints.amin(0), joints.amax(0)
-        )
+        return cls(expression.amin(0), expression.amax(0), rest_of(expression, names), joints.amin(0), joints.amax(0))
 
     @classmethod
     def assumed(cls, head: HeadModel) -> "TrainedRange":

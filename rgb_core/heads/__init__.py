@@ -8,7 +8,7 @@ from .normals import vertex_normals
 from .pose import Pose
 from .storage import load_head, save_head
 from .subdivision import subdivide
-from .transfer import expression_transfer
+from .transfer import expression_transfer, name_transfer
 
 __all__ = [
     "HeadModel",
@@ -24,6 +24,7 @@ __all__ = [
     "load_head",
     "load_restricted_pickle",
     "motion_record",
+    "name_transfer",
     "save_head",
     "subdivide",
     "vertex_normals",
