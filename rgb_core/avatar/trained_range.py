@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from ..heads import HeadModel, Pose
-from ..heads.arkit import arkit_parts
+from ..heads.arkit import GAZE, arkit_parts
 
-CALM_SHARE = 0.1
-"""The share of a clip's frames, those with the least expression, that show the face at rest."""
-_GAZE = "eyeLook"  # eyes look somewhere in every frame: that is no habit of the face at rest
+RARELY = 0.05
+"""The share of a clip's frames in which an expression may come closer to 0 than the face at rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +70,11 @@ class TrainedRange:
 
 
 def rest_of(expression: Tensor, names: tuple[str, ...]) -> Tensor:
-    """The face at rest [E] in a clip's coefficients [N, E]: their median over the calmest frames; 0 for the gaze.
+    """The face at rest [E] in a clip's coefficients [N, E]: what an expression hardly ever comes closer to 0 than.
 
-    Trackers see a resting face as slightly frowning or squinting, each person's in another way.
+    Trackers see a resting face as slightly frowning or squinting, each person's in another way. The gaze is left at 0:
+    eyes look somewhere in every frame.
     """
-    calm = expression.abs().sum(1).argsort()[: max(1, round(CALM_SHARE * len(expression)))]
-    looks = torch.tensor([name.startswith(_GAZE) for name in names])
-    return expression[calm].median(0).values.masked_fill(looks, 0.0)
+    low, high = expression.quantile(torch.tensor([RARELY, 1 - RARELY]).to(expression), dim=0)
+    looks = torch.tensor([name.startswith(GAZE) for name in names])
+    return torch.zeros_like(low).clamp(low, high).masked_fill(looks, 0.0)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError, did_you_mean
 from ..files import read_text
 from ..heads import HeadModel
-from ..heads.arkit import arkit_parts
+from ..heads.arkit import GAZE, arkit_parts
 from ..yaml_text import parse_yaml
 from .recording import Recording
 from .retarget import JAW_OPEN, check_names
@@ -21,40 +21,44 @@ from .rows import MOST_FRAMES
 
 FORMAT, VERSION = "rgb-keyframes", 1
 _USUAL_RATE = 25.0
-_ANGLES = {"head": ("yaw", "pitch", "roll"), "eyes": ("yaw", "pitch")}
-_KEY = ("expression", "jaw", *_ANGLES)
+_EXPRESSION, _EYES = "expression", "eyes"
+_ANGLES = {"head": ("yaw", "pitch", "roll"), _EYES: ("yaw", "pitch")}
+_KEY = (_EXPRESSION, "jaw", *_ANGLES)
 _LARGEST, _LARGEST_ANGLE, _FASTEST = 10.0, 180.0, 1000.0  # coefficients, degrees, frames a second
 
+Name = tuple[str, str]
+"""A number of the performance: its part (expression, head or eyes) and what it is called there."""
 Track = dict[float, float]
-"""What one number of the performance is, by second."""
+"""What one number is, by second."""
 
 
 def read_keyframes(path: Path, head: HeadModel) -> Recording:
     """The performance of a keyframe file, for an avatar of `head`.
 
     Every number has a track of its own: it passes through the values it is given without overshooting between them
-    (a monotone cubic, Fritsch and Carlson 1980), and holds the first and the last one before and after.
+    (a monotone cubic, Fritsch and Carlson 1980) and holds the last one. Where the first key does not name it, it is 0.
 
     Raises:
         InputError: naming the moment and what is wrong there.
     """
     fps, keys = _contents(path)
     seconds = [_number(time, f"{path}, keys", 0.0, MOST_FRAMES / fps) for time in keys]
-    tracks: dict[str, Track] = {}
+    tracks: dict[Name, Track] = {}
     for time, (given, key) in zip(seconds, keys.items(), strict=True):
         for name, value in _values_at(key, head, f"{path}, second {given}").items():
             tracks.setdefault(name, {})[time] = value
     times = np.arange(math.floor(max(seconds) * fps + 1e-6) + 1) / fps
 
-    def columns(names: Sequence[str]) -> Tensor:
-        curves = [_curve(tracks.get(name, {0.0: 0.0}), times) for name in names]
+    def columns(part: str, names: Sequence[str]) -> Tensor:
+        curves = [_curve({min(seconds): 0.0, **tracks.get((part, name), {})}, times) for name in names]
         return torch.from_numpy(np.stack(curves, -1) if curves else np.zeros((len(times), 0))).float()
 
-    angles = {part: columns([f"{part}.{angle}" for angle in names]).deg2rad() for part, names in _ANGLES.items()}
-    names = tuple(name for name in tracks if "." not in name)
-    looks = any(name.startswith("eyes.") for name in tracks)
-    gaze = angles["eyes"][:, None].expand(-1, 2, -1) if looks else None
-    return Recording(path.stem, fps, names, columns(names), angles["head"], gaze)
+    head_turn, eyes = (columns(part, names).deg2rad() for part, names in _ANGLES.items())
+    names = tuple(name for part, name in tracks if part == _EXPRESSION)
+    gaze = eyes[:, None].expand(-1, 2, -1) if any(part == _EYES for part, _ in tracks) else None
+    if gaze is not None and (twice := [name for name in names if name.startswith(GAZE)]):
+        raise InputError(f"{path}: {twice[0]} and eyes both say where the eyes look: give one of them")
+    return Recording(path.stem, fps, names, columns(_EXPRESSION, names), head_turn, gaze)
 
 
 def _contents(path: Path) -> tuple[float, dict[Any, Any]]:
@@ -71,23 +75,27 @@ def _contents(path: Path) -> tuple[float, dict[Any, Any]]:
     return _number(values.get("fps", _USUAL_RATE), f"{path}: fps", 1.0, _FASTEST), keys
 
 
-def _values_at(key: Any, head: HeadModel, where: str) -> dict[str, float]:
-    """Every number that one key sets, by track: an expression, `head.yaw` and the like."""
+def _values_at(key: Any, head: HeadModel, where: str) -> dict[Name, float]:
+    """Every number that one key sets."""
     if not isinstance(key, dict):
         raise InputError(f"{where}: a key is a mapping such as {{expression: {{jawOpen: 0.4}}, head: {{yaw: 10}}}}")
     _check_known(key, _KEY, where)
-    found: dict[str, float] = {}
+    found: dict[Name, float] = {}
     for part, names in _ANGLES.items():
         turns = _mapping(key, part, where)
         _check_known(turns, names, f"{where}, {part}")
         for name, value in turns.items():
-            found[f"{part}.{name}"] = _number(value, f"{where}, {part}.{name}", -_LARGEST_ANGLE, _LARGEST_ANGLE)
-    expressions = {str(name): value for name, value in _mapping(key, "expression", where).items()}
+            found[part, name] = _number(value, f"{where}, {part}.{name}", -_LARGEST_ANGLE, _LARGEST_ANGLE)
+    expressions = {str(name): value for name, value in _mapping(key, _EXPRESSION, where).items()}
     if "jaw" in key:
+        if JAW_OPEN in expressions:
+            raise InputError(f"{where}: jaw and {JAW_OPEN} are the same: give one of them")
         expressions[JAW_OPEN] = key["jaw"]
     sided = {part: value for name, value in expressions.items() for part in _sides(name, head)}
     check_names(list(sided), head, where)
-    return found | {name: _number(value, f"{where}, {name}", -_LARGEST, _LARGEST) for name, value in sided.items()}
+    return found | {
+        (_EXPRESSION, name): _number(value, f"{where}, {name}", -_LARGEST, _LARGEST) for name, value in sided.items()
+    }
 
 
 def _sides(name: str, head: HeadModel) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from ..avatar import Avatar
 from ..data import Dataset, Frame
 from ..errors import InputError, did_you_mean
 from ..heads import HeadModel, Motion, Pose, expression_transfer, name_transfer
-from ..heads.arkit import ARKIT_NAMES, arkit_parts
+from ..heads.arkit import ARKIT_NAMES, GAZE, arkit_parts
 from ..heads.pose import NECK
 from ..rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from .recording import Recording, turn_matrix
@@ -17,7 +17,6 @@ from .recording import Recording, turn_matrix
 JAW_OPEN = "jawOpen"
 _JAW, _EYES = "jaw", ("left_eye", "right_eye")
 _JAW_ANGLE = 0.35  # radians of a joint for a jaw that is wide open
-_GAZE = "eyeLook"
 _GAZE_ANGLE = 0.52  # radians of the eyes for a coefficient of 1, about 30 degrees
 
 
@@ -135,15 +134,15 @@ def _open_jaw(joints: Tensor, head: HeadModel, recording: Recording) -> None:
 def _look(expression: Tensor, joints: Tensor, head: HeadModel, recording: Recording) -> None:
     """Turn the eyes: by expressions where the head has them, unless the recording has moved those, else by joints."""
     assert recording.gaze is not None
-    shapes = {name: index for index, name in enumerate(head.expression_names) if name.startswith(_GAZE)}
-    if shapes and any(name.startswith(_GAZE) for name in recording.names):
+    shapes = {name: index for index, name in enumerate(head.expression_names) if name.startswith(GAZE)}
+    if shapes and any(name.startswith(GAZE) for name in recording.names):
         return
     for eye, side in enumerate(("Left", "Right")):
         yaw, pitch = recording.gaze[:, eye].unbind(-1)
         outward = yaw if side == "Left" else -yaw
         towards = {"Out": outward, "In": -outward, "Up": pitch, "Down": -pitch}
         for direction, angle in towards.items():
-            if (index := shapes.get(f"{_GAZE}{direction}{side}")) is not None:
+            if (index := shapes.get(f"{GAZE}{direction}{side}")) is not None:
                 expression[:, index] = (angle / _GAZE_ANGLE).clamp(0, 1)
         if not shapes and _EYES[eye] in head.joint_names:
             turn = turn_matrix(torch.stack([yaw, pitch, torch.zeros_like(yaw)], -1))
