@@ -1,6 +1,5 @@
 """A performance written by hand: YAML that names what the face does at some moments; in between it moves smoothly."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def read_keyframes(path: Path, head: HeadModel) -> Recording:
     for time, (given, key) in zip(seconds, keys.items(), strict=True):
         for name, value in _values_at(key, head, f"{path}, second {given}").items():
             tracks.setdefault(name, {})[time] = value
-    times = np.arange(math.floor(max(seconds) * fps + 1e-6) + 1) / fps
+    times = np.arange(round(max(seconds) * fps) + 1) / fps
 
     def columns(part: str, names: Sequence[str]) -> Tensor:
         curves = [_curve({min(seconds): 0.0, **tracks.get((part, name), {})}, times) for name in names]
