@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .avatar import Avatar, load_avatar, save_avatar
     from .data import Dataset, DatasetWriter, Frame, load_dataset
+    from .driving import DriveOptions, load_motion, shots_of
     from .errors import InputError, RgbError
     from .evaluation import evaluate
     from .geometry import Geometry, GeometryConfig, fit_geometry, load_geometry
-    from .heads import HeadModel, Pose, builtin_head, load_head
+    from .heads import HeadModel, Motion, Pose, builtin_head, load_head
     from .images import linear_to_srgb, read_png, srgb_to_linear, to_bytes, write_png
     from .images.video import write_video
-    from .rendering import RenderedFrame, Renderer, Shot, clip_shots, retarget, turntable
+    from .rendering import RenderedFrame, Renderer, Shot, clip_shots, turntable
     from .scene import Camera, Light
     from .synthetic import SyntheticConfig, synthesize
     from .tracking import track
@@ -27,6 +28,7 @@ __all__ = [
     "Camera",
     "Dataset",
     "DatasetWriter",
+    "DriveOptions",
     "Frame",
     "GaussianConfig",
     "Geometry",
@@ -34,6 +36,7 @@ __all__ = [
     "HeadModel",
     "InputError",
     "Light",
+    "Motion",
     "Pose",
     "RenderedFrame",
     "Renderer",
@@ -51,9 +54,10 @@ __all__ = [
     "load_dataset",
     "load_geometry",
     "load_head",
+    "load_motion",
     "read_png",
-    "retarget",
     "save_avatar",
+    "shots_of",
     "srgb_to_linear",
     "synthesize",
     "to_bytes",
@@ -71,13 +75,14 @@ except metadata.PackageNotFoundError:  # run from a checkout that nobody install
 _HOMES = {
     "avatar": ("Avatar", "load_avatar", "save_avatar"),
     "data": ("Dataset", "DatasetWriter", "Frame", "load_dataset"),
+    "driving": ("DriveOptions", "load_motion", "shots_of"),
     "errors": ("InputError", "RgbError"),
     "evaluation": ("evaluate",),
     "images.video": ("write_video",),
     "geometry": ("Geometry", "GeometryConfig", "fit_geometry", "load_geometry"),
-    "heads": ("HeadModel", "Pose", "builtin_head", "load_head"),
+    "heads": ("HeadModel", "Motion", "Pose", "builtin_head", "load_head"),
     "images": ("linear_to_srgb", "read_png", "srgb_to_linear", "to_bytes", "write_png"),
-    "rendering": ("RenderedFrame", "Renderer", "Shot", "clip_shots", "retarget", "turntable"),
+    "rendering": ("RenderedFrame", "Renderer", "Shot", "clip_shots", "turntable"),
     "scene": ("Camera", "Light"),
     "synthetic": ("SyntheticConfig", "synthesize"),
     "tracking": ("track",),

@@ -1,13 +1,10 @@
-"""`rgb animate`: the avatar driven by another clip."""
+"""`rgb animate`: the avatar driven by somebody's performance."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from ..drive_options import Drive, DriveFrames, Driving, End, NoClamp, NoNeutral, NoSmooth, Smooth, Start, driven
 from ..film_options import FilmOptions, make_film, with_film_options
 from ..options import AvatarFolder, Out
-from ..sequences import parse_range
 
 if TYPE_CHECKING:
     from rgb_core.avatar import Avatar
@@ -17,38 +14,32 @@ if TYPE_CHECKING:
 @with_film_options
 def animate(
     avatar: AvatarFolder,
-    drive: Annotated[
-        Path, typer.Option("--drive", help="Dataset folder whose motion the avatar follows, as in --drive subject.")
-    ],
+    drive: Drive,
     out: Out,
     film: FilmOptions,
-    frames: Annotated[
-        str | None, typer.Option("--frames", help="Frames of the driving clip, as in --frames 0:100.")
-    ] = None,
+    frames: DriveFrames = None,
+    start: Start = 0.0,
+    end: End = None,
+    no_neutral: NoNeutral = False,
+    no_clamp: NoClamp = False,
+    smooth: Smooth = None,
+    no_smooth: NoSmooth = False,
 ) -> None:
-    """Drive an avatar with the expressions and head motion of another clip, also of another head model.
+    """Drive an avatar by a tracked clip, a recording of a phone, coefficients, keyframes or a video.
 
-    ARKit names carry over between models; unnamed expressions go by least squares on vertices.
+    ARKit names carry over between head models; unnamed expressions go by least squares on vertices. The performer's
+    face at rest becomes the avatar's, noise is smoothed, and expressions stay in the range the avatar was fitted to.
 
     Example: rgb animate avatar --drive other_subject -o animated
 
-    Example: rgb animate avatar --drive other_subject -e studio --background map --sheet -o studio
+    Example: rgb animate avatar --drive MySlate_5_iPhone.csv -e studio --background map --sheet -o studio
 
-    Example: rgb animate avatar --drive clip -o quick --size 256 --no-visibility --device cpu --force --quiet --json
+    Example: rgb animate avatar --drive clip.mp4 --end 4 -o quick --size 256 --device cpu --force --quiet --json
     """
+    driving = Driving(drive, frames, start, end, no_neutral, no_clamp, smooth, no_smooth)
 
     def motion(model: "Avatar") -> "tuple[list[Shot], float]":
-        shots, fps = _driven(model, drive, frames)
+        shots, fps = driven(model, driving, out, film)
         return shots, fps
 
     make_film(avatar, out, film, motion, "animated")
-
-
-def _driven(model: "Avatar", drive: Path, frames: str | None) -> "tuple[list[Shot], float]":
-    """The shots of a clip's motion on the avatar, and how many there are a second."""
-    from rgb_core.data import load_dataset
-    from rgb_core.rendering import retarget
-
-    clip = load_dataset(drive)
-    chosen = [clip.all_frames[index] for index in parse_range(frames, len(clip.all_frames))]
-    return retarget(model, clip, chosen), clip.fps

@@ -119,8 +119,8 @@ def _check(
 
 def _whole(model: "Avatar", clip: "Dataset | None", frames: "list[Frame]", kind: str, out: Path) -> None:
     """Write a format of a whole avatar, with the motion of `frames` where there is a clip."""
-    from rgb_core.exporting import AVATAR_EXPORTERS, Motion
-    from rgb_core.heads import Pose
+    from rgb_core.exporting import AVATAR_EXPORTERS
+    from rgb_core.heads import Motion, Pose
     from rgb_core.rendering import clip_shots
 
     motion = None

@@ -14,6 +14,7 @@ from .attachment import Attachment
 from .deformation import ExpressionField, SparseExpressions, sparse_expressions
 from .materials import MIN_ROUGHNESS
 from .portrait import Portrait
+from .trained_range import TrainedRange
 
 # Raw parameters of a Gaussian and their widths, in the order in which deltas are packed.
 CHANNELS = {"position": 3, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo": 3, "roughness": 1, "specular": 1}
@@ -70,6 +71,8 @@ class Avatar:
     visibility: bool = True
     focal_scale: float = 1.0
     """What the focal lengths of the dataset are to be multiplied by."""
+    trained: TrainedRange | None = field(default=None, metadata=ON_HOST)
+    """What it saw of every expression and joint; None where it does not say."""
 
     @property
     def count(self) -> int:

@@ -22,6 +22,7 @@ from .compact import compact, expand
 from .deformation import SparseExpressions
 from .model import DELTA_WIDTH, NEUTRAL, Avatar
 from .portrait import Portrait
+from .trained_range import TrainedRange
 
 FORMAT, VERSION = "rgb-avatar", 4
 _PLAIN = 3  # the version that held every number in full
@@ -85,6 +86,8 @@ def save_avatar(avatar: Avatar, folder: str | Path, provenance: dict[str, Any]) 
         "portrait": avatar.portrait.to_dict(),
         "provenance": provenance,
     }
+    if avatar.trained is not None:
+        description["trained_range"] = avatar.trained.to_dict()
     write_text(folder / DESCRIPTION, yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
 
 
@@ -113,6 +116,7 @@ def load_avatar(folder: str | Path) -> Avatar:
             visibility=bool(description["visibility"]),
             carried=_light_frame(description, folder / DESCRIPTION) == "camera",
             focal_scale=float(description["focal_scale"]),
+            trained=TrainedRange.from_dict(description["trained_range"]) if "trained_range" in description else None,
         )
     except KeyError as error:
         raise InputError(f"{path} or {DESCRIPTION} lacks {error}; fit the avatar again") from error
@@ -120,6 +124,8 @@ def load_avatar(folder: str | Path) -> Avatar:
         problem = " ".join(str(error).split())
         raise InputError(f"{path} or {DESCRIPTION} is damaged ({problem}); fit the avatar again") from error
     _check_portrait(avatar, folder / DESCRIPTION)
+    if avatar.trained is not None and (wrong := avatar.trained.misfit(head)):
+        raise InputError(f"{folder / DESCRIPTION}: trained_range: {wrong}")
     return avatar
 
 

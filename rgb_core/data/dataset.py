@@ -130,13 +130,16 @@ class Dataset:
         return GroundTruth(folder, (self.width, self.height)) if folder.is_dir() else None
 
 
-def load_dataset(folder: str | Path) -> Dataset:
+def load_dataset(folder: str | Path, pictures: bool = True) -> Dataset:
     """Read and check a dataset: records, lengths, cameras, and the headers of all image files.
+
+    Args:
+        pictures: False for a clip of which only the motion is wanted; its picture files need not be there.
 
     Raises:
         InputError: at the first problem, naming the file, the frame and the key.
     """
-    dataset = _read(Path(folder), Defects())
+    dataset = _read(Path(folder), Defects(), pictures)
     assert dataset is not None  # without a defect there is one
     return dataset
 
@@ -153,7 +156,7 @@ def examine_dataset(folder: str | Path) -> tuple[Dataset | None, list[str]]:
     return dataset, defects.found
 
 
-def _read(folder: Path, defects: Defects) -> Dataset | None:
+def _read(folder: Path, defects: Defects, pictures: bool = True) -> Dataset | None:
     """A dataset of what is sound; None where a defect that `defects` kept leaves none."""
     path = folder / FILE_NAME
     if not folder.is_dir():
@@ -174,7 +177,7 @@ def _read(folder: Path, defects: Defects) -> Dataset | None:
     if not {"head_model", "width", "height"} <= values.keys():
         return None
     head = values["head_model"]
-    context = FrameContext(folder, (values["width"], values["height"]), head)
+    context = FrameContext(folder, (values["width"], values["height"]), head, pictures)
     frames: list[Frame] = []
     with defects.checked():
         values["shape"] = _shape(record, head)

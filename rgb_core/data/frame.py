@@ -56,6 +56,8 @@ class FrameContext:
     size: tuple[int, int]
     """(width, height) of the images."""
     head: HeadModel
+    pictures: bool = True
+    """Whether picture files have to be there and are checked."""
 
 
 def parse_frame(record: Record, context: FrameContext, defects: Defects) -> Frame | None:
@@ -143,6 +145,8 @@ def _float32(array: np.ndarray) -> Tensor:
 
 
 def _image_file(record: Record, key: str, channels: int, context: FrameContext) -> Path:
+    if not context.pictures:
+        return record.name(key, context.folder)
     path = record.file(key, context.folder)
     check_png(path, channels, context.size)
     return path

@@ -86,15 +86,16 @@ class Record:
             self.fail(key, f"must be a non-empty string, not {value!r}")
         return value
 
-    def file(self, key: str, folder: Path) -> Path:
-        """The existing file that a key names, relative to `folder`, which the name may not leave.
-
-        Links that the user made inside the folder are followed.
-        """
+    def name(self, key: str, folder: Path) -> Path:
+        """The path that a key names, relative to `folder`, which the name may not leave; nothing need be there."""
         name = self.text(key)
         if leaves_folder(name):
             self.fail(key, f"names {name!r}, which leads out of {folder}")
-        path = folder / name
+        return folder / name
+
+    def file(self, key: str, folder: Path) -> Path:
+        """The existing file that a key names, as `name`; links that the user made inside the folder are followed."""
+        path = self.name(key, folder)
         try:
             found = path.is_file()
         except OSError as error:

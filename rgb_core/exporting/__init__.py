@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..avatar import Avatar
+from ..heads import Motion
 from .glb_head import write_head_glb
 from .glb_splats import write_splat_glb
-from .motion import Motion
 from .obj import write_obj
 from .ply3dgs import write_gaussian_ply
 from .scene import UP_AXES, ExportScene, GaussianCloud, TriangleMesh
@@ -42,6 +42,5 @@ __all__ = [
     "ExportScene",
     "Exporter",
     "GaussianCloud",
-    "Motion",
     "TriangleMesh",
 ]

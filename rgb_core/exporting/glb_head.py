@@ -7,11 +7,10 @@ import numpy as np
 import torch
 
 from ..avatar import Avatar
-from ..heads import HeadModel, vertex_normals
+from ..heads import HeadModel, Motion, vertex_normals
 from ..rotations import axis_angle_to_matrix, matrix_to_quaternion
 from .baking import Textures, bake, corner_tangents
 from .gltf import Buffer, write_container
-from .motion import Motion
 from .parts import PARTS, part_of
 
 _INFLUENCES = 4  # joints in one set of skin weights

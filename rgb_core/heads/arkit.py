@@ -56,6 +56,9 @@ ARKIT_NAMES = (
 )
 """Left and right are the head's own."""
 
+GAZE = "eyeLook"
+"""What the names of the shapes that turn the eyes begin with."""
+
 SPLIT_BY_SIDE = ("browInnerUp", "cheekPuff")
 """One shape in ARKit, a left and a right one in ICT-FaceKit."""
 

@@ -1,5 +1,7 @@
 """What the expression coefficients of one head model are on another."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,7 @@ def expression_transfer(source: HeadModel, target: HeadModel) -> Tensor:
     if source.name == target.name and source.expression_names == target.expression_names:
         return torch.eye(len(target.expression_names), dtype=like.dtype, device=like.device)
     if _is_named(source) and _is_named(target):
-        return _by_name(source, target).to(like)
+        return name_transfer(source.expression_names, target.expression_names).to(like)
     if source.vertex_count == target.vertex_count:
         return _by_vertices(source, target).to(like)
     raise InputError(
@@ -35,19 +37,26 @@ def expression_transfer(source: HeadModel, target: HeadModel) -> Tensor:
     )
 
 
+def name_transfer(source: Sequence[str], target: Sequence[str]) -> Tensor:
+    """The matrix [E_target, E_source] that maps coefficients of expressions called `source` onto those called `target`.
+
+    Equal names keep their values. ARKit shapes are understood in every spelling: shapes that the target lacks are
+    dropped, merged ones get the mean of their sides.
+    """
+    matrix = torch.zeros(len(target), len(source))
+    for row, target_name in enumerate(target):
+        wanted = arkit_parts(target_name)
+        for column, source_name in enumerate(source):
+            if target_name == source_name:
+                matrix[row, column] = 1.0
+            elif shared := wanted & arkit_parts(source_name):
+                matrix[row, column] = len(shared) / len(wanted)
+    return matrix
+
+
 def _is_named(head: HeadModel) -> bool:
     named = sum(bool(arkit_parts(name)) for name in head.expression_names)
     return named > 0 and named >= NAMED_SHARE * len(head.expression_names)
-
-
-def _by_name(source: HeadModel, target: HeadModel) -> Tensor:
-    matrix = torch.zeros(len(target.expression_names), len(source.expression_names))
-    for row, target_name in enumerate(target.expression_names):
-        wanted = arkit_parts(target_name)
-        for column, source_name in enumerate(source.expression_names):
-            if shared := wanted & arkit_parts(source_name):
-                matrix[row, column] = len(shared) / len(wanted)
-    return matrix
 
 
 def _by_vertices(source: HeadModel, target: HeadModel) -> Tensor:

@@ -1,7 +1,7 @@
 """Avatar, pose, light and camera to pictures."""
 
 from .renderer import RenderedFrame, Renderer
-from .shots import Shot, at_size, clip_shots, retarget, turntable
+from .shots import Shot, at_size, clip_shots, turntable
 from .stages import LAYERS, Shows
 
 __all__ = [
@@ -12,6 +12,5 @@ __all__ = [
     "Shows",
     "at_size",
     "clip_shots",
-    "retarget",
     "turntable",
 ]

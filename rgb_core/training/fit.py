@@ -12,6 +12,7 @@ from ..avatar import NEUTRAL, Avatar, load_avatar, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import avatar_from_tensors, avatar_tensors
+from ..avatar.trained_range import TrainedRange
 from ..data import Dataset, FrameMaps
 from ..devices import CPU
 from ..errors import InputError
@@ -21,6 +22,7 @@ from ..fitting.log import StepLog
 from ..fitting.loop import run_fit
 from ..fitting.order import FrameOrder
 from ..geometry import Geometry
+from ..heads import Pose
 from ..heads.regions import Region
 from ..output_folder import OutputFolder
 from ..progress import Progress
@@ -37,7 +39,7 @@ from .light import LightParameters
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 
-_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale"}
+_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale", "trained"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
@@ -123,6 +125,7 @@ class GaussianFit:
         if not config.consistency:
             field = field.everywhere()
         self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
+        refined = geometry.refined(dataset.frames("train"))
         portrait = Portrait.of(dataset.frames("train"), geometry.head.joint_names)
         initial = initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
         self.avatar = replace(
@@ -130,12 +133,12 @@ class GaussianFit:
             visibility=visibility,
             light=replace(initial.light.to(device), carried=dataset.light_frame == "camera"),
             focal_scale=geometry.focal_scale,
+            trained=TrainedRange.of(Pose.stack([frame.pose for frame in refined]), geometry.head.expression_names),
         )
         self.light = LightParameters(torch.zeros_like(self.avatar.light.radiance), 1.0)
         head = self.avatar.head
         self.faces = head.faces.to(torch.int32)
         tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, (config.light_height, 2 * config.light_height))
-        refined = geometry.refined(dataset.frames("train"))
         self.frames = TrainingFrames(
             dataset,
             refined,

@@ -16,10 +16,9 @@ from PIL import Image
 from rgb_core.avatar import Avatar
 from rgb_core.benchmarking.scenes import bench_avatar
 from rgb_core.errors import InputError
-from rgb_core.exporting import Motion
 from rgb_core.exporting.glb_head import write_head_glb
 from rgb_core.exporting.parts import PARTS, part_of
-from rgb_core.heads import Pose
+from rgb_core.heads import Motion, Pose
 from rgb_core.images import srgb_to_linear
 
 TENTH_OF_A_MILLIMETRE = 1e-4

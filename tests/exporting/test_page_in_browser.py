@@ -13,10 +13,9 @@ from page_browser import OpenPage, open_page, playwright
 
 from rgb_core.avatar import Avatar
 from rgb_core.benchmarking.scenes import bench_avatar
-from rgb_core.exporting import Motion
 from rgb_core.exporting.web import write_page
 from rgb_core.filming import BLACK, Staging, draw_bytes
-from rgb_core.heads import Pose
+from rgb_core.heads import Motion, Pose
 from rgb_core.images import write_exr, write_hdr
 from rgb_core.rendering import Renderer, Shot
 from rgb_core.scene import Light

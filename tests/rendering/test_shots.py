@@ -1,4 +1,4 @@
-"""Poses to render: turning heads, clips, and other people's motion."""
+"""Poses to render: turning heads and clips."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import torch
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, Pose
-from rgb_core.rendering.shots import TURN, clip_shots, retarget, turntable
+from rgb_core.rendering.shots import TURN, clip_shots, turntable
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera
 
@@ -68,21 +68,6 @@ def test_turntable_swings_both_ways_about_the_portrait(avatar: SimpleNamespace):
     assert angles[0] == pytest.approx(0, abs=1e-5)
     assert angles[2] == pytest.approx(TURN, abs=1e-5)
     assert angles[6] == pytest.approx(-TURN, abs=1e-5)
-
-
-def test_retarget_keeps_what_the_camera_sees(avatar: SimpleNamespace):
-    """A driving clip whose camera stands elsewhere turns the avatar before its own camera as the driver turned."""
-    source = SimpleNamespace(head=avatar.head)
-    aside = look_at(0.7)
-    frames = [frame([0.2, 0.5, 0.1], [0.01, 0.0, 0.0], aside), frame([0.0, -0.3, 0.0], [-0.01, 0.0, 0.0], aside)]
-    shots = retarget(avatar, source, frames)
-    for shot, driver in zip(shots, frames, strict=True):
-        seen = shot.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(shot.pose.joints[0])
-        wanted = driver.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(driver.pose.joints[0])
-        torch.testing.assert_close(seen, wanted, atol=1e-5, rtol=0)
-        torch.testing.assert_close(shot.pose.expression, driver.pose.expression)
-    apart = shots[0].camera.world_to_camera[:, :3] @ (shots[0].pose.translation - shots[1].pose.translation)
-    torch.testing.assert_close(apart, aside.world_to_camera[:, :3] @ torch.tensor([0.02, 0.0, 0.0]), atol=1e-6, rtol=0)
 
 
 def test_clip_of_another_model_is_refused(avatar: SimpleNamespace):

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...avatar import Avatar
 from ...files import write_text
+from ...heads import Motion, motion_record
 from ...scene.builtin_lights import BUILTIN_LIGHTS, builtin_light
-from ..motion import Motion
 from .blob import pack
 from .tables import avatar_tables
 from .transfer import transfer_tables
@@ -39,7 +39,7 @@ def page(avatar: Avatar, motion: Motion | None = None) -> str:
     """The page as text."""
     facts, arrays = avatar_tables(avatar)
     more, shadows = transfer_tables(avatar.head)
-    facts |= {**more, "motion": None if motion is None else _motion(motion)}
+    facts |= {**more, "motion": None if motion is None else motion_record(motion, avatar.head)}
     lights = {name: builtin_light(name).permute(1, 2, 0).numpy() for name in BUILTIN_LIGHTS}
     lights["as filmed"] = avatar.light.radiance.detach().cpu().permute(1, 2, 0).numpy()
     facts["lights"] = [{"name": name, "height": len(image)} for name, image in lights.items()]
@@ -67,16 +67,6 @@ def shared_exponent(image: np.ndarray) -> np.ndarray:
     factor = np.where(largest > 1e-32, mantissa * 256 / np.where(largest > 0, largest, 1), 0)
     colour = np.rint(rows * factor[:, None]).clip(0, 255)
     return np.concatenate([colour, (exponent + 128)[:, None] * (factor[:, None] > 0)], axis=1).astype(np.uint8)
-
-
-def _motion(motion: Motion) -> dict[str, Any]:
-    """A clip as JSON: thousandths are finer than a face shows."""
-    poses = motion.poses
-    frames = {"expression": poses.expression, "joints": poses.joints, "translation": poses.translation}
-    return {"name": motion.name, "fps": motion.fps} | {
-        name: np.round(values.detach().cpu().double().numpy(), 3 if name == "expression" else 4).tolist()
-        for name, values in frames.items()
-    }
 
 
 def _read(name: str) -> str:

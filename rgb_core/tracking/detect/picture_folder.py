@@ -13,7 +13,8 @@ from torch import Tensor
 from ...errors import InputError
 from .video_stream import Video
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+"""Of the files that are frames of a clip."""
 _USUAL_RATE = 25.0
 _BEHIND = (128, 128, 128)  # what shows through transparent pictures
 
@@ -42,7 +43,7 @@ def open_folder(path: Path, fps: float | None) -> PictureFolder:
     Raises:
         InputError: when there is no picture, or the first one cannot be read.
     """
-    pictures = [file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
+    pictures = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
     if not pictures:
         raise InputError(f"{path} holds no pictures (.png, .jpg, ...); give a video file or a folder of frames")
     pictures.sort(key=_natural)

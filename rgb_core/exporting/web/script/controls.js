@@ -123,8 +123,8 @@ function faceTab(page) {
     motion.turn[key] = x;
   };
   page.clipRow = element("div", { class: "clip", hidden: true });
-  const { motion: filmed, expressions } = stage.facts;
-  const play = () => page.play(new Clip(filmed.name, expressions, filmed.expression, filmed.fps, filmed));
+  const { motion: filmed } = stage.facts;
+  const play = () => page.play(clipOf(filmed, stage.facts, filmed.name));
   return [
     section(
       "Expression",

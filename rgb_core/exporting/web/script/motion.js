@@ -180,22 +180,33 @@ function readLiveLink(text, facts, name) {
   );
 }
 
-// Our JSON, { "fps": 25, "expressions": [names], "frames": [[coefficients]] }, or a dataset.json tracked with this
-// head.
 function readMotion(text, facts, name) {
-  const record = JSON.parse(text);
+  return clipOf(JSON.parse(text), facts, name);
+}
+
+// A record of the format rgb-motion (docs/formats.md), or a dataset.json tracked with this head.
+function clipOf(record, facts, name) {
+  const tracked = record.format === "rgb-dataset";
+  if (!tracked && !(record.format === "rgb-motion" && record.version === 1))
+    throw new Error("the JSON is neither an rgb-motion of version 1 nor a dataset.json");
   const frames = record.frames || [],
-    names = record.expressions || facts.expressions;
-  const rows = frames.map((frame) => frame.expression || frame);
+    names = tracked ? facts.expressions : record.expressions || [];
+  const rows = tracked ? frames.map((frame) => frame.expression) : frames;
   if (!rows.length || rows.some((row) => !Array.isArray(row) || row.length !== names.length))
     throw new Error(`the JSON has no frames of ${names.length} coefficients each`);
   const kept = names
     .map((expression, index) => [expression, index])
     .filter(([expression]) => facts.expressions.includes(expression));
+  const { head, joints, translation } = tracked ? {} : record;
   return new Clip(
     name,
     kept.map(([expression]) => expression),
     rows.map((row) => kept.map(([, index]) => row[index])),
-    record.fps || 25,
+    record.fps,
+    {
+      head: head && head.map(([yaw, pitch, roll]) => [yaw, -pitch, roll]),
+      joints: joints && rows.map((_, frame) => facts.joints.map((joint) => joints[joint]?.[frame] || [0, 0, 0])),
+      translation,
+    },
   );
 }
