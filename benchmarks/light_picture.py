@@ -43,7 +43,7 @@ def main() -> None:
             [head(renderer, Plan(lamps=(lamp,)), f"--lamp {place},24,{colour},1")
              for lamp, (place, colour) in zip(lamps, PLACES.items(), strict=True)],
             [head(renderer, pano(scratch, yaw=yaw), f"-e pano.hdr --yaw {yaw}") for yaw in (0, 45, 90, 180, -90)],
-            [*(head(renderer, Plan(lamps=lamps[:1], pitch=math.radians(pitch)), f"--lamp 0,0 --pitch {pitch}")
+            [*(head(renderer, Plan(lamps=(lamps[0],), pitch=math.radians(pitch)), f"--lamp 0,0 --pitch {pitch}")
                for pitch in (-45, 45)),
              *(head(renderer, pano(scratch, orbit=orbit), f"pano.hdr, --orbit at {orbit}") for orbit in (-45, 45, 90))],
         ]  # fmt: skip
