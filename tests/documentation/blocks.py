@@ -20,6 +20,7 @@ NOT_RUN = "# not run: "
 """What a block begins with that cannot run, before the reason."""
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`(rgb [^`]+)`")
+_COMMENT = re.compile(r"(^|\s)#.*")  # a shell takes what is inside a word, as a colour is, for part of it
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def command_lines(code: str) -> Iterator[list[str]]:
     for line in code.replace("\\\n", " ").splitlines():
         if prompted and not line.startswith("$ "):
             continue
-        if words := shlex.split(line.removeprefix("$ "), comments=True):
+        if words := shlex.split(_COMMENT.sub("", line.removeprefix("$ "))):
             yield words
 
 
