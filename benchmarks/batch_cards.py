@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from ray.util import get_node_ip_address
 
 SHARES = (1, 2, 3, 4, 6, 8)
 COPIES = 8
@@ -187,13 +188,13 @@ def cluster(arguments: argparse.Namespace) -> None:
 @contextmanager
 def nodes(arguments: argparse.Namespace) -> Iterator[str]:
     """Two Ray nodes, each in a process of its own that ends with the block; yields the address of the first."""
-    address = f"127.0.0.1:{PORT}"
+    address = f"{get_node_ip_address()}:{PORT}"
     started = []
     for card in ("0", "1"):
         gpus = "0" if arguments.device == "cpu" else "1"
         cpus = str(max(1, (os.cpu_count() or 2) // 2))
         where = ["--head", "--port", str(PORT)] if card == "0" else ["--address", address]
-        command = [*RAY, "start", *where, "--num-cpus", cpus, "--num-gpus", gpus, "--node-ip-address", "127.0.0.1"]
+        command = [*RAY, "start", *where, "--num-cpus", cpus, "--num-gpus", gpus]
         more = ["--include-dashboard", "false"] if card == "0" else []
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": card, "RAY_USAGE_STATS_ENABLED": "0"}
         log = (arguments.out / f"node{card}.log").open("w")

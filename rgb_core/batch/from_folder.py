@@ -1,7 +1,6 @@
 """A manifest from a folder of clips: what each folder and file is, found as `rgb import` and `rgb track` do."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,8 @@ def write_manifest_of_folder(folder: Path, path: Path, defaults: dict[str, str],
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give one that holds clips")
     subjects: dict[str, dict[str, str]] = {}
-    for path, source in _found(folder.absolute(), 0):
-        name = _free_name(path, subjects)
-        subjects[name] = {source: str(path)}
+    for clip, source in _found(folder.absolute(), 0):
+        subjects[_free_name(clip, subjects)] = {source: str(clip)}
     if not subjects:
         raise InputError(f"{folder} has no video and no clip that rgb import knows, {_DEEPEST} folders deep")
     table = {"format": FORMAT, "version": VERSION, "defaults": defaults, "subjects": subjects}
@@ -44,18 +42,22 @@ def write_manifest_of_folder(folder: Path, path: Path, defaults: dict[str, str],
     return len(subjects)
 
 
-def _found(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
-    """Paths of clips and which source of a subject each is; nothing is looked for inside a clip."""
-    if depth and (source := _source(folder)):
-        yield folder, source
-        return
+def _found(folder: Path, depth: int) -> list[tuple[Path, str]]:
+    """Paths of clips and which source of a subject each is.
+
+    A folder with clips in folders of its own is not one itself, whatever it looks like; what else lies in a clip, such
+    as a video of its tracking, belongs to it.
+    """
+    below: list[tuple[Path, str]] = []
+    videos: list[tuple[Path, str]] = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_file() and path.suffix.lower() in _VIDEOS:
-            yield path, "video"
-        elif path.is_dir() and depth < _DEEPEST:
-            yield from _found(path, depth + 1)
+        if path.is_dir() and depth < _DEEPEST and not path.name.startswith("."):
+            below += _found(path, depth + 1)
+        elif path.is_file() and path.suffix.lower() in _VIDEOS:
+            videos.append((path, "video"))
+    if depth and all(source == "video" for _, source in below) and (source := _source(folder)):
+        return [(folder, source)]
+    return videos + below
 
 
 def _source(folder: Path) -> str | None:

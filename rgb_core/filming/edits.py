@@ -27,6 +27,8 @@ PARTS: dict[str, tuple[Region, ...]] = {
 }
 """The parts of a head by what people call them; hair grows on the scalp."""
 
+_BRIGHTEST_DETAIL = 1.5  # times the mean of a part
+
 _Change = Callable[[Avatar, Tensor, Tensor], None]
 """Changes the raw parameters of the Gaussians where the second argument, [P] bool, says, to the value, [] or [3]."""
 
@@ -53,11 +55,16 @@ def _set_brightness(avatar: Avatar, chosen: Tensor, value: Tensor) -> None:
 
 
 def _set_tint(avatar: Avatar, chosen: Tensor, value: Tensor) -> None:
-    """Scale the albedo so that its mean, by opacity, is the colour: spots and wrinkles stay."""
+    """Scale the albedo so that its mean, by opacity, is the colour: spots and wrinkles stay.
+
+    What is far brighter than its part, as skin is between dark hair, is no detail of it and becomes a little brighter.
+    """
     albedo = torch.sigmoid(avatar.neutral["albedo"][chosen])
     weight = torch.sigmoid(avatar.neutral["opacity"][chosen])
-    mean = (albedo * weight).sum(0) / weight.sum()
-    avatar.neutral["albedo"][chosen] = raw_from_unit((albedo * value / mean).clamp(max=1))
+    weight = weight / weight.sum()
+    detail = (albedo / (albedo * weight).sum(0)).clamp(max=_BRIGHTEST_DETAIL)
+    detail = detail / (detail * weight).sum(0)
+    avatar.neutral["albedo"][chosen] = raw_from_unit((detail * value).clamp(max=1))
 
 
 @dataclass(frozen=True)

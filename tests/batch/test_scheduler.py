@@ -1,0 +1,97 @@
+"""A batch on a Ray of this machine: a worker that is killed, a subject that fails, and one that was left alone."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rgb_core.batch import scheduler
+from rgb_core.batch.manifest import Manifest, parse_manifest
+from rgb_core.batch.records import Failure, SubjectRecord, load_record
+from rgb_core.batch.scheduler import BatchOptions, run_batch
+from rgb_core.batch.stages import Job, Leg
+from rgb_core.batch.worker import Board
+from rgb_core.errors import InputError
+
+ray = pytest.importorskip("ray", reason="needs Ray: pip install 'rgb-avatar[batch]'")
+
+
+def leg(job: Job, leg: Leg, board: Board) -> SubjectRecord:
+    """What a worker does, without the work: `bad` fails, `dies` kills its process the first time."""
+    if job.name == "bad":
+        return SubjectRecord(job.entry, failure=Failure("import", "the clip is damaged"))
+    tries = job.out / "tries"
+    job.out.mkdir(exist_ok=True)
+    with tries.open("a") as file:
+        file.write(f"{','.join(leg.stages)} {os.environ['OMP_WAIT_POLICY']}\n")
+    if job.name == "dies" and tries.read_text().count("\n") == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    board.tell({"subject": job.name, "stage": leg.stages[0], "done": 1, "total": 1})
+    time.sleep(0.5)  # for the driver to look
+    return SubjectRecord(job.entry)
+
+
+class Heard:
+    """Keeps what a batch says."""
+
+    def __init__(self) -> None:
+        self.begun: list[Sequence[str]] = []
+        self.events: list[dict[str, Any]] = []
+        self.ended: dict[str, SubjectRecord] = {}
+
+    def begin(self, subjects: Sequence[str], given_up: Sequence[str]) -> None:
+        self.begun = [subjects, given_up]
+
+    def event(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+
+    def end(self, subject: str, record: SubjectRecord) -> None:
+        self.ended[subject] = record
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    rows = "dies: {dataset: d}, bad: {clip: c}, given_up: {dataset: d}, other: {dataset: d}"
+    text = f"format: rgb-batch\nversion: 1\nneeds: {{eval: {{memory_gb: 0.1}}}}\nsubjects: {{{rows}}}"
+    return parse_manifest(text, "manifest", tmp_path)
+
+
+def test_a_killed_worker_is_replaced_and_failures_stop_nobody(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(scheduler, "run_leg", leg)
+    out, heard = tmp_path / "out", Heard()
+    preset = scheduler._job(manifest, "given_up", out, gpus=False, force=False)
+    SubjectRecord(preset.entry, failure=Failure("track", "before")).save(out / "given_up")
+    options = BatchOptions(only=("dies", "bad", "given_*"), workers=1, device="cpu")
+    records = run_batch(manifest, out, heard, options)
+    assert heard.begun == [["dies", "bad"], ["given_up"]]
+    assert set(heard.ended) == {"dies", "bad"}
+    assert records["dies"].finished
+    assert records["bad"].failure == Failure("import", "the clip is damaged")
+    assert records["given_up"].failure == Failure("track", "before")
+    assert {name: load_record(out / name, record.entry) for name, record in records.items()} == records
+    tries = (out / "dies" / "tries").read_text().splitlines()
+    first, third = "fit-geometry,fit-gaussians passive", "relight,export passive"
+    assert tries == [first, first, "eval passive", third]
+    assert {event["stage"] for event in heard.events} == {"fit-geometry", "eval", "relight"}
+    assert "other,unfinished" in (out / "results.csv").read_text()
+    assert not ray.is_initialized()
+
+
+def test_a_mistyped_subject_is_refused_before_anything_starts(manifest: Manifest, tmp_path: Path):
+    with pytest.raises(InputError, match=r"no subject is called 'dis' \(did you mean dies\?\)"):
+        run_batch(manifest, tmp_path / "out", Heard(), BatchOptions(only=("dis",)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_preset_that_cannot_be_read_names_its_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = "format: rgb-batch\nversion: 1\nsubjects: {a: {dataset: d, preset: demmo}}"
+    with pytest.raises(InputError, match="subject a: preset 'demmo' does not exist"):
+        scheduler._job(parse_manifest(text, "manifest", tmp_path), "a", tmp_path, gpus=False, force=False)
