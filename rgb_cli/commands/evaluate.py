@@ -40,6 +40,7 @@ def evaluate(
     """
     from rgb_core import evaluation
     from rgb_core.avatar import load_avatar
+    from rgb_core.avatar.storage import read_provenance
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
     from rgb_core.fingerprints import files_in
@@ -50,6 +51,7 @@ def evaluate(
     options = evaluation.EvaluationOptions(
         size=size,
         lpips_weights=lpips_weights,
+        provenance=evaluation.level_line(read_provenance(avatar)),
         drawn=[files_in(avatar), no_visibility],
         force=force,
     )

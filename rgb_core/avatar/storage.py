@@ -129,6 +129,15 @@ def load_avatar(folder: str | Path) -> Avatar:
     return avatar
 
 
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """What avatar.yaml remembers about the making of an avatar.
+
+    Raises:
+        InputError: as `load_avatar`.
+    """
+    return dict(_read_description(Path(folder)).get("provenance") or {})
+
+
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not folder.is_dir():

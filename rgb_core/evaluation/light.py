@@ -1,7 +1,8 @@
 """How near the fitted light comes to the true one: what it does to a surface, where it is brightest, its colours."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from diff_envshade import texel_directions, texel_solid_angles
@@ -40,6 +41,15 @@ def irradiance_scale(fitted: Tensor, true: Tensor) -> Tensor:
     directions, solid_angles = texel_directions(*fitted.shape[1:]), texel_solid_angles(*fitted.shape[1:])[:, None]
     mine, theirs = irradiance(fitted, directions), irradiance(true, directions)
     return (solid_angles * mine * theirs).sum() / (solid_angles * mine * mine).sum()
+
+
+def level_line(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What the report says about the level that a fit found, from the provenance of avatar.yaml."""
+    level = provenance.get("level")
+    if not level:
+        return {}
+    albedo = " ".join(f"{value:.2f}" for value in level["skin_albedo"])
+    return {"albedo of the face": f"{albedo}, known within a factor of {level['known_within']:.2f} before gloss"}
 
 
 def light_scores(fitted: Light, true: Light | None) -> dict[str, float | None]:

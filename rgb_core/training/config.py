@@ -20,6 +20,7 @@ class LearningRates(_Settings):
     deltas: float = Field(1.0e-3, gt=0, description="in units of the per-channel delta scale")
     normal_offset: float = Field(5.0e-3, gt=0, description="in units of the mesh's unit normal")
     tracking: float = Field(0.02, gt=0, description="hundredths of a radian and millimetres")
+    level: float = Field(3.0e-3, gt=0, description="log factor of all albedos, by which the light is divided")
     light: float = Field(0.06, gt=0, description="softplus argument, relative to the initial radiance")
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
 
@@ -36,7 +37,9 @@ class LossWeights(_Settings):
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
     albedo_smoothness: float = Field(0.1, ge=0, description="robust log-albedo difference of neighbours")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
-    skin_tone: float = Field(0.1, ge=0, description="squared log ratio of the skin's mean albedo to `skin_luminance`")
+    level: float = Field(
+        1.0e-3, ge=0, description="half the squared deviations of skin, eyes, teeth and light from what is known"
+    )
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
     normal_offset: float = Field(0.1, ge=0, description="mean square of the normals' offsets from the mesh's")
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
@@ -68,10 +71,10 @@ class GaussianConfig(_Settings):
     image_size: int = Field(512, ge=32, le=4096, description="longer side of the training images, pixels")
     steps: int = Field(12_000, gt=0, description="optimisation steps, one frame each")
     gaussians: int = Field(50_000, gt=0, description="Gaussians sampled on the mesh at the start")
-    warmup: float = Field(0.02, ge=0, lt=1, description="share of the steps under a fixed grey light, materials frozen")
+    warmup: float = Field(0.02, ge=0, lt=1, description="share of the steps under the first light, materials frozen")
     light_height: int = Field(16, ge=4, le=128, description="rows of the environment map; it has twice as many columns")
-    skin_luminance: float = Field(
-        0.3, gt=0, lt=1, description="mean linear albedo of skin that fixes the scale of the light"
+    skin_luminance: float | None = Field(
+        None, gt=0, lt=1, description="mean linear albedo of the face, where it is known; else found from the pictures"
     )
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..avatar import NEUTRAL, Avatar, load_avatar, save_avatar
+from ..avatar import NEUTRAL, Avatar, load_avatar, materials, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
 from ..avatar.portrait import Portrait
 from ..avatar.storage import avatar_from_tensors, avatar_tensors
@@ -30,17 +30,18 @@ from ..rendering.graphs import GraphRunner, Room
 from ..rendering.stages import attach_learned, splat, visible_to
 from ..scene import Lens
 from ..shading import SurfaceTracer, light_gaussians
+from .colours import colour_from_frames
 from .config import GaussianConfig
 from .corrections import TrackingCorrections
 from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
-from .initialise import colour_from_frames, initial_avatar
-from .light import LightParameters
+from .initialise import initial_avatar
+from .light import LightParameters, mean_radiance
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 
-_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale", "trained"}
-_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking"})
+_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale"}
+_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
 
@@ -97,7 +98,7 @@ def fit_gaussians(
 
         run_fit(fit, "fitting Gaussians", config.steps, config.checkpoint_every, out, progress, tell)
         avatar = fit.result()
-        save_avatar(avatar, out, provenance or {})
+        save_avatar(avatar, out, {**(provenance or {}), "level": fit.level_found()})
         remove_checkpoint(out)
         folder.finish()
     return avatar
@@ -135,7 +136,8 @@ class GaussianFit:
             focal_scale=geometry.focal_scale,
             trained=TrainedRange.of(Pose.stack([frame.pose for frame in refined]), geometry.head.expression_names),
         )
-        self.light = LightParameters(torch.zeros_like(self.avatar.light.radiance), 1.0)
+        self.light = LightParameters(torch.zeros_like(self.avatar.light.radiance), torch.ones(3, device=device))
+        self.level = torch.zeros(1, device=device)  # log factor of all albedos, by which the light is divided
         head = self.avatar.head
         self.faces = head.faces.to(torch.int32)
         tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, (config.light_height, 2 * config.light_height))
@@ -155,7 +157,7 @@ class GaussianFit:
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
-        self.priors = AvatarPriors.of(self.avatar)
+        self.priors = AvatarPriors.of(self.avatar, config.skin_luminance)
         self.statistics = DensityStatistics(self.avatar.count, device)
 
     def active(self) -> AbstractContextManager[None]:
@@ -165,7 +167,7 @@ class GaussianFit:
     def start(self) -> None:
         """Colour the avatar by its frames."""
         with torch.no_grad():
-            self.light.level = colour_from_frames(self.avatar, self.frames, self.config.skin_luminance)
+            colour_from_frames(self.avatar, self.frames, self.light, self.config.skin_luminance)
         self._begin()
 
     def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
@@ -173,7 +175,8 @@ class GaussianFit:
         old = self.avatar
         kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _FIXED_FIELDS}
         self.avatar = avatar_from_tensors(tensors, old.light.carried, **kept).to(self.device)
-        self.light = LightParameters(tensors["light_raw"].to(self.device), meta["level"])
+        self.light = LightParameters(tensors["light_raw"].to(self.device), tensors["light_level"].to(self.device))
+        self.level = tensors["level_raw"].to(self.device)
         self.tracking.raw = tensors["tracking_raw"].to(self.device)
         self._begin()
         self.optimiser.load_state_tensors(tensors)
@@ -186,7 +189,7 @@ class GaussianFit:
         self._reset_lookups()
 
     def _new_optimiser(self) -> Optimiser:
-        shared = {"light": self.light.raw, "tracking": self.tracking.raw}
+        shared = {"light": self.light.raw, "tracking": self.tracking.raw, "level": self.level}
         leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
         rates = self.config.learning_rates
         return Optimiser(leaves, rates.model_dump(exclude={"final"}), rates.final, self.config.steps)
@@ -200,7 +203,7 @@ class GaussianFit:
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
-            self.priors = AvatarPriors.of(self.avatar)
+            self.priors = AvatarPriors.of(self.avatar, self.config.skin_luminance)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_room()
 
@@ -234,7 +237,9 @@ class GaussianFit:
         gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
         lean = self.avatar.lean(gaussians)
         gaussians = self.tracking.apply(gaussians, inputs)
-        envmap = self.light.envmap()
+        factor = self.level.exp()
+        gaussians = replace(gaussians, albedo=gaussians.albedo * factor)
+        envmap = self.light.envmap() / factor
         surface = attach_learned(self.avatar, gaussians, lean, inputs.surface, inputs.eye)
         seen = visible_to(self.avatar.attachment, self.faces, inputs.visibility)
         lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce)
@@ -260,6 +265,7 @@ class GaussianFit:
         return torch.stack([loss, *terms.values()]).detach()
 
     def _rearrange(self, step: int) -> None:
+        self._settle_level()
         grow = self.timing.grows(step)
         event = rearrange(self.avatar, self.field, self.statistics, self.config.density, multiply=grow)
         self.avatar = event.avatar
@@ -268,20 +274,38 @@ class GaussianFit:
         self.avatar.deltas = self.optimiser.replace("deltas", self.avatar.deltas, event.pairs)
         self._reset_lookups()
 
+    @torch.no_grad()
+    def _settle_level(self) -> None:
+        """Move the common factor of all albedos into them and the light, so that it starts from 1 again."""
+        raw = self.avatar.neutral["albedo"]
+        raw.copy_(materials.raw_from_unit(torch.sigmoid(raw) * self.level.exp()))
+        self.light.scale((-self.level).exp())
+        self.level.zero_()
+
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Everything that the next step depends on."""
+        self._settle_level()
         statistics = {"density.total": self.statistics.total, "density.seen": self.statistics.seen}
         tensors = {
             **avatar_tensors(self.avatar),
             **self.optimiser.state_tensors(),
             **statistics,
             "light_raw": self.light.raw,
+            "light_level": self.light.level,
+            "level_raw": self.level,
             "tracking_raw": self.tracking.raw,
         }
-        return tensors, {"level": self.light.level}
+        return tensors, {}
+
+    def level_found(self) -> dict[str, Any]:
+        """How bright the skin came out, and how sure that is (`Level.found`)."""
+        with torch.no_grad():
+            albedo = torch.sigmoid(self.avatar.neutral["albedo"])
+            return self.priors.level.found(albedo, mean_radiance(self.light.envmap()))
 
     def result(self) -> Avatar:
         """The avatar without autograd, under the fitted light, on the CPU."""
+        self._settle_level()
         with torch.no_grad():
             return replace(
                 self.avatar,

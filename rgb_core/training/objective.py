@@ -10,6 +10,7 @@ from ..images.ssim import ssim_map
 from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
+from .level import Level
 from .light import light_smoothness
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
@@ -26,14 +27,20 @@ class AvatarPriors:
     parts: PartPriors
     pairs: Pairs
     """Neighbours for albedo smoothness."""
+    level: Level
     surface: torch.Tensor
     """[P, 3] the attached points of the neutral mesh."""
 
     @classmethod
-    def of(cls, avatar: Avatar) -> "AvatarPriors":
+    def of(cls, avatar: Avatar, skin_luminance: float | None) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
         surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
-        return cls(PartPriors.of(avatar), neighbours(surface, avatar.region()), surface)
+        return cls(
+            PartPriors.of(avatar),
+            neighbours(surface, avatar.region()),
+            Level.of(avatar.region(), skin_luminance),
+            surface,
+        )
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
@@ -86,10 +93,10 @@ def prior_terms(
         "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
         "size": excess.square().mean(),
         "light_smoothness": light_smoothness(envmap),
+        "level": priors.level.improbability(gaussians, envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
         "opacity_floor": priors.parts.opacity_floor(gaussians),
-        "skin_tone": priors.parts.skin_tone(gaussians, config.skin_luminance),
         "normal_offset": avatar.neutral["normal_offset"].square().mean(),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }

@@ -27,19 +27,23 @@ class Part(NamedTuple):
     """Least opacity; nothing shines through skin, but hair has gaps."""
 
 
-# Skin ranges are two standard deviations of published population statistics (FLARE: 0.5 +- 0.1 and 0.375 +- 0.166).
+# Specular albedos multiply the 0.04 that the shading model reflects at normal incidence. Known there: skin 0.028 (index
+# 1.4), the cornea 0.025, enamel 0.056, keratin 0.046, wet lips and gums between water's 0.02 and 0.04. Rough skin
+# scatters some of it twice and its oil film shines more, hence ranges. Roughness of skin: two standard deviations about
+# the population's mean (FLARE: 0.5 +- 0.1).
+_SKIN = (0.3, 0.7), (0.6, 0.9)
 _PARTS = (
-    Part((Region.SKIN, Region.EAR), (0.3, 0.7), (0.05, 0.7), 3.0, 0.6),
-    # Shoulders are often cut out of the matte, and must vanish.
-    Part((Region.NECK,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
+    Part((Region.SKIN, Region.EAR), *_SKIN, 3.0, 0.6),
+    Part((Region.NECK, Region.OTHER), *_SKIN, 3.0, 0.0),  # shoulders, often cut out of the matte, must vanish
+    # Hair shines less than keratin: the mesh has no strands, and normals would lean to make up for it.
     Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
-    Part((Region.EYEBALL,), (0.1, 0.4), (0.3, 0.9), 0.2, 0.0),
-    Part((Region.EYE_SOCKET,), (0.3, 0.7), (0.05, 0.7), 2.0, 0.6),
-    Part((Region.MOUTH,), (0.2, 0.6), (0.2, 0.8), 3.0, 0.6),
-    Part((Region.TEETH,), (0.1, 0.5), (0.2, 0.8), 1.5, 0.0),
-    Part((Region.LIPS,), (0.2, 0.6), (0.2, 0.8), 2.0, 0.6),
-    Part((Region.OTHER,), (0.3, 0.7), (0.05, 0.7), 3.0, 0.0),
+    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0),
+    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6),
+    Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6),
+    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0),
+    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6),
 )
+
 _NEIGHBOURS = 4
 _ROBUST = 0.1
 
@@ -56,8 +60,6 @@ class PartPriors:
     """[P] metres above the surface."""
     floor: torch.Tensor
     """[P] least opacity."""
-    skin: torch.Tensor
-    """[S] the Gaussians on skin, or all of them where a head has no skin."""
 
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
@@ -68,9 +70,7 @@ class PartPriors:
             values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
-        skin = (region == Region.SKIN).nonzero()[:, 0]
-        everywhere = torch.arange(avatar.count, device=region.device)
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5], skin if len(skin) else everywhere)
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5])
 
     def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared excess of roughness and specular albedo over their ranges."""
@@ -81,9 +81,13 @@ class PartPriors:
         """Mean squared lack of opacity below the parts' floors."""
         return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
 
-    def skin_tone(self, gaussians: PosedGaussians, luminance: float) -> torch.Tensor:
-        """Squared log ratio of the skin's mean albedo to `luminance`: what fixes the scale that pictures leave open."""
-        return (gaussians.albedo.index_select(0, self.skin).mean() / luminance).log().square()
+
+def usual_specular(region: torch.Tensor) -> torch.Tensor:
+    """Specular albedo [P, 1] in the middle of the range of the head regions [P]."""
+    middle = torch.zeros(len(Region))
+    for part in _PARTS:
+        middle[list(part.regions)] = sum(part.specular) / 2
+    return middle.to(region.device)[region.long()][:, None]
 
 
 def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diff_envshade import texel_directions
 
-from rgb_core.evaluation.light import brightest, light_scores
+from rgb_core.evaluation.light import brightest, level_line, light_scores
 from rgb_core.evaluation.parts import PartErrors
 from rgb_core.evaluation.pictures import ball_picture
 from rgb_core.scene import Light
@@ -83,3 +83,9 @@ def test_parts_pool_their_own_pixels():
     assert scores["eyes"] == pytest.approx(20, abs=1e-3)
     assert scores["skin"] == 100
     assert scores["hair"] is None
+
+
+def test_the_report_says_which_level_was_found_and_how_sure_it_is():
+    line = level_line({"level": {"skin_albedo": [0.34, 0.17, 0.11], "known_within": 1.28}, "seed": 0})
+    assert line == {"albedo of the face": "0.34 0.17 0.11, known within a factor of 1.28 before gloss"}
+    assert level_line({"seed": 0}) == {}

@@ -1,4 +1,4 @@
-"""The priors say nothing about what they allow, and the light starts grey at its level."""
+"""The priors say nothing about what they allow."""
 
 import math
 from types import SimpleNamespace
@@ -7,27 +7,8 @@ import pytest
 import torch
 
 from rgb_core.heads.regions import Region
-from rgb_core.training.light import LightParameters, light_smoothness
 from rgb_core.training.objective import picture_terms
 from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
-
-
-def test_light_starts_grey_at_its_level():
-    envmap = LightParameters(torch.zeros(3, 16, 32), 1.7).envmap()
-    torch.testing.assert_close(envmap, torch.full((3, 16, 32), 1.7))
-
-
-def test_light_stays_positive():
-    assert bool((LightParameters(torch.full((3, 4, 8), -50.0), 2.0).envmap() >= 0).all())
-
-
-def test_smoothness_is_zero_for_constant_light_and_counts_the_equator_more_than_the_pole():
-    base = torch.ones(3, 16, 32)
-    assert float(light_smoothness(base)) == 0
-    pole, equator = base.clone(), base.clone()
-    pole[:, 0, 5] = 4
-    equator[:, 8, 5] = 4
-    assert float(light_smoothness(equator)) > 5 * float(light_smoothness(pole))
 
 
 def test_opacity_entropy_peaks_at_one_half():
