@@ -28,7 +28,9 @@ Drive = Annotated[
 DriveFrames = Annotated[
     str | None,
     typer.Option(
-        "--frames", rich_help_panel=_PANEL, help="Frames of what is followed, as in --frames 0:100 or 0:100:2."
+        "--frames",
+        rich_help_panel=_PANEL,
+        help="Frames of what is followed, as in --frames 0:100; ::2 takes every second.",
     ),
 ]
 Start = Annotated[

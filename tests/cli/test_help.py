@@ -1,6 +1,7 @@
 """The command line answers quickly and documents itself."""
 
 import os
+import re
 import resource
 import runpy
 import statistics
@@ -17,6 +18,7 @@ from rgb_cli.commands import COMMANDS
 from .conftest import run_rgb
 
 HELP_SECONDS = 0.5
+PICTURES = re.compile("[\U00002600-\U000027bf\U0001f300-\U0001faff]")
 NAMES = [
     f"{name} {inner.name or inner.callback.__name__}" if inner else name
     for name, command in COMMANDS.items()
@@ -44,6 +46,7 @@ def test_every_command_has_help_with_an_example(name: str):
     result = run_rgb(*name.split(), "--help")
     assert result.returncode == 0
     assert f"Example: rgb {name}" in " ".join(result.stdout.split())
+    assert not PICTURES.search(result.stdout), "rich made an emoji of a word between colons"
 
 
 def test_unknown_command_is_one_sentence():
