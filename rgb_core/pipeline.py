@@ -104,9 +104,15 @@ def show(fitted: Fitted, out: Path, progress: Progress, device: torch.device = C
     return Shown(metrics, out / REPORT / "report.html", page(fitted.avatar, out, progress), video)
 
 
-def score(dataset: Dataset, renderer: Renderer, out: Path, progress: Progress, force: bool = False) -> dict[str, Any]:
-    """Scores and report of out/avatar in out/report; returns the record of metrics.json."""
-    options = EvaluationOptions(drawn=files_in(out / AVATAR), force=force)
+def score(
+    dataset: Dataset, renderer: Renderer, out: Path, progress: Progress, force: bool = False, size: int | None = None
+) -> dict[str, Any]:
+    """Scores and report of out/avatar in out/report; returns the record of metrics.json.
+
+    Args:
+        size: pixels of the longer side to score at; None is as filmed.
+    """
+    options = EvaluationOptions(size, drawn=files_in(out / AVATAR), force=force)
     return evaluate(dataset, renderer, out / REPORT, progress, options)
 
 

@@ -89,7 +89,7 @@ def _fit_gaussians(job: Job, device: torch.device, progress: Progress) -> None:
 
 
 def _eval(job: Job, device: torch.device, progress: Progress) -> None:
-    pipeline.score(_clip(job), Renderer(_avatar(job).to(device)), job.out, progress, job.force)
+    pipeline.score(_clip(job), Renderer(_avatar(job).to(device)), job.out, progress, job.force, job.subject.size)
 
 
 def _relight(job: Job, device: torch.device, progress: Progress) -> None:
