@@ -197,11 +197,14 @@ def nodes(arguments: argparse.Namespace) -> Iterator[str]:
         command = [*RAY, "start", *where, "--num-cpus", cpus, "--num-gpus", gpus]
         more = ["--include-dashboard", "false"] if card == "0" else []
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": card, "RAY_USAGE_STATS_ENABLED": "0"}
-        log = (arguments.out / f"node{card}.log").open("w")
-        started.append(
-            subprocess.Popen([*command, *more, "--block"], env=environment, stdout=log, stderr=subprocess.STDOUT)
-        )
-        time.sleep(arguments.patience)
+        path = arguments.out / f"node{card}.log"
+        with path.open("w") as log:
+            block = [*command, *more, "--block"]
+            started.append(subprocess.Popen(block, env=environment, stdout=log, stderr=subprocess.STDOUT))
+        while "Ray runtime started" not in path.read_text():
+            if started[-1].poll() is not None:
+                sys.exit(f"a Ray node does not start: see {path}")
+            time.sleep(0.5)
     try:
         yield address
     finally:
@@ -224,7 +227,6 @@ def main() -> None:
     parser.add_argument("--parts", type=int, nargs="+", default=list(SHARES), help="parts of a card to try, in shares")
     parser.add_argument("--copies", type=int, default=COPIES)
     parser.add_argument("--memory", type=float, default=4.0, help="GB of the machine that a stage sets aside")
-    parser.add_argument("--patience", type=float, default=10.0, help="seconds for a Ray node to start")
     arguments = parser.parse_args()
     if len({dataset.name for dataset in arguments.datasets}) < len(arguments.datasets):
         parser.error("two datasets have the same name")

@@ -1,31 +1,25 @@
 """Fits and scores several subjects with named variants of one preset:
 `python benchmarks/subjects.py OUT DATASET ... [--preset short] [--variant NAME KEY=VALUE ... ]`.
 
-Every variant is what `rgb fit-gaussians DATASET --preset PRESET --set KEY=VALUE ...` makes on geometry that
-`rgb fit-geometry` fitted once for each subject. Several fits run at once, each in a process of its own. Prints a table
-of every variant with the mean and the worst over the subjects, and writes OUT/subjects.json after every fit.
+Two runs of `rgb batch`: the geometry of every subject, then every variant of every subject on that geometry, which is
+what `rgb fit-gaussians DATASET --preset PRESET --set KEY=VALUE ...` makes. Several fits run at once. Prints a table of
+every variant with the mean and the worst over the subjects, and writes OUT/subjects.json after every fit.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
-import time
-import traceback
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from rgb_core.data import load_dataset
+from rgb_core.batch.manifest import Manifest, Needs, Subject
+from rgb_core.batch.records import SubjectRecord
+from rgb_core.batch.scheduler import BatchOptions, run_batch
+from rgb_core.batch.stages import STAGES
+from rgb_core.data.records import read_json
 from rgb_core.devices import device_name, resolve_device
-from rgb_core.evaluation import EvaluationOptions, evaluate
-from rgb_core.geometry import fit_geometry, load_geometry
-from rgb_core.geometry.result import RECORD_FILE
-from rgb_core.presets import load_preset
-from rgb_core.progress import Silent
-from rgb_core.rendering import Renderer
-from rgb_core.training import fit_gaussians
 
 # Column -> whether more is better.
 COLUMNS = {
@@ -67,39 +61,38 @@ def scores(metrics: dict[str, Any]) -> dict[str, float | None]:
     }
 
 
-def geometry_of(dataset: Path, out: Path, preset: str) -> None:
-    """Fit the geometry of a subject unless it is there."""
-    if not (out / RECORD_FILE).is_file():
-        fit_geometry(load_dataset(dataset), load_preset(preset).geometry, out, Silent(), device=resolve_device("auto"))
+class Table:
+    """Listens to the batch: keeps the scores of every fit, and prints a variant when its subjects have ended."""
 
+    def __init__(self, out: Path, variants: dict[str, list[str]], subjects: int):
+        self._out, self._variants, self._subjects = out, variants, subjects
+        self._rows: dict[str, dict[str, Any]] = {name: {} for name in variants}
+        self._ended = dict.fromkeys(variants, 0)
+        self.places: dict[str, tuple[str, str]] = {}
+        """Variant and subject of every row of the batch."""
 
-def fit_and_score(task: dict[str, Any]) -> dict[str, Any]:
-    """One fit and its scores."""
-    dataset, out = load_dataset(task["dataset"]), Path(task["out"])
-    device = resolve_device("auto")
-    config = load_preset(task["preset"], task["changes"]).gaussians
-    start = time.perf_counter()
-    avatar = fit_gaussians(
-        dataset, load_geometry(task["geometry"]), config, out / "avatar", Silent(), 0, True, {}, device
-    )
-    seconds = time.perf_counter() - start
-    options = EvaluationOptions(size=task["size"])
-    metrics = evaluate(dataset, Renderer(avatar.to(device)), out / "report", options=options)
-    return {**scores(metrics), "seconds": seconds, "metrics": metrics}
+    def begin(self, subjects: Sequence[str], given_up: Sequence[str]) -> None:
+        """See `rgb_core.batch.scheduler.Listener`."""
 
+    def event(self, event: dict[str, Any]) -> None:
+        """See `rgb_core.batch.scheduler.Listener`."""
 
-def worker(tasks: Any, results: Any, jobs: int) -> None:
-    """Work off tasks until one is None; a failure is a result."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
-    for task in iter(tasks.get, None):
-        try:
-            if task["variant"] is None:
-                geometry_of(Path(task["dataset"]), Path(task["geometry"]), task["preset"])
-                results.put((task, {}))
-            else:
-                results.put((task, fit_and_score(task)))
-        except Exception:
-            results.put((task, {"error": traceback.format_exc()}))
+    def end(self, subject: str, record: SubjectRecord) -> None:
+        """See `rgb_core.batch.scheduler.Listener`."""
+        if record.failure:
+            print(f"{subject} failed in {record.failure.stage}: {record.failure.sentence}", flush=True)
+        if subject not in self.places:
+            return
+        variant, name = self.places[subject]
+        if not record.failure:
+            metrics = read_json(self._out / subject / "report" / "metrics.json")
+            seconds = record.stages["fit-gaussians"].seconds
+            self._rows[variant][name] = {**scores(metrics), "seconds": seconds, "metrics": metrics}
+            table = {name: {"changes": self._variants[name], "subjects": rows} for name, rows in self._rows.items()}
+            (self._out / "subjects.json").write_text(json.dumps(table, indent=1) + "\n")
+        self._ended[variant] += 1
+        if self._ended[variant] == self._subjects:
+            print(summary(variant, self._rows[variant]), flush=True)
 
 
 def summary(name: str, rows: dict[str, dict[str, Any]]) -> str:
@@ -123,54 +116,35 @@ def _cell(value: float | None) -> str:
 
 
 def run(arguments: argparse.Namespace, variants: dict[str, list[str]]) -> None:
-    """All variants on all subjects, as many processes at once as asked for."""
-    context = multiprocessing.get_context("spawn")
-    tasks, results = context.Queue(), context.Queue()
-    workers = [
-        context.Process(target=worker, args=(tasks, results, arguments.jobs), daemon=True)
-        for _ in range(arguments.jobs)
-    ]
-    for process in workers:
-        process.start()
-
-    def task(dataset: Path, name: str | None) -> dict[str, Any]:
-        return {
-            "dataset": dataset,
-            "geometry": (arguments.geometry or arguments.out / "geometry") / dataset.name,
-            "variant": name,
-            "preset": arguments.preset if name else arguments.geometry_preset,
-            "changes": variants.get(name or "", []),
-            "size": arguments.size,
-            "out": arguments.out / (name or "").replace(" ", "_") / dataset.name,
+    """All variants on all subjects, as many fits at once as asked for."""
+    share = Needs(cpus=max(1, (os.cpu_count() or 1) // arguments.jobs), gpus=1 / arguments.jobs)
+    needs = dict.fromkeys(STAGES, share)
+    options = BatchOptions(retry_failed=True, workers=arguments.jobs)
+    table = Table(arguments.out, variants, len(arguments.datasets))
+    places = {dataset.name: (arguments.geometry or arguments.out) / dataset.name for dataset in arguments.datasets}
+    if arguments.geometry is None:
+        meshes = {
+            f"geometry_{dataset.name}": Subject(
+                dataset=dataset.absolute(), preset=arguments.geometry_preset, do=("fit-geometry",)
+            )
+            for dataset in arguments.datasets
         }
-
-    for dataset in arguments.datasets:
-        tasks.put(task(dataset, None))
-    pending = len(arguments.datasets)
-    table: dict[str, dict[str, Any]] = {name: {} for name in variants}
-    queued = False
-    while pending:
-        done, result = results.get()
-        pending -= 1
-        subject = Path(done["dataset"]).name
-        if "error" in result:
-            print(f"{done['variant']} {subject} failed:\n{result['error']}", flush=True)
-        elif done["variant"] is not None:
-            table[done["variant"]][subject] = result
-            record = {name: {"changes": variants[name], "subjects": rows} for name, rows in table.items()}
-            (arguments.out / "subjects.json").write_text(json.dumps(record, indent=1) + "\n")
-            if len(table[done["variant"]]) == len(arguments.datasets):
-                print(summary(done["variant"], table[done["variant"]]), flush=True)
-        if not queued and pending == 0:
-            queued = True
-            for name in variants:
-                for dataset in arguments.datasets:
-                    tasks.put(task(dataset, name))
-                    pending += 1
-    for _ in workers:
-        tasks.put(None)
-    for process in workers:
-        process.join()
+        run_batch(Manifest(meshes, needs), arguments.out, table, options)
+        places = {name: arguments.out / f"geometry_{name}" / "geometry" for name in places}
+    rows = {}
+    for variant, changes in variants.items():
+        for dataset in arguments.datasets:
+            row = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{variant}_{dataset.name}")
+            table.places[row] = variant, dataset.name
+            rows[row] = Subject(
+                dataset=dataset.absolute(),
+                geometry=places[dataset.name].absolute(),
+                preset=arguments.preset,
+                settings=tuple(changes),
+                size=arguments.size,
+                do=("eval",),
+            )
+    run_batch(Manifest(rows, needs), arguments.out, table, options)
 
 
 def main() -> None:
@@ -179,7 +153,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("datasets", type=Path, nargs="+")
     parser.add_argument("--preset", default="short")
-    parser.add_argument("--geometry", type=Path, help="folder of geometries by subject; OUT/geometry where left out")
+    parser.add_argument("--geometry", type=Path, help="folder of geometries by subject; fitted where left out")
     parser.add_argument("--geometry-preset", default="short")
     parser.add_argument("--size", type=int, help="pixels of the longer side to score at; the dataset's where left out")
     parser.add_argument("--jobs", type=int, default=3, help="fits at once")

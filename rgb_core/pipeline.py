@@ -113,9 +113,14 @@ def score(
     progress: Progress,
     links: Mapping[str, Path] | None = None,
     force: bool = False,
+    size: int | None = None,
 ) -> dict[str, Any]:
-    """Scores and report of out/avatar in out/report, with `links` on top; returns the record of metrics.json."""
-    options = EvaluationOptions(drawn=files_in(out / AVATAR), force=force, links=links or {})
+    """Scores and report of out/avatar in out/report, with `links` on top; returns the record of metrics.json.
+
+    Args:
+        size: pixels of the longer side to score at; None is as filmed.
+    """
+    options = EvaluationOptions(size, drawn=files_in(out / AVATAR), force=force, links=links or {})
     return evaluate(dataset, renderer, out / REPORT, progress, options)
 
 

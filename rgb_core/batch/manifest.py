@@ -107,6 +107,9 @@ class Subject(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of the fits, and of a synthetic clip."""
 
+    size: Annotated[int, Field(ge=16, le=8192)] | None = None
+    """Pixels of the longer side to score at; null is as filmed."""
+
     light: str = "sunset"
     """Under which `relight` shows the head."""
 

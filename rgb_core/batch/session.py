@@ -63,7 +63,8 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
     with _own_signals():
         try:
             package.init(**common)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # its start has bare ones
+            package.shutdown()
             raise InputError(f"Ray does not start or answer{f' at {address}' if address else ''}: {error}") from error
     try:
         has_gpus = package.cluster_resources().get("GPU", 0) > 0

@@ -89,7 +89,8 @@ def _fit_gaussians(job: Job, device: torch.device, progress: Progress) -> None:
 
 
 def _eval(job: Job, device: torch.device, progress: Progress) -> None:
-    pipeline.score(_clip(job), Renderer(_avatar(job).to(device)), job.out, progress, force=job.force)
+    renderer = Renderer(_avatar(job).to(device))
+    pipeline.score(_clip(job), renderer, job.out, progress, force=job.force, size=job.subject.size)
 
 
 def _relight(job: Job, device: torch.device, progress: Progress) -> None:
