@@ -114,4 +114,4 @@ def test_a_folder_of_clips_becomes_a_manifest_that_can_be_read(tmp_path: Path):
     with pytest.raises(InputError, match="exists"):
         write_manifest_of_folder(clips, path, {})
     with pytest.raises(InputError, match="no video and no clip"):
-        write_manifest_of_folder(clips / "actors" / "nina", tmp_path / "other.yaml", {})
+        write_manifest_of_folder(clips / "actors" / "nina" / "checkpoint", tmp_path / "other.yaml", {})
