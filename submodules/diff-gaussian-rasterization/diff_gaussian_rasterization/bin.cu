@@ -50,12 +50,49 @@ __device__ inline long long block_exclusive_sum(long long value, long long* warp
     return before + inclusive - value;
 }
 
+// Classes of tiles by the lengths of their lists, four to a doubling; the last are the empty ones.
+constexpr int CLASSES = 4 * WARP;
+
+__device__ inline int length_class(long long length) {
+    if (length == 0) return CLASSES - 1;
+    int number = static_cast<int>(min(length, 1ll << 30)), log2 = WARP - 1 - __clz(number);
+    int quarters = log2 < 2 ? number << (2 - log2) & 3 : number >> (log2 - 2) & 3;
+    return CLASSES - 2 - (4 * log2 + quarters);
+}
+
+// Fills order [tiles] with the tiles, the longest lists first: a device that starts blocks in this order spreads the
+// long ones over all multiprocessors. Within a class the order may differ between runs; no result depends on it.
+__device__ inline void order_tiles(const long long* tile_starts, int tiles, int* order) {
+    __shared__ int next[CLASSES];
+    if (threadIdx.x < CLASSES) next[threadIdx.x] = 0;
+    __syncthreads();
+    for (int i = threadIdx.x; i < tiles; i += WARP * WARP)
+        atomicAdd(&next[length_class(tile_starts[i + 1] - tile_starts[i])], 1);
+    __syncthreads();
+    if (threadIdx.x < WARP) {
+        constexpr int OWN = CLASSES / WARP;
+        int own[OWN], sum = 0;
+        for (int k = 0; k < OWN; ++k) own[k] = next[threadIdx.x * OWN + k], sum += own[k];
+        int before = sum;
+        for (int offset = 1; offset < WARP; offset *= 2) {
+            int below = __shfl_up_sync(FULL_WARP, before, offset);
+            if (threadIdx.x >= offset) before += below;
+        }
+        before -= sum;
+        for (int k = 0; k < OWN; before += own[k++]) next[threadIdx.x * OWN + k] = before;
+    }
+    __syncthreads();
+    for (int i = threadIdx.x; i < tiles; i += WARP * WARP)
+        order[atomicAdd(&next[length_class(tile_starts[i + 1] - tile_starts[i])], 1)] = i;
+}
+
 // Turns counts[camera, part, tile] into sums over the parts before, one warp-wide column of tiles per block of WARP x
-// WARP threads. The block that finishes last turns the totals of the tiles into tile_starts [cameras x tiles + 1] and
-// instances [cameras] (or null), those of every camera, and writes the number of all to `on_host`, memory that the host reads
-// without waiting (or null). finished_blocks starts at zero.
+// WARP threads. The block that finishes last turns the totals of the tiles into tile_starts [cameras x tiles + 1],
+// tile_order [cameras x tiles], those with the longest lists first, and instances [cameras] (or null), those of every
+// camera, and writes the number of all to `on_host`, memory that the host reads without waiting (or null).
+// finished_blocks starts at zero.
 extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
-    int* counts, int cameras, int parts, int tiles, long long* tile_starts, long long* instances,
+    int* counts, int cameras, int parts, int tiles, long long* tile_starts, int* tile_order, long long* instances,
     unsigned* finished_blocks, long long* on_host) {
     __shared__ int segment_sums[WARP][WARP];
     __shared__ long long warp_sums[WARP];
@@ -103,6 +140,7 @@ extern "C" __global__ __launch_bounds__(WARP* WARP) void scan_counts(
     __syncthreads();
     for (int camera = threadIdx.x; instances != nullptr && camera < cameras; camera += WARP * WARP)
         instances[camera] = tile_starts[(camera + 1) * tiles] - tile_starts[camera * tiles];
+    order_tiles(tile_starts, all_tiles, tile_order);
 }
 
 // Writes every instance at its place: owners = its splat, instances = its row in the sums of the backward pass.

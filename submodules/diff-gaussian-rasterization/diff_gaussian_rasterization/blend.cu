@@ -49,7 +49,7 @@ __device__ __forceinline__ void blend_tile(
         bool kept = threadIdx.x < count;
         if (LISTED) first = next;
         if (!LISTED) {
-            kept = kept && sees(splats[owners[next + threadIdx.x]], gridDim.y, gridDim.x, blockIdx.y * gridDim.x + blockIdx.x);
+            kept = kept && sees(splats[owners[next + threadIdx.x]], gridDim.y, gridDim.x, layer.row * gridDim.x + layer.column);
             place = place_among(kept, count);
         }
         if (kept) {
@@ -97,14 +97,14 @@ __device__ __forceinline__ void blend_tile(
 // depth: the same picture, slowly, and no contributors for the backward pass.
 template <int CHANNELS>
 __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 8 : CHANNELS <= 8 ? 5 : 4) void blend_forward(
-    const Splat* splats, const float* features, const long long* tile_starts, const int* owners, long long capacity,
-    const int* order, const int* seen, int points, int channels, const float* background, int alpha_point_id, int width,
+    const Splat* splats, const float* features, const long long* tile_starts, const int* tile_order, const int* owners,
+    long long capacity, const int* order, const int* seen, int points, int channels, const float* background, int alpha_point_id, int width,
     int height, bool planar, float* image, float* alpha, float* final_transmittance, int* last_contributor) {
     __shared__ Splat staged[BLOCK];
     __shared__ Features<CHANNELS> staged_features[BLOCK];
-    Layer layer(channels, CHANNELS, points, alpha_point_id);
-    Pixel pixel(width, height);
-    TileList list(tile_starts, layer.cameras, layer.camera, capacity);
+    Layer layer(tile_order, channels, CHANNELS, points, alpha_point_id);
+    Pixel pixel(layer, width, height);
+    TileList list(tile_starts, layer, capacity);
     Blended<CHANNELS> blended(pixel.inside);
     if (list.needed <= capacity)
         blend_tile<CHANNELS, true>(

@@ -4,15 +4,18 @@
 
 #include "splat.cuh"
 
-// Which camera and which channels a block has.
+// Which tile, of which camera, and which channels a block has. tile_order [cameras x tiles] says which tiles come first.
 struct Layer {
-    int cameras, camera, first_channel;
+    int cameras, camera, row, column, first_channel;
     int first_counted;  // splats from here on count in the alpha output
 
-    __device__ Layer(int channels, int block_channels, int points, int alpha_point_id) {
-        int blocks = max((channels + block_channels - 1) / block_channels, 1);
+    __device__ Layer(const int* tile_order, int channels, int block_channels, int points, int alpha_point_id) {
+        int blocks = max((channels + block_channels - 1) / block_channels, 1), tiles = gridDim.x * gridDim.y;
+        int tile = tile_order[blockIdx.z / blocks * tiles + blockIdx.y * gridDim.x + blockIdx.x];
         cameras = gridDim.z / blocks;
-        camera = blockIdx.z / blocks;
+        camera = tile / tiles;
+        row = tile % tiles / gridDim.x;
+        column = tile % tiles % gridDim.x;
         first_channel = blockIdx.z % blocks * block_channels;
         first_counted = camera * points + alpha_point_id;
     }
@@ -24,11 +27,11 @@ struct Pixel {
     bool inside;
     float patch_x, patch_y;  // first pixel of the warp's patch
 
-    __device__ Pixel(int width, int height) : width(width), height(height) {
+    __device__ Pixel(const Layer& layer, int width, int height) : width(width), height(height) {
         constexpr int PATCHES = TILE / PATCH_WIDTH;  // side by side
         int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-        int first_x = blockIdx.x * TILE + warp % PATCHES * PATCH_WIDTH;
-        int first_y = blockIdx.y * TILE + warp / PATCHES * PATCH_HEIGHT;
+        int first_x = layer.column * TILE + warp % PATCHES * PATCH_WIDTH;
+        int first_y = layer.row * TILE + warp / PATCHES * PATCH_HEIGHT;
         x = first_x + lane % PATCH_WIDTH;
         y = first_y + lane / PATCH_WIDTH;
         inside = x < width && y < height;
@@ -60,9 +63,9 @@ struct TileList {
     long long needed;  // room for all lists
     int count;
 
-    __device__ TileList(const long long* tile_starts, int cameras, int camera, long long capacity) {
-        long long tile = (static_cast<long long>(camera) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-        needed = tile_starts[static_cast<long long>(cameras) * gridDim.y * gridDim.x];
+    __device__ TileList(const long long* tile_starts, const Layer& layer, long long capacity) {
+        int tile = (layer.camera * gridDim.y + layer.row) * gridDim.x + layer.column;
+        needed = tile_starts[layer.cameras * gridDim.y * gridDim.x];
         begin = min(tile_starts[tile], capacity);
         count = static_cast<int>(min(tile_starts[tile + 1], capacity) - begin);
     }

@@ -57,8 +57,8 @@ struct WarpSums {
 // out the addresses of shared memory by lane instead of once a warp, a sixth slower.
 template <int CHANNELS>
 __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 6 : CHANNELS <= 8 ? 5 : 4) void blend_backward(
-    const Splat* splats, const float* features, const long long* tile_starts, const int* owners, const int* instances,
-    long long capacity, int points, int channels, int alpha_point_id, int width, int height,
+    const Splat* splats, const float* features, const long long* tile_starts, const int* tile_order, const int* owners,
+    const int* instances, long long capacity, int points, int channels, int alpha_point_id, int width, int height,
     const float* final_transmittance, const int* last_contributor, const float* grad_image, int image_camera,
     int image_row, int image_column, int image_channel, const float* grad_alpha, int alpha_camera, int alpha_row,
     int alpha_column, float* sums) {
@@ -71,9 +71,9 @@ __global__ __launch_bounds__(BLOCK, CHANNELS <= 4 ? 6 : CHANNELS <= 8 ? 5 : 4) v
     __shared__ unsigned contributed[WARPS][GROUP / WARP];
     __shared__ int longest;
 
-    Layer layer(channels, CHANNELS, points, alpha_point_id);
-    Pixel pixel(width, height);
-    TileList list(tile_starts, layer.cameras, layer.camera, capacity);
+    Layer layer(tile_order, channels, CHANNELS, points, alpha_point_id);
+    Pixel pixel(layer, width, height);
+    TileList list(tile_starts, layer, capacity);
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     int column = WarpSums<COLUMNS, WARP / 2>::column(lane, COLUMNS);
     float x = static_cast<float>(pixel.x), y = static_cast<float>(pixel.y);

@@ -170,7 +170,7 @@ def _covariance_gradient(grad_a, grad_b, grad_c, row_x, row_y, into):
 
 @jit
 def _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, view, lens, z):
-    """Gradients by the tangents x / z and y / z and the scale 1 / z of M = (f / z) (camera axis - tangent * axis)."""
+    """Gradients by the tangents x / z and y / z, and by 1 / z, of M = (f / z) (camera axis - tangent * axis)."""
     grad_u, grad_v, scaled = 0.0, 0.0, 0.0
     for i in range(3):
         grad_row_x = 2 * (grad_a * half_x[i] + grad_b * half_y[i])

@@ -34,11 +34,11 @@ _PREPARE = PreparedKernel(_PROJECT_MODULE.kernel("prepare"), "PiPiiPiiiiPP")
 _PROJECT = PreparedKernel(_PROJECT_MODULE.kernel("project_forward"), _SCENE + "dddddiii?PPPPPPPPPiP")
 _SORT = PreparedKernel(_SORT_MODULE.kernel("sort_by_depth"), "PiPPPPPPPP")
 _COUNT = PreparedKernel(_BIN_MODULE.kernel("count_instances"), "PPPiiiiP")
-_SCAN = PreparedKernel(_BIN_MODULE.kernel("scan_counts"), "PiiiPPPP")
+_SCAN = PreparedKernel(_BIN_MODULE.kernel("scan_counts"), "PiiiPPPPP")
 _PLACE = PreparedKernel(_BIN_MODULE.kernel("place_instances"), "PPPPiiiiPPqPP")
-_BLEND = {n: PreparedKernel(_BLEND_MODULE.kernel("blend_forward", n), "PPPPqPPiiPiii?PPPP") for n in CHANNEL_BLOCKS}
+_BLEND = {n: PreparedKernel(_BLEND_MODULE.kernel("blend_forward", n), "PPPPPqPPiiPiii?PPPP") for n in CHANNEL_BLOCKS}
 _UNBLEND = {
-    n: PreparedKernel(_UNBLEND_MODULE.kernel("blend_backward", n), "PPPPPqiiiiiPPPiiiiPiiiP") for n in CHANNEL_BLOCKS
+    n: PreparedKernel(_UNBLEND_MODULE.kernel("blend_backward", n), "PPPPPPqiiiiiPPPiiiiPiiiP") for n in CHANNEL_BLOCKS
 }
 _UNPROJECT = {
     n: PreparedKernel(_UNPROJECT_MODULE.kernel("project_backward", n), _SCENE + "ddddiii?iPPPqPPPPPPPPi")
@@ -192,7 +192,7 @@ def count(call: _Call, by_camera: torch.Tensor | None, needed: Needed | None) ->
     )  # fmt: skip
     _SCAN.launch(
         call.device, (-(-view.cameras * tiles // SCAN_COLUMNS), 1, 1), SCAN_THREADS, memory + places.counts,
-        view.cameras, places.parts, tiles, memory + places.tile_starts, _address(by_camera),
+        view.cameras, places.parts, tiles, memory + places.tile_starts, memory + places.tile_order, _address(by_camera),
         memory + places.finished_blocks, needed.address if needed else 0,
     )  # fmt: skip
 
@@ -270,10 +270,10 @@ def _blend(call: _Call, lists: Lists, channels: int, like: torch.Tensor) -> tupl
     block, blocks = _channel_block(channels)
     _BLEND[block].launch(
         call.device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, memory + places.splats,
-        lists.features, memory + places.tile_starts, lists.owners, lists.capacity, memory + places.order,
-        memory + places.seen, call.points, channels, _address(view.background), lists.alpha_point_id, view.width,
-        view.height, view.planar, image.data_ptr(), _address(alpha), memory + places.final_transmittance,
-        memory + places.last_contributor,
+        lists.features, memory + places.tile_starts, memory + places.tile_order, lists.owners, lists.capacity,
+        memory + places.order, memory + places.seen, call.points, channels, _address(view.background),
+        lists.alpha_point_id, view.width, view.height, view.planar, image.data_ptr(), _address(alpha),
+        memory + places.final_transmittance, memory + places.last_contributor,
     )  # fmt: skip
     return image, alpha
 
@@ -327,7 +327,8 @@ def backward(
     leading, zero = "b" if view.batch else "", memory + places.zero
     _UNBLEND[block].launch(
         device, (view.tile_columns, view.tile_rows, blocks * view.cameras), BLOCK, memory + places.splats,
-        lists.features, memory + places.tile_starts, lists.owners, lists.owners + 4 * lists.capacity, rows, points,
+        lists.features, memory + places.tile_starts, memory + places.tile_order, lists.owners,
+        lists.owners + 4 * lists.capacity, rows, points,
         channels, lists.alpha_point_id, view.width, view.height, memory + places.final_transmittance,
         memory + places.last_contributor, *_strides(grad_image, leading + ("chw" if view.planar else "hwc"), zero),
         *_strides(grad_alpha, leading + "hw", zero), sums.data_ptr(),

@@ -18,6 +18,7 @@ class Buffers(NamedTuple):
     bases: int  # [N] int64, first row of every splat in the sums of the backward pass
     tile_counts: int  # [N] int32
     tile_starts: int  # [T + 1] int64, the last of them the number of all instances
+    tile_order: int  # [T] int32, the tiles, the longest lists first
     camera: int  # [12] and [4] float64: matrix and intrinsics, where the kernels work them out
     final_transmittance: int  # [cameras,H,W] float32
     last_contributor: int  # [cameras,H,W] int32
@@ -74,6 +75,7 @@ def buffers(points: int, cameras: int, tiles: int, pixels: int, channels: int) -
         bases=memory.place(splats, 8),
         tile_counts=memory.place(splats, 4),
         tile_starts=memory.place(cameras * tiles + 1, 8),
+        tile_order=memory.place(cameras * tiles, 4),
         camera=memory.place(16, 8),
         final_transmittance=memory.place(cameras * pixels, 4),
         last_contributor=memory.place(cameras * pixels, 4),

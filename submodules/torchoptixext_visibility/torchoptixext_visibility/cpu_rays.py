@@ -70,7 +70,8 @@ def _cast(bounds, links, triangles, o, d, t_min, t_max, any_hit, stack):
     while size > 0:
         size -= 1
         node = stack[size]
-        if _enter_box(bounds[node], ox, oy, oz, ix, iy, iz, t_min, best) == np.inf:
+        # Boxes were met when they were pushed; since then only a nearer hit can have put them out of reach.
+        if not any_hit and _enter_box(bounds[node], ox, oy, oz, ix, iy, iz, t_min, best) == np.inf:
             continue
         first, count = links[node, 0], links[node, 1]
         for i in range(first, first + count):
