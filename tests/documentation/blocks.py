@@ -19,6 +19,7 @@ SHELLS = {"bash", "sh", "console"}
 NOT_RUN = "# not run: "
 """What a block begins with that cannot run, before the reason."""
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"(^|\s)#\s.*")  # a colour as #4060ff is none
 _SPAN = re.compile(r"`(rgb [^`]+)`")
 _COMMENT = re.compile(r"(^|\s)#.*")  # a shell takes what is inside a word, as a colour is, for part of it
 

@@ -68,6 +68,7 @@ def test_bad_commands_are_noticed():
     lines = {
         "rgb relight avatar --envmap sun -o out": 0,
         "$ rgb synth -o x --set synthetic.frames=6\noutput": 0,
+        "rgb relight avatar --lamp 60,20,10,#4060ff,-1 -o out  # a comment": 0,
         "rgb relight avatar --envmap sun": 1,
         "rgb relight avatar --envmap sun -o out --size 3": 1,
         "rgb relight avatar --envmap sun -o out --device abacus": 1,
