@@ -1,4 +1,4 @@
-"""What many subjects cost, from the figures of a batch: `python benchmarks/batch_costs.py OUT/results.csv --per-card 4`.
+"""What many subjects cost, by the figures of a batch: `python benchmarks/batch_costs.py OUT/results.csv --per-card 4`.
 
 Prints seconds, memory and bytes of every stage (means over the subjects that finished), what so many subjects take on
 1, 8 and 64 GPUs, and how fast the shared disk must then be. A card works on `--per-card` subjects at a time, as it did
