@@ -10,42 +10,47 @@ from ..console import Reporter
 from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Quiet
 from .track import HeadFile
 
+_Manifest = Annotated[
+    str, typer.Argument(metavar="MANIFEST", help="YAML file with a table of subjects, or a built-in one's name.")
+]
+_Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder to write: one folder per subject, and the results.")
+]
+_Root = Annotated[
+    Path | None, typer.Option("--root", help="Where the manifest's relative paths begin; default its own folder.")
+]
+_FromFolder = Annotated[
+    Path | None,
+    typer.Option("--from-folder", help="Write MANIFEST, with every clip and video below this folder, and stop."),
+]
+_Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="NAME", help="Run this subject, or those of a pattern such as 'nf_*'. Repeatable."),
+]
+_RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try the subjects again that failed before.")]
+_MaxFailures = Annotated[
+    int | None, typer.Option("--max-failures", min=1, help="Stop after so many subjects have failed.")
+]
+_Address = Annotated[
+    str | None, typer.Option("--address", help="Head node of a Ray cluster, as in 10.0.0.1:6379; default here.")
+]
+_Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=1024, help="Stages at once on this machine; default its cores.")
+]
+
 
 def batch(
-    manifest: Annotated[
-        str, typer.Argument(metavar="MANIFEST", help="YAML file with a table of subjects, or a built-in one's name.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write: one folder per subject, and the results.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where the manifest's relative paths begin; default its own folder.")
-    ] = None,
-    from_folder: Annotated[
-        Path | None,
-        typer.Option("--from-folder", help="Write MANIFEST, with every clip and video below this folder, and stop."),
-    ] = None,
+    manifest: _Manifest,
+    out: _Out = None,
+    root: _Root = None,
+    from_folder: _FromFolder = None,
     head: HeadFile = None,
     preset: OptionalPreset = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only", metavar="NAME", help="Run this subject, or those of a pattern such as 'nf_*'. Repeatable."
-        ),
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try the subjects again that failed before.")
-    ] = False,
-    max_failures: Annotated[
-        int | None, typer.Option("--max-failures", min=1, help="Stop after so many subjects have failed.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", help="Head node of a Ray cluster, as in 10.0.0.1:6379; default here.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, max=1024, help="Stages at once on this machine; default its cores."),
-    ] = None,
+    only: _Only = None,
+    retry_failed: _RetryFailed = False,
+    max_failures: _MaxFailures = None,
+    address: _Address = None,
+    workers: _Workers = None,
     device: DeviceOption = Device.auto,
     force: Force = False,
     quiet: Quiet = False,
@@ -57,34 +62,43 @@ def batch(
 
     Example: rgb batch subjects.yaml -o results
     """
-    from rgb_core.batch import scheduler
-    from rgb_core.batch.from_folder import write_manifest_of_folder
     from rgb_core.batch.manifest import load_manifest
+    from rgb_core.batch.scheduler import BatchOptions, run_batch
     from rgb_core.errors import InputError
 
     reporter = Reporter(quiet, as_json)
     if from_folder is not None:
-        given = {"head": str(head.absolute()) if head else None, "preset": preset}
-        shared = {name: value for name, value in given.items() if value is not None}
-        count = write_manifest_of_folder(from_folder, Path(manifest), shared, force)
-        reporter.result("manifest", {"file": manifest, "subjects": count})
+        _write_manifest(reporter, from_folder, Path(manifest), head, preset, force)
         return
     if out is None:
         raise InputError("give the folder to write with -o")
     if head is not None or preset is not None:
-        raise InputError(
-            "--head and --preset go into a manifest that --from-folder writes; in another, edit `defaults`"
-        )
-    table = load_manifest(manifest, root)
-    options = scheduler.BatchOptions(
+        raise InputError("--head and --preset are for --from-folder; name them in the manifest, under `defaults`")
+    table, view = load_manifest(manifest, root), BatchView(reporter)
+    options = BatchOptions(
         tuple(only or ()), retry_failed, max_failures, address, workers, device.value, force
-    )
-    view = BatchView(reporter)
+    )  # fmt: skip
     with reporter.watching(view.table):
-        records = scheduler.run_batch(table, out, view, options)
-    failed = [name for name, record in records.items() if record.failure]
-    unfinished = [name for name, record in records.items() if not record.failure and not record.finished]
-    summary = {"subjects": len(records), "failed": len(failed), "unfinished": len(unfinished)}
-    reporter.result("batch", {"page": str(out / "index.html"), "table": str(out / "results.csv"), **summary})
-    if failed or unfinished:
-        raise InputError(f"{len(failed)} of {len(records)} subjects failed; {out / 'index.html'} says why")
+        records = run_batch(table, out, view, options)
+    counts = {
+        "subjects": len(records),
+        "failed": sum(record.failure is not None for record in records.values()),
+        "unfinished": sum(not record.failure and not record.finished for record in records.values()),
+    }
+    if as_json:
+        reporter.event({"event": "end", **counts})
+    else:
+        reporter.result("batch", {"page": str(out / "index.html"), "table": str(out / "results.csv"), **counts})
+    if counts["failed"] or counts["unfinished"]:
+        raise InputError(f"{counts['failed']} of {len(records)} subjects failed: {out / 'index.html'} says why")
+
+
+def _write_manifest(
+    reporter: Reporter, folder: Path, path: Path, head: Path | None, preset: str | None, force: bool
+) -> None:
+    from rgb_core.batch.from_folder import write_manifest_of_folder
+
+    given = {"head": str(head.absolute()) if head else None, "preset": preset}
+    shared = {name: value for name, value in given.items() if value is not None}
+    count = write_manifest_of_folder(folder, path, shared, force)
+    reporter.result("manifest", {"file": str(path), "subjects": count})

@@ -16,7 +16,7 @@ from .records import Failure, SubjectRecord, load_record
 from .report import write_report
 from .session import check_room, ray, session
 from .stages import Job, Leg, legs_of
-from .worker import run_leg
+from .worker import run_leg, run_leg_on_gpu
 
 _LOCK = ".rgb-batch.lock"
 _RETRIES = 3  # of a task whose worker or machine was lost
@@ -157,7 +157,7 @@ class _Run:
         actor = ray().remote(_Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=beside)
         self._actor = actor.remote()
         self._board = ray().put(_RemoteBoard(self._actor))
-        self._task = ray().remote(run_leg)
+        self._on_cpu, self._on_gpu = ray().remote(run_leg), ray().remote(num_gpus=1, max_calls=1)(run_leg_on_gpu)
 
     def work(self, max_failures: int | None) -> None:
         """Run everything; the records of subjects that end are replaced.
@@ -175,7 +175,7 @@ class _Run:
 
     def _submit(self, name: str, index: int) -> None:
         leg = self._legs[name][index]
-        task = self._task.options(
+        task = (self._on_gpu if leg.needs.gpus else self._on_cpu).options(
             name=f"{name}: {', '.join(leg.stages)}",
             num_cpus=leg.needs.cpus,
             num_gpus=leg.needs.gpus,

@@ -133,7 +133,7 @@ STAGES: dict[str, Stage] = {
     "fit-gaussians": Stage(_fit_gaussians, pipeline.AVATAR),
     "eval": Stage(_eval, pipeline.REPORT),
     "relight": Stage(_relight, pipeline.FILM),
-    "export": Stage(_export, pipeline.PAGE),
+    "export": Stage(_export, pipeline.PAGE, on_gpu=False),
 }
 """By the names of the commands, in the order in which a subject passes them."""
 _FIRST = {"synthetic": "synth", "video": "track", "clip": "import", "dataset": None}

@@ -60,6 +60,12 @@ def run_leg(job: Job, leg: Leg, board: Board) -> SubjectRecord:
     return record
 
 
+def run_leg_on_gpu(job: Job, leg: Leg, board: Board) -> SubjectRecord:
+    """The same for a worker with a share of a GPU, which ends with its task: it could not give the card back, nor use
+    another one for its next task."""
+    return run_leg(job, leg, board)
+
+
 def _run(name: str, job: Job, device: torch.device, progress: "_Reports", record: SubjectRecord) -> None:
     """One stage, and what it took; what an earlier run noted of a finished stage is kept."""
     stage = STAGES[name]
