@@ -46,7 +46,9 @@ def rgb(*arguments: str) -> None:
 def turn(path: Path) -> None:
     """The head turning under a sunset that turns around it."""
     rgb("relight", "demo/avatar", "--envmap", "sunset", "--count", "40", "--size", "256", "-o", "relit")
-    pictures = [Image.open(name).resize((SIDE, SIDE)) for name in sorted(Path("relit/frames").glob("*.png"))]
+    pictures = [
+        Image.open(name).convert("RGB").resize((SIDE, SIDE)) for name in sorted(Path("relit/frames").glob("*.png"))
+    ]
     first, *rest = [picture.quantize(COLOURS, dither=Image.Dither.NONE) for picture in pictures]
     first.save(path, save_all=True, append_images=rest, duration=MILLISECONDS, loop=0)
 
