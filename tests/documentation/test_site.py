@@ -27,6 +27,8 @@ LOADED = {
 }
 """What a browser fetches by itself, and the attribute that says from where."""
 WIDTHS = (390, 1440)
+NOT_YET = "Initializing"
+"""How the search begins what it says until it has its index."""
 LONGEST_WAIT_MS = 120_000  # a loaded machine
 
 
@@ -108,7 +110,10 @@ def test_the_site_opens_from_disk_and_finds_words(site: Path):
                 page.goto((site / name).as_uri())
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
             assert [each for each in seen if not each.startswith("file://")] == []
-        page.fill("input.md-search__input", "roughness")
+        page.wait_for_function(
+            f"!document.querySelector('.md-search-result__meta').textContent.startsWith('{NOT_YET}')"
+        )
+        page.locator("input.md-search__input").press_sequentially("roughness")
         page.wait_for_selector(".md-search-result__item", state="attached")
         browser.close()
 
