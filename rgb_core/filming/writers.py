@@ -15,15 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..images import write_exr, write_png
-from ..images.png16 import write_png16
+from ..images import write_exr
+from ..images.frame_png import write_frame_png
 from ..images.video import PRORES, VP9, Codec, h264, open_video
 from .staging import Picture
 
 THREADS = min(16, os.cpu_count() or 1)
 """That compress pictures."""
 _WAITING_BYTES = 1 << 30  # of pictures that wait for a writer
-_FAST = 1  # zlib's level for frames: a third of the time of the usual 6 for a tenth more bytes
 
 
 class Coding(Enum):
@@ -64,17 +63,13 @@ class Format:
         return self.codec is not None
 
 
-def _write_png(path: Path, values: np.ndarray) -> None:
-    write_png(path, torch.from_numpy(values), _FAST)
-
-
 def _write_exr(path: Path, values: np.ndarray) -> None:
     write_exr(path, torch.from_numpy(values))
 
 
 WRITERS: dict[str, Format] = {
-    "png": Format(".png", Coding.BYTES, alpha=True, write=_write_png),
-    "png16": Format(".png", Coding.WORDS, alpha=True, write=write_png16),
+    "png": Format(".png", Coding.BYTES, alpha=True, write=write_frame_png),
+    "png16": Format(".png", Coding.WORDS, alpha=True, write=write_frame_png),
     "exr": Format(".exr", Coding.LINEAR, alpha=True, write=_write_exr),
     "mp4": Format(".mp4", Coding.BYTES, alpha=False, codec=h264()),
     "prores": Format(".mov", Coding.WORDS, alpha=True, codec=PRORES),

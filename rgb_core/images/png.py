@@ -92,11 +92,8 @@ def read_png(
     return tensor if dtype == torch.uint8 else tensor.to(dtype) / 255
 
 
-def write_png(path: str | Path, image: Tensor, level: int = 6) -> None:
+def write_png(path: str | Path, image: Tensor) -> None:
     """Write [H, W] or [H, W, 1, 3 or 4] atomically: uint8 as it is, float values of 0 to 1 clamped and rounded.
-
-    Args:
-        level: how hard zlib tries, 0 to 9.
 
     Raises:
         InputError: when the file cannot be written.
@@ -108,6 +105,4 @@ def write_png(path: str | Path, image: Tensor, level: int = 6) -> None:
         raise ValueError(f"a PNG holds [H, W, 1, 3 or 4], got {list(image.shape)}")
     pixels = (image if image.dtype == torch.uint8 else to_bytes(image)).detach().cpu().numpy()
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
-            temporary, format="PNG", compress_level=level
-        )
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(temporary, format="PNG")

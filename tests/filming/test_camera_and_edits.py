@@ -16,6 +16,7 @@ from rgb_core.heads import Pose
 from rgb_core.heads.regions import in_regions
 from rgb_core.images.color_text import parse_color
 from rgb_core.rendering import Shot, turntable
+from tests.documentation.blocks import DOCS, blocks_of
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +176,9 @@ def test_a_part_that_the_avatar_lacks_is_refused(avatar: Avatar):
     without = avatar.select((~in_regions(avatar.region(), PARTS["lips"])).nonzero()[:, 0])
     with pytest.raises(InputError, match="the avatar has no lips"):
         edited(without, [Edit.parse("lips.tint=red")])
+
+
+def test_the_camera_path_that_people_copy_is_read(tmp_path: Path):
+    (block,) = [block for block in blocks_of(DOCS / "relighting.md") if block.language == "yaml"]
+    (tmp_path / "move.yaml").write_text(block.code)
+    assert load_camera_path(tmp_path / "move.yaml").through(3)[1].azimuth == pytest.approx(math.radians(40))
