@@ -23,6 +23,7 @@ _USUAL_RATE = 25.0
 _EXPRESSION, _EYES = "expression", "eyes"
 _ANGLES = {"head": ("yaw", "pitch", "roll"), _EYES: ("yaw", "pitch")}
 _KEY = (_EXPRESSION, "jaw", *_ANGLES)
+_LARGEST_FILE = 1 << 20  # bytes
 _LARGEST, _LARGEST_ANGLE, _FASTEST = 10.0, 180.0, 1000.0  # coefficients, degrees, frames a second
 
 Name = tuple[str, str]
@@ -62,7 +63,7 @@ def read_keyframes(path: Path, head: HeadModel) -> Recording:
 
 def _contents(path: Path) -> tuple[float, dict[Any, Any]]:
     """Frames a second, and the keys by their seconds."""
-    values = parse_yaml(read_text(path), str(path))
+    values = parse_yaml(read_text(path, _LARGEST_FILE), str(path))
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise InputError(f"{path} is no keyframe file: it must begin with `format: {FORMAT}` and `version: {VERSION}`")
     if values.get("version") != VERSION:

@@ -21,6 +21,7 @@ _TIME, _COUNT = "timecode", "blendshapecount"
 _HEAD = ("headyaw", "headpitch", "headroll")
 _EYES = (("lefteyeyaw", "lefteyepitch"), ("righteyeyaw", "righteyepitch"))
 _LARGEST_ANGLE = math.pi
+_LARGEST_FILE = 80 << 20  # bytes: some 100,000 rows
 _LARGEST = 100.0  # of a coefficient, which is 1 at most
 
 
@@ -57,7 +58,9 @@ def read_livelink(path: Path, progress: Progress) -> Recording:
 def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     """Titles and rows; lines without a cell are no rows."""
     try:
-        header, *lines = [line for line in csv.reader(io.StringIO(read_text(path)), strict=True) if any(line)]
+        header, *lines = [
+            line for line in csv.reader(io.StringIO(read_text(path, _LARGEST_FILE)), strict=True) if any(line)
+        ]
     except (csv.Error, ValueError) as error:
         raise InputError(f"{path} is no CSV with a line of titles: {error}") from error
     if not lines:

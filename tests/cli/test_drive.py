@@ -13,7 +13,7 @@ from rgb_core.data import load_dataset
 from rgb_core.driving import DriveOptions, load_motion
 from rgb_core.geometry import load_geometry
 from rgb_core.progress import Silent
-from tests.driving.conftest import performance, write_take
+from tests.driving.performances import performance, write_take
 
 from .conftest import run_rgb
 

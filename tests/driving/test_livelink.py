@@ -13,7 +13,8 @@ from rgb_core.errors import InputError
 from rgb_core.progress import Silent
 from rgb_core.rotations import axis_angle_to_matrix
 
-from .conftest import Told, columns, performance, row, write_take
+from .conftest import Told
+from .performances import columns, performance, row, write_take
 
 YAW = f"{performance(1)['HeadYaw']:.9f}"
 AS_IT_IS = {"neutral": False, "smooth": 0.0, "clamp": False}

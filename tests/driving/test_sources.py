@@ -19,7 +19,8 @@ from rgb_core.scene import Camera
 from rgb_core.tracking import track
 from tests.tracking.clips import PerfectDetector, film, spread_correspondence, talking
 
-from .conftest import Told, performance, write_take
+from .conftest import Told
+from .performances import performance, write_take
 
 FRAMES = 12
 

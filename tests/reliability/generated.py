@@ -21,14 +21,27 @@ import torch
 from rgb_core.avatar import load_avatar
 from rgb_core.avatar.storage import DESCRIPTION, TENSORS
 from rgb_core.data import load_dataset, read_ply
+from rgb_core.driving.coefficients import read_coefficients
+from rgb_core.driving.keyframes import read_keyframes
+from rgb_core.driving.livelink import read_livelink
 from rgb_core.errors import InputError, InputWarning
 from rgb_core.fitting.checkpoint import FILE, load_checkpoint, save_checkpoint
 from rgb_core.geometry import load_geometry
 from rgb_core.geometry.result import RECORD_FILE, TRACKING_FILE
-from rgb_core.heads import load_frame_file, load_head, load_restricted_pickle, save_head
+from rgb_core.heads import (
+    Motion,
+    Pose,
+    load_frame_file,
+    load_head,
+    load_restricted_pickle,
+    motion_record,
+    save_head,
+)
 from rgb_core.images import read_exr, read_hdr, read_png, write_exr, write_hdr, write_png
 from rgb_core.presets import load_preset
+from rgb_core.progress import Silent
 from tests.data.dataset_samples import tiny_head, write_dataset
+from tests.driving.performances import write_take
 
 from .fit_cases import write_avatar, write_geometry
 from .tripwire import watched
@@ -101,6 +114,17 @@ def _settings(path: Path) -> None:
     path.write_text("gaussians: {steps: 10}\ngeometry: {steps: 3}\n")
 
 
+def _motion(path: Path) -> None:
+    head = tiny_head()
+    poses = Pose.stack([Pose.rest(len(head.expression_names), head.joint_count)] * 3)
+    path.write_text(json.dumps(motion_record(Motion("m", poses, 25.0), head)))
+
+
+def _keyframes(path: Path) -> None:
+    keys = "  0: {jaw: 0, head: {yaw: 3}}\n  0.5: {expression: {eyeBlink: 1}, eyes: {pitch: 2}}\n"
+    path.write_text("format: rgb-keyframes\nversion: 1\nkeys:\n" + keys)
+
+
 _NOISE = torch.rand(8, 16, 3, generator=torch.Generator().manual_seed(0))
 TARGETS = (
     _member(write_dataset, "dataset.json", load_dataset),
@@ -118,6 +142,9 @@ TARGETS = (
     _single("a.pkl", _pickle, load_restricted_pickle),
     _single("a.frame", lambda path: torch.save({"exp": torch.ones(4)}, path), load_frame_file),
     _single("a.yaml", _settings, lambda p: load_preset(str(p))),
+    _single("take.csv", write_take, lambda path: read_livelink(path, Silent())),
+    _single("motion.json", _motion, lambda path: read_coefficients(path, tiny_head())),
+    _single("play.yaml", _keyframes, lambda path: read_keyframes(path, tiny_head())),
 )  # fmt: skip
 
 

@@ -20,11 +20,15 @@ from rgb_core.avatar.storage import DESCRIPTION, TENSORS
 from rgb_core.data import load_dataset, read_ply
 from rgb_core.data.dataset import examine_dataset
 from rgb_core.data.records import read_json
+from rgb_core.driving.coefficients import read_coefficients
+from rgb_core.driving.keyframes import read_keyframes
+from rgb_core.driving.livelink import read_livelink
 from rgb_core.errors import InputError
 from rgb_core.fitting.checkpoint import FILE, load_checkpoint, save_checkpoint
 from rgb_core.heads import load_any_head, load_head, load_restricted_pickle, save_head
 from rgb_core.images import read_exr, read_hdr, read_png, write_png
 from rgb_core.presets import load_preset
+from rgb_core.progress import Silent
 from rgb_core.tensor_files import read_tensors, write_tensors
 from tests.data.dataset_samples import tiny_head, write_dataset
 from tests.reliability.fit_cases import write_avatar
@@ -41,6 +45,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "a.yaml": lambda path: load_preset(str(path)),
     "a.safetensors": lambda path: read_tensors(path, "write it again"),
     FILE: lambda path: load_checkpoint(path.parent),
+    "take.csv": lambda path: read_livelink(path, Silent()),
+    "play.yaml": lambda path: read_keyframes(path, tiny_head()),
+    "motion.json": lambda path: read_coefficients(path, tiny_head()),
 }
 
 
