@@ -1,13 +1,15 @@
 """How an avatar is shown when nobody says how: the pose in which it best faced the camera of its clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from ..data import Frame
+from ..heads import HeadModel
 from ..heads.pose import Pose, skull_rotation
+from ..rotations import matrix_to_axis_angle
 from ..scene import Camera
 
 
@@ -36,6 +38,19 @@ class Portrait:
     def pose(self, expressions: int) -> Pose:
         """The pose for a head with so many expressions, all at 0."""
         return Pose(torch.zeros(expressions), self.joints, self.translation)
+
+    def upright(self, head: HeadModel) -> "Portrait":
+        """The same without lean: `head` at rest looks straight into the camera, in the middle of where it was."""
+        joints = torch.zeros_like(self.joints)
+        joints[0] = matrix_to_axis_angle(self.camera.facing)
+        straight = Portrait(self.camera, joints, self.translation)
+        middle, now = (portrait._middle(head) for portrait in (self, straight))
+        return replace(straight, translation=self.translation + middle - now)
+
+    def _middle(self, head: HeadModel) -> torch.Tensor:
+        """[3] mean of the vertices of `head`, which may be on another device."""
+        pose = self.pose(len(head.expression_names)).to(head.vertices.device)
+        return head.pose(pose).vertices.mean(0).to(self.translation.device)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for YAML."""

@@ -76,7 +76,7 @@ def follow_recording(avatar: Avatar, recording: Recording) -> Motion:
     pose = Pose(transferred, joints, translation.expand(rows, 3))
     if not {head.joint_names[0], NECK} & recording.joints.keys():
         turn = torch.zeros(rows, 3) if recording.turn is None else recording.turn
-        pose = _turned(pose, head, _facing(portrait.camera.world_to_camera) @ turn_matrix(turn))
+        pose = _turned(pose, head, portrait.camera.facing @ turn_matrix(turn))
     return Motion(recording.name, pose, recording.fps)
 
 
@@ -116,11 +116,6 @@ def _turned(pose: Pose, head: HeadModel, skull: Tensor) -> Pose:
     below = axis_angle_to_matrix(joints[:, 0]) if index else torch.eye(3)
     joints[:, index] = matrix_to_axis_angle(below.mT @ skull)
     return Pose(pose.expression, joints, pose.translation)
-
-
-def _facing(world_to_camera: Tensor) -> Tensor:
-    """Rotation [3, 3] of a head that looks straight into an upright OpenCV camera."""
-    return world_to_camera[:, :3].T @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 
 
 def _open_jaw(joints: Tensor, head: HeadModel, recording: Recording) -> None:

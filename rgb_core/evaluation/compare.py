@@ -17,6 +17,7 @@ from . import markup
 from .evaluate import METRICS
 from .records import FORMAT
 from .report import PICTURES, REPORT
+from .sections import AS_FILMED
 from .wording import Score, number, scores_of
 
 _PREDICTION, _TRUTH, _ERROR = "_prediction", "_truth", "_error"
@@ -37,11 +38,16 @@ class Difference:
         return self.b.value - self.a.value
 
     @property
+    def written(self) -> float | None:
+        """The same of the values as they are written, so that what does not show in their digits is 0."""
+        if self.a.written is None or self.b.written is None:
+            return None
+        return self.b.written - self.a.written
+
+    @property
     def gain(self) -> float:
         """Positive where B is better, negative where A is, 0 where neither shows in the digits that are written."""
-        if self.change is None or self.a.text == self.b.text:
-            return 0.0
-        return self.change * self.a.better
+        return (self.written or 0.0) * self.a.better
 
 
 def compare_runs(a: Path, b: Path, out: Path) -> list[Difference]:
@@ -115,10 +121,14 @@ def _summary(names: tuple[str, str], differences: list[Difference]) -> str:
 def _pairs(folders: list[Path], names: tuple[str, str]) -> list[str]:
     """A slider over every prediction that both reports picture, above the truth and both errors."""
     shown = [{path.stem for path in (folder / PICTURES).glob(f"*{_PREDICTION}.png")} for folder in folders]
-    common = sorted(name.removesuffix(_PREDICTION) for name in shown[0] & shown[1])
+    common = sorted((name.removesuffix(_PREDICTION) for name in shown[0] & shown[1]), key=_as_filmed_first)
     if not common:
         return ["<p>The two reports picture no frame in common.</p>"]
     return ['<div class="pairs">', *(_pair(folders, names, name) for name in common), "</div>"]
+
+
+def _as_filmed_first(name: str) -> tuple[bool, str]:
+    return not name.startswith(AS_FILMED), name
 
 
 def _pair(folders: list[Path], names: tuple[str, str], name: str) -> str:
@@ -154,11 +164,11 @@ def _tables(names: tuple[str, str], differences: list[Difference]) -> list[str]:
 
 
 def _row(difference: Difference) -> str:
-    a, b, change = difference.a, difference.b, difference.change
+    a, b, change = difference.a, difference.b, difference.written
     look = "better" if difference.gain > 0 else "worse" if difference.gain < 0 else ""
     signed = "–" if change is None else f"{'+' if change > 0 else ''}{number(change, a.decimals)}"
     cells = "".join(f"<td>{escape(text)}</td>" for text in (a.label, a.text, b.text))
-    return f'<tr>{cells}<td class="{look}">{signed}</td></tr>'
+    return f'<tr>{cells}<td class="{look}">{"same" if change == 0 else signed}</td></tr>'
 
 
 def _runs(folders: list[Path], names: tuple[str, str], metrics: Sequence[Mapping[str, Any]]) -> str:

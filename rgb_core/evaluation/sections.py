@@ -12,6 +12,8 @@ from .measure import Measurements
 from .metrics import psnr
 from .pictures import ANGLE_RANGE, ERROR_RANGE, ball_picture, error_picture, light_picture, white_level
 
+AS_FILMED = "reenactment"
+"""What the names of pictures of test frames in the clip's own light begin with."""
 _SHOWN_PER_LIGHT = 2
 _ROW_LENGTH = 6  # pictures: two of truth, prediction, error
 
@@ -96,7 +98,7 @@ def _reenactment(measured: Measurements) -> list[list[Picture]]:
     pictures = []
     for frame_id, images in measured.shown.items():
         score = f"{frame_id}: {measured.images[frame_id].psnr:.1f} dB"
-        pictures += _triple(f"reenactment_{frame_id}", images, f"{frame_id}: truth", score)
+        pictures += _triple(f"{AS_FILMED}_{frame_id}", images, f"{frame_id}: truth", score)
     return _rows(pictures)
 
 

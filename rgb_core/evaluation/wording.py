@@ -21,9 +21,20 @@ class Score(NamedTuple):
     """1 where more is better, -1 where less is, 0 where neither."""
 
     @property
+    def written(self) -> float | None:
+        """The value to the digits that mean something."""
+        if self.value is None:
+            return None
+        return float(f"{self.value:.2g}") if self.decimals < 0 else round(self.value, self.decimals)
+
+    @property
     def text(self) -> str:
-        """The value with its unit."""
-        return f"{number(self.value, self.decimals)} {self.unit}".strip() if self.value is not None else "–"
+        """The value with its unit, on one line."""
+        return (
+            f"{number(self.value, self.decimals)}\N{NO-BREAK SPACE}{self.unit}".strip()
+            if self.value is not None
+            else "–"
+        )
 
 
 _DB, _SSIM = ("dB", 1, 1), ("", 3, 1)

@@ -25,14 +25,14 @@ class Shot:
 
 
 def turntable(avatar: Avatar, count: int) -> list[Shot]:
-    """The neutral head of the avatar's portrait turning left and right once about the vertical, in `count` shots."""
-    portrait = avatar.portrait
+    """The neutral head of the avatar's portrait, upright, turning left and right once, in `count` shots."""
+    portrait = avatar.portrait.upright(avatar.head)
     still = torch.zeros(len(avatar.head.expression_names))
     root = axis_angle_to_matrix(portrait.joints[0])
     shots = []
     for index in range(count):
         yaw = TURN * math.sin(2 * math.pi * index / count)
-        turned = axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0])) @ root
+        turned = root @ axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0]))
         joints = torch.cat([matrix_to_axis_angle(turned)[None], portrait.joints[1:]])
         shots.append(Shot(Pose(still, joints, portrait.translation), portrait.camera))
     return shots

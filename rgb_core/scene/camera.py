@@ -25,6 +25,11 @@ class Camera:
     height: int
 
     @property
+    def facing(self) -> Tensor:
+        """Rotation [3, 3] of a head (y up, face along +z) that looks straight into the camera, upright."""
+        return self.world_to_camera[:, :3].T @ torch.diag(self.world_to_camera.new_tensor([1.0, -1.0, -1.0]))
+
+    @property
     def center(self) -> Tensor:
         """[3] position of the pinhole in the world."""
         rotation, translation = self.world_to_camera[:, :3], self.world_to_camera[:, 3]

@@ -58,9 +58,22 @@ def test_portrait_survives_yaml(avatar: SimpleNamespace):
     assert torch.equal(again.joints, avatar.portrait.joints)
 
 
+def test_turntable_stands_upright_where_the_portrait_was(avatar: SimpleNamespace):
+    """The face looks straight into the camera, the top of the head is up, and the head stays in the middle."""
+    shot = turntable(avatar, 4)[0]
+    seen = shot.camera.world_to_camera[:, :3] @ axis_angle_to_matrix(shot.pose.joints[0])
+    torch.testing.assert_close(seen, torch.diag(torch.tensor([1.0, -1.0, -1.0])))
+    assert not shot.pose.joints[1:].any()
+    leaning, upright = (
+        avatar.head.pose(pose).vertices.mean(0)
+        for pose in (avatar.portrait.pose(len(avatar.head.expression_names)), shot.pose)
+    )
+    torch.testing.assert_close(upright, leaning)
+
+
 def test_turntable_swings_both_ways_about_the_portrait(avatar: SimpleNamespace):
     shots = turntable(avatar, 8)
-    rest = axis_angle_to_matrix(avatar.portrait.joints[0])
+    rest = avatar.portrait.camera.facing
     angles = []
     for shot in shots:
         relative = axis_angle_to_matrix(shot.pose.joints[0]) @ rest.T
