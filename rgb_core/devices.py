@@ -5,7 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from kernel_runtime import UnsupportedDevice
+from kernel_runtime.ahead import all_modules, compile_ahead
 from kernel_runtime.cubins import nvrtc_version
+from kernel_runtime.cuda import architecture
 
 from .errors import InputError
 
@@ -40,6 +42,13 @@ def start_device(name: str) -> Future[torch.device]:
     started = thread.submit(start)
     thread.shutdown(wait=False)
     return started
+
+
+def start_kernels(device: torch.device) -> None:
+    """Have a GPU's kernels compiled, or read from the cache, side by side while the data is read; returns at once."""
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        compile_ahead(all_modules(), architecture(index))
 
 
 def _missing_for_cuda() -> str | None:

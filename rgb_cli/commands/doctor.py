@@ -1,6 +1,5 @@
 """`rgb doctor`: is this machine ready, and what to do where it is not."""
 
-import importlib
 import os
 import platform
 import shutil
@@ -18,10 +17,6 @@ from ..console import Reporter
 from ..options import Device, Json, Quiet
 
 _PACKAGES = ("torch", "numba", "numpy", "OpenEXR", "imageio-ffmpeg", "safetensors")
-_KERNEL_PACKAGES = (
-    "diff_envshade", "diff_gaussian_rasterization", "frnn", "gaussian_blendshapes", "mesh_rasterizer", "simple_knn",
-    "torchoptixext_visibility", "training_kernels",
-)  # fmt: skip
 _INSTALL = "MISSING: pip install -r requirements.txt"
 _CUDA = "pip install cuda-core 'cuda-bindings>=13,<14' 'nvidia-cuda-nvrtc>=13,<14'"
 _NEEDED_GB = 2.0
@@ -133,15 +128,12 @@ def _cache() -> str:
 
 def _warm(arch: str) -> str:
     from kernel_runtime import UnsupportedDevice
-    from kernel_runtime.ahead import compile_ahead
+    from kernel_runtime.ahead import all_modules, compile_ahead
     from kernel_runtime.cubins import CompileError
-    from kernel_runtime.cuda import CudaModule
 
     start = time.monotonic()
-    for package in _KERNEL_PACKAGES:
-        importlib.import_module(f"{package}.cuda")
     try:
-        compiled = [future.result() for future in compile_ahead(CudaModule.registry, arch)]
+        compiled = [future.result() for future in compile_ahead(all_modules(), arch)]
     except (CompileError, UnsupportedDevice) as error:
         return f"BROKEN: {str(error).splitlines()[0]}"
     kernels = sum(len(cubin.symbols) for cubin in compiled)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset, FrameMaps
-from ..devices import CPU
+from ..devices import CPU, start_kernels
 from ..fingerprints import files_in, fingerprint
 from ..fitting.checkpoint import remove_checkpoint
 from ..fitting.log import StepLog
@@ -68,6 +68,7 @@ def fit_geometry(
         if folder.finished:
             progress.message(f"{out} holds the finished fit of the same data and settings")
             return load_geometry(out)
+        start_kernels(device)
         fit = GeometryFit(dataset, config, progress, seed, device, normal_maps(normals, dataset) if normals else None)
         run_fit(fit, "fitting geometry", config.steps, config.checkpoint_every, out, progress)
         geometry = fit.result()

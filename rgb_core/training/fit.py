@@ -14,7 +14,7 @@ from ..avatar.portrait import Portrait
 from ..avatar.storage import avatar_from_tensors, avatar_tensors
 from ..avatar.trained_range import TrainedRange
 from ..data import Dataset, FrameMaps
-from ..devices import CPU
+from ..devices import CPU, start_kernels
 from ..errors import InputError
 from ..fingerprints import fingerprint
 from ..fitting.checkpoint import remove_checkpoint
@@ -90,6 +90,7 @@ def fit_gaussians(
         if folder.finished:
             progress.message(f"{out} holds the finished fit of the same data and settings")
             return load_avatar(out)
+        start_kernels(device)
         fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device, albedo)
 
         def tell(steps: int) -> None:

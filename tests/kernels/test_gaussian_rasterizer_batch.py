@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from diff_gaussian_rasterization import rasterize
+from diff_gaussian_rasterization import cuda, rasterize
+from diff_gaussian_rasterization.cuda_buffers import buffers
 from diff_gaussian_rasterization.ops import rasterize_covariances
 from kernel_runtime import ArgumentError
 from test_gaussian_rasterizer import HEIGHT, IDENTITY, INTRINSICS, TILTED, WIDTH, Scene, random_scene
@@ -38,6 +39,30 @@ def check_every_camera_is_as_alone(device: str, channels: int, **options) -> Non
     assert alone[0][3] > alone[2][3] == 0
     for have, *want in zip(together, *alone, strict=True):
         assert torch.equal(have, torch.stack(want))
+
+
+def check_tiles_with_long_lists_come_first(device: str) -> None:
+    """Every tile of all cameras has its turn, after those with lists longer by a doubling's quarter or more."""
+    scene = random_scene(300, 1)
+    batch = [torch.stack([tensor, tensor]).to(device) for tensor in scene]
+    matrices = torch.stack([TILTED, FARTHER]).double().to(device)
+    view = cuda.View.create(matrices, INTRINSICS, WIDTH, HEIGHT, 0.05, antialias=False)
+    *_, lists = cuda.forward(batch[0], tuple(batch[1:3]), batch[3], batch[4], view, 0, 20_000)
+    tiles = 2 * view.tile_rows * view.tile_columns
+    places = buffers(300, 2, tiles // 2, HEIGHT * WIDTH, 0)
+    memory = lists.memory[0]
+    starts = memory[places.tile_starts : places.tile_starts + 8 * (tiles + 1)].view(torch.int64)
+    order = memory[places.tile_order : places.tile_order + 4 * tiles].view(torch.int32).long()
+    assert torch.equal(order.sort().values, torch.arange(tiles, device=order.device))
+    lengths = starts.diff()[order].double()
+    assert lengths[0] > 2 * lengths[lengths > 0].min(), "the scene has long lists and short ones"
+    assert (lengths.flip(0).cummax(0).values.flip(0) <= 1.25 * lengths).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_tiles_with_long_lists_come_first():
+    check_tiles_with_long_lists_come_first("cuda")
 
 
 @pytest.mark.parametrize("channels", [3, 20])

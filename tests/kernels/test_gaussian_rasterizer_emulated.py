@@ -9,7 +9,7 @@ from diff_gaussian_rasterization.cuda_instances import Board
 from emulation import Emulator
 from kernel_runtime.prepared import PreparedKernel
 from test_gaussian_rasterizer import HEIGHT, INTRINSICS, TILTED, WIDTH, loss_gradients, random_scene
-from test_gaussian_rasterizer_batch import check_every_camera_is_as_alone
+from test_gaussian_rasterizer_batch import check_every_camera_is_as_alone, check_tiles_with_long_lists_come_first
 from test_gaussian_rasterizer_cuda import check_order_of_depths
 from test_gaussian_rasterizer_gradients import check_covariances_have_the_gradients_of_their_factors, gradients
 from test_gaussian_rasterizer_upstream import upstream_settings
@@ -69,6 +69,10 @@ def test_every_camera_is_as_alone(channels: int):
 @pytest.mark.parametrize("points", [0, 1, 2049, 6000])
 def test_the_order_of_depths_is_that_of_a_stable_sort(points: int):
     check_order_of_depths("cpu", points)
+
+
+def test_tiles_with_long_lists_come_first():
+    check_tiles_with_long_lists_come_first("cpu")
 
 
 def test_too_small_a_capacity_is_reported_and_does_no_harm():

@@ -86,10 +86,11 @@ def test_without_a_home_nothing_ends_in_a_traceback(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(importlib.util.find_spec("cuda") is None, reason="needs cuda-core and nvidia-cuda-nvrtc")
 def test_kernels_are_compiled_ahead_without_a_gpu(tmp_path: Path, monkeypatch):
+    from kernel_runtime import ahead
     from training_kernels import cuda
 
     monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(doctor, "_KERNEL_PACKAGES", ("training_kernels",))
+    monkeypatch.setattr(ahead, "PACKAGES", ("training_kernels",))
     modules = [module for module in CudaModule.registry if module.source.package == cuda.__name__.split(".")[0]]
     monkeypatch.setattr(CudaModule, "registry", modules)
     kernels = sum(len(module.kernels) for module in modules)

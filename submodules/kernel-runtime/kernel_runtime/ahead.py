@@ -1,5 +1,6 @@
 """Compiles kernels side by side before they are needed: a first run waits for the slowest and not for the sum."""
 
+import importlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,6 +8,19 @@ from functools import lru_cache
 
 from .cubins import Cubin
 from .cuda import CudaModule
+
+PACKAGES = (
+    "diff_envshade", "diff_gaussian_rasterization", "frnn", "gaussian_blendshapes", "mesh_rasterizer", "simple_knn",
+    "torchoptixext_visibility", "training_kernels",
+)  # fmt: skip
+"""All packages with kernels, by their import names."""
+
+
+def all_modules() -> list[CudaModule]:
+    """Every module of all packages; what is made for template arguments at its first use has no part in it."""
+    for package in PACKAGES:
+        importlib.import_module(f"{package}.cuda")
+    return CudaModule.registry
 
 
 def compile_ahead(modules: Iterable[CudaModule], arch: str) -> list[Future[Cubin]]:
