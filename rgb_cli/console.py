@@ -1,8 +1,9 @@
 """The single place that prints: progress bars and messages on stderr, results on stdout as tables or JSON."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -53,6 +54,7 @@ class Reporter:
         global _silent
         self._quiet = _silent = quiet
         self._json = as_json
+        self._events = sys.stdout
         self._bars: Progress | None = None
         self._task: TaskID | None = None
 
@@ -89,17 +91,19 @@ class Reporter:
 
     @contextmanager
     def watching(self, picture: Callable[[], RenderableType]) -> Iterator[None]:
-        """Show what `picture` makes, again and again while the block runs; lines of `message` stay above it."""
-        if self._quiet:
-            yield
-            return
-        with Live(get_renderable=picture, console=_stderr, refresh_per_second=4):
+        """Show what `picture` makes, again and again while the block runs; lines of `message` stay above it.
+
+        What libraries print meanwhile goes to stderr: stdout has nothing but events.
+        """
+        shown = nullcontext() if self._quiet else Live(get_renderable=picture, console=_stderr, refresh_per_second=4)
+        self._events = sys.stdout
+        with redirect_stdout(sys.stderr), shown:
             yield
 
     def event(self, values: Mapping[str, Any]) -> None:
         """Something that happened while the command runs: one line of JSON, where it was asked for."""
         if self._json:
-            _stdout.out(json.dumps(values), highlight=False)
+            print(json.dumps(values), file=self._events, flush=True)
 
     def result(self, title: str, values: Mapping[str, Any]) -> None:
         """The outcome of the command: a table of names and values, or the same as JSON."""

@@ -199,16 +199,26 @@ class _Run:
         self._listener.end(name, record)
 
     def _result(self, task: Any, name: str, leg: Leg) -> SubjectRecord:
-        """What a leg returned; the loss of its worker, beyond what Ray retries, is a failure like others."""
+        """What a leg returned; a worker that was lost more often than Ray tries again is a failure like others.
+
+        Raises:
+            InputError: when Ray itself was lost, which is no subject's fault.
+        """
+        errors = ray().exceptions
         try:
             return ray().get(task)
-        except ray().exceptions.RayError as error:
-            cause = error.cause if isinstance(error, ray().exceptions.RayTaskError) else error
-            sentence = str(cause) if isinstance(cause, RgbError) else f"its worker was lost: {cause}"
-            job = self._jobs[name]
-            record = load_record(job.out, job.entry)
-            record.failure = Failure(", ".join(leg.stages), printable(sentence))
-            return record
+        except errors.RayTaskError as error:
+            if not isinstance(error.cause, RgbError):
+                raise InputError(f"a worker does not run: {error.cause}") from error
+            sentence = str(error.cause)
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError) as error:
+            sentence = f"its worker was lost {_RETRIES + 1} times: {error}"
+        except errors.RayError as error:
+            raise InputError(f"Ray ended ({error}); run the same command again to continue") from error
+        job = self._jobs[name]
+        record = load_record(job.out, job.entry)
+        record.failure = Failure(", ".join(leg.stages), printable(sentence))
+        return record
 
     def _hear(self) -> None:
         """Pass on what the workers told; a board whose machine was lost begins anew."""

@@ -98,11 +98,10 @@ def fit_gaussians(
                 on_checkpoint(steps, fit.result())
 
         run_fit(fit, "fitting Gaussians", config.steps, config.checkpoint_every, out, progress, tell)
-        avatar = fit.result()
-        save_avatar(avatar, out, {**(provenance or {}), "level": fit.level_found()})
+        save_avatar(fit.result(), out, {**(provenance or {}), "level": fit.level_found()})
         remove_checkpoint(out)
         folder.finish()
-    return avatar
+    return load_avatar(out)  # as stored, to the bit, whether or not this run was the one that finished the fit
 
 
 class GaussianFit:
