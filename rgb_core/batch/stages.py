@@ -89,8 +89,8 @@ def _fit_gaussians(job: Job, device: torch.device, progress: Progress) -> None:
 
 
 def _eval(job: Job, device: torch.device, progress: Progress) -> None:
-    renderer = Renderer(_avatar(job).to(device))
-    pipeline.score(_clip(job), renderer, job.out, progress, force=job.force, size=job.subject.size)
+    renderer, found = Renderer(_avatar(job).to(device)), pipeline.tracked_again(job.out, job.preset)
+    pipeline.score(_clip(job), renderer, job.out, progress, None, job.force, job.subject.size, found)
 
 
 def _relight(job: Job, device: torch.device, progress: Progress) -> None:
