@@ -13,7 +13,7 @@ from ..avatar import Avatar
 from ..data import Dataset, Frame
 from ..fitting.log import StepLog
 from ..geometry import Geometry
-from ..geometry.motion import NAMES, CorrectedMotion
+from ..geometry.motion import NAMES, CorrectedMotion, Corrections
 from ..geometry.optimiser import Parameter
 from ..heads import Pose
 from ..progress import Progress
@@ -29,6 +29,7 @@ from ..units import MILLIMETRE
 from .config import RetrackingConfig
 
 _SPARE_ROOM = 2.0  # for pairs of Gaussians and tiles, in units of what one frame needed
+_LEAST_SIZE = 32  # pixels of the longer side
 _SWEEPS_AT_ONCE = 5  # between reports from a GPU
 
 
@@ -114,7 +115,9 @@ class Refinement:
             for name, zeros in self._motion.none().items()
         }
         self._rows = torch.arange(len(self.frames), device=device)
-        self._level: tuple[int, TrainingFrames] | None = None
+        self._level = -1
+        self._began: Corrections = {}
+        self._frames: TrainingFrames | None = None
 
     def active(self) -> AbstractContextManager[None]:
         """Around all sweeps: on a GPU they have a stream of their own."""
@@ -125,14 +128,17 @@ class Refinement:
 
     def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Continue where a checkpoint stopped."""
+        self._level = meta["level"]
         for name, parameter in self._parameters.items():
             parameter.restore(name, tensors)
+            self._began[name] = tensors[f"{name}.began"].to(self.device)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the next sweep depends on but the surfaces, which are traced again."""
-        return {
-            key: value for name, parameter in self._parameters.items() for key, value in parameter.state(name).items()
-        }, {}
+        tensors = {f"{name}.began": value.cpu() for name, value in self._began.items()}
+        for name, parameter in self._parameters.items():
+            tensors |= parameter.state(name)
+        return tensors, {"level": self._level}
 
     @torch.enable_grad()
     def step(self, sweep: int) -> None:
@@ -162,18 +168,20 @@ class Refinement:
         """Pictures of the size that a sweep compares, and the surfaces of the poses that its level began with."""
         config = self.config
         level = sweep * config.levels // config.sweeps
-        if self._level is None or self._level[0] != level:
-            tracer = SurfaceTracer(self._avatar.head.faces, attached_vertices(self._avatar), self._avatar.light.size)
-            size = max(32, config.image_size >> (config.levels - 1 - level))
-            found = self.poses()
-            current = Geometry(self._avatar.head, tracking=found).refined(self.frames)
-            self._level = level, TrainingFrames(
-                self._dataset, current, self._avatar.head, tracer, self._avatar.light, self._avatar.visibility, size,
-                config.visibility_cache_mb,
-            )  # fmt: skip
+        if self._level != level:
+            self._level, self._frames = level, None
+            self._began = {name: parameter.value for name, parameter in self._parameters.items()}
+        if self._frames is None:
+            head, light = self._avatar.head, self._avatar.light
+            tracer = SurfaceTracer(head.faces, attached_vertices(self._avatar), light.size)
+            size = max(_LEAST_SIZE, config.image_size >> (config.levels - 1 - level))
+            frames = Geometry(head, tracking=self._poses(self._began)).refined(self.frames)
+            self._frames = TrainingFrames(
+                self._dataset, frames, head, tracer, light, self._avatar.visibility, size, config.visibility_cache_mb
+            )
             self._runner.forget()
             self._room.measure_again()
-        return self._level[1]
+        return self._frames
 
     def _compare(self, frames: TrainingFrames, index: int, poses: Pose) -> Tensor:
         """Loss of a frame and its gradient by expression, joints and translation, side by side [1 + E + 3 J + 3]."""
@@ -204,8 +212,10 @@ class Refinement:
 
     def poses(self) -> dict[str, Pose]:
         """The poses so far by frame id, on the CPU."""
-        values = {name: self._parameters[name].value for name in NAMES}
-        found = map_tensors(self._motion.coefficients(values), lambda tensor: tensor.cpu())
+        return self._poses({name: self._parameters[name].value for name in NAMES})
+
+    def _poses(self, corrections: Corrections) -> dict[str, Pose]:
+        found = map_tensors(self._motion.coefficients(corrections), lambda tensor: tensor.cpu())
         return {frame.id: found.rows(row) for row, frame in enumerate(self.frames)}
 
     def moved(self) -> dict[str, float]:
