@@ -65,7 +65,7 @@ def fit(
     """Both fits of a dataset: its mesh in out/geometry and its avatar in out/avatar."""
     geometry = fit_geometry(dataset, preset.geometry, out / GEOMETRY, progress, seed, device, force=force)
     avatar = fit_avatar(dataset, geometry, out, preset, progress, seed, device, force)
-    return Fitted(dataset, avatar, tracked_again(out, preset))
+    return Fitted(dataset, avatar, tracked_again(dataset, out, preset))
 
 
 def fit_avatar(
@@ -80,8 +80,8 @@ def fit_avatar(
 ) -> Avatar:
     """The avatar of a dataset on its mesh, in out/avatar.
 
-    Where the preset says so, a first avatar (out/first_avatar) tracks the clip again (out/tracking), and stage 2 goes
-    on from it with what it found.
+    A first avatar (out/first_avatar) tracks a video's clip again (out/tracking) where the preset says so, and stage 2
+    goes on from it with what it found.
     """
     provenance = {"dataset": str(dataset.folder), "preset": preset.model_dump(mode="json"), "seed": seed}
 
@@ -90,7 +90,7 @@ def fit_avatar(
             dataset, geometry, config, out / name, progress, seed, True, provenance, device, force=force, start=start
         )
 
-    if not preset.retracking.rounds:
+    if not _tracks_again(dataset, preset):
         return stage_2(geometry, preset.gaussians, AVATAR)
     first = stage_2(geometry, preset.gaussians, FIRST_AVATAR)
     again = preset.retracking
@@ -98,9 +98,14 @@ def fit_avatar(
     return stage_2(tracked, preset.further_gaussians, AVATAR, first)
 
 
-def tracked_again(out: Path, preset: Preset) -> Mapping[str, Pose]:
-    """Poses by frame id that `fit_avatar` left in out/tracking; none where the preset has the clip tracked once."""
-    return load_geometry(out / TRACKING).tracking if preset.retracking.rounds else {}
+def tracked_again(dataset: Dataset, out: Path, preset: Preset) -> Mapping[str, Pose]:
+    """Poses by frame id that `fit_avatar` left in out/tracking; none where the clip is tracked once."""
+    return load_geometry(out / TRACKING).tracking if _tracks_again(dataset, preset) else {}
+
+
+def _tracks_again(dataset: Dataset, preset: Preset) -> bool:
+    """Only what `rgb track` made of a video: poses that came with a clip may be known better than pictures tell."""
+    return preset.retracking.rounds > 0 and "video" in (dataset.extra.get("source") or {})
 
 
 @dataclass(frozen=True)

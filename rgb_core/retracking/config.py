@@ -32,7 +32,7 @@ class RetrackingWeights(_Settings):
 class RetrackingConfig(_Settings):
     """One run of `rgb retrack`."""
 
-    rounds: int = Field(0, ge=0, le=1, description="times that `rgb fit` tracks the clip again with its first avatar")
+    rounds: int = Field(0, ge=0, le=1, description="times that a video's clip is tracked again with its first avatar")
     further_steps: float = Field(
         0.25, gt=0, le=1, description="share of stage 2's steps that it goes on for afterwards"
     )
