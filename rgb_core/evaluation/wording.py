@@ -102,9 +102,7 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Score]:
         parts = _mapping(_mapping(metrics, "parts"), kind)
         scores += [Score(title, f"PSNR, {part}", _number(parts, part), *_DB) for part in parts]
     likeness = _mapping(_mapping(metrics, "parts"), "ssim")
-    scores += [
-        Score("Parts of the head, as filmed", f"SSIM, {part}", _number(likeness, part), *_SSIM) for part in likeness
-    ]
+    scores += [Score("Parts of the head, as filmed, SSIM", part, _number(likeness, part), *_SSIM) for part in likeness]
     return scores + [score for name in _FIXED if name not in _ON_PICTURES for score in _of_record(metrics, name)]
 
 
