@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .errors import InputError, did_you_mean
 from .files import read_text
 from .geometry import GeometryConfig
+from .retracking import RetrackingConfig
 from .synthetic import SyntheticConfig
 from .training import GaussianConfig
 from .yaml_text import parse_setting, parse_yaml
@@ -26,6 +27,13 @@ class Preset(BaseModel):
     synthetic: SyntheticConfig = SyntheticConfig()
     geometry: GeometryConfig = GeometryConfig()
     gaussians: GaussianConfig = GaussianConfig()
+    retracking: RetrackingConfig = RetrackingConfig()
+
+    @property
+    def further_gaussians(self) -> GaussianConfig:
+        """Stage 2 as it goes on after the clip was tracked again."""
+        steps = max(1, round(self.retracking.further_steps * self.gaussians.steps))
+        return self.gaussians.going_on(steps, self.retracking.further_rates)
 
 
 class Setting(NamedTuple):

@@ -25,6 +25,7 @@ from .info import info
 from .patch_dataset import patch_dataset
 from .presets import presets
 from .relight import relight
+from .retrack import retrack
 from .synth import synth
 from .track import track
 from .view import view
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "batch": batch,
     "fit-geometry": fit_geometry,
     "fit-gaussians": fit_gaussians,
+    "retrack": retrack,
     "relight": relight,
     "animate": animate,
     "eval": evaluate,

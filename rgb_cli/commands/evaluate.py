@@ -28,6 +28,13 @@ def evaluate(
     lpips_weights: Annotated[
         Path | None, typer.Option("--lpips-weights", help="LPIPS weights file; without it the score is null.")
     ] = None,
+    geometry: Annotated[
+        Path | None,
+        typer.Option("--geometry", help="Folder whose tracking to use, as retrack writes it; otherwise the dataset's."),
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Also score test frames whose pose was refined on their own picture.")
+    ] = False,
     no_visibility: NoVisibility = False,
     device: DeviceOption = Device.auto,
     force: Force = False,
@@ -44,18 +51,23 @@ def evaluate(
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
     from rgb_core.fingerprints import files_in
+    from rgb_core.geometry import load_geometry
     from rgb_core.rendering import Renderer
+    from rgb_core.retracking import on_test_pictures
 
-    model = load_avatar(avatar).to(resolve_device(device))
+    where = resolve_device(device)
+    model = load_avatar(avatar).to(where)
     clip = load_dataset(dataset)
+    reporter = Reporter(quiet, as_json)
     options = evaluation.EvaluationOptions(
         size=size,
         lpips_weights=lpips_weights,
         provenance=evaluation.level_line(read_provenance(avatar)),
+        tracking=load_geometry(geometry).tracking if geometry else {},
+        refine=on_test_pictures(model, clip, reporter, where) if refine else None,
         drawn=[files_in(avatar), no_visibility],
         force=force,
     )
-    reporter = Reporter(quiet, as_json)
     with reporter.live():
         metrics = evaluation.evaluate(clip, Renderer(model, False if no_visibility else None), out, reporter, options)
     reporter.result("scores", metrics)

@@ -64,6 +64,7 @@ def fit(
             "report": str(shown.report),
             "relit": str(sheet),
             "video": str(shown.video),
+            "poses of the test frames": shown.metrics["protocol"]["coefficients"],
             "test PSNR (dB)": shown.metrics["reenactment"]["psnr"],
             "test PSNR on the head (dB)": shown.metrics["reenactment"]["psnr_head"],
         },

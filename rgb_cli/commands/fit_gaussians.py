@@ -32,6 +32,10 @@ def fit_gaussians(
         Path | None,
         typer.Option("--albedo", help="Folder of pseudo-albedo pictures <frame id>.png that guide materials at first."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", help="Avatar to go on from, for fewer steps (retracking.further_steps of the preset)."),
+    ] = None,
     preset: OptionalPreset = None,
     overrides: Set = None,
     no_visibility: NoVisibility = False,
@@ -46,6 +50,7 @@ def fit_gaussians(
     Example: rgb fit-gaussians subject --geometry geometry -o avatar
     """
     from rgb_core import training
+    from rgb_core.avatar import load_avatar
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
     from rgb_core.geometry import load_geometry, unrefined
@@ -53,13 +58,15 @@ def fit_gaussians(
 
     where = resolve_device(device)
     preset = preset or default_preset(where)
-    config = load_preset(preset, overrides).gaussians
+    settings = load_preset(preset, overrides)
+    config = settings.further_gaussians if start else settings.gaussians
     clip = load_dataset(dataset)
     mesh = load_geometry(geometry) if geometry else unrefined(clip)
     provenance = {
         "dataset": str(dataset),
         "geometry": str(geometry),
         "albedo": str(albedo),
+        "start": str(start),
         "preset": preset,
         "seed": seed,
     }
@@ -67,6 +74,7 @@ def fit_gaussians(
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         avatar = training.fit_gaussians(
-            clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where, albedo=maps, force=force
-        )
+            clip, mesh, config, out, reporter, seed, not no_visibility, provenance, where, albedo=maps, force=force,
+            start=load_avatar(start) if start else None,
+        )  # fmt: skip
     reporter.result("avatar", {"folder": str(out), "gaussians": avatar.count})

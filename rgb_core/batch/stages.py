@@ -89,8 +89,9 @@ def _fit_gaussians(job: Job, device: torch.device, progress: Progress) -> None:
 
 
 def _eval(job: Job, device: torch.device, progress: Progress) -> None:
-    renderer = Renderer(_avatar(job).to(device))
-    pipeline.score(_clip(job), renderer, job.out, progress, force=job.force, size=job.subject.size)
+    clip, renderer = _clip(job), Renderer(_avatar(job).to(device))
+    found = pipeline.tracked_again(clip, job.out, job.preset)
+    pipeline.score(clip, renderer, job.out, progress, None, job.force, job.subject.size, found)
 
 
 def _relight(job: Job, device: torch.device, progress: Progress) -> None:

@@ -1,20 +1,21 @@
 """`evaluate`: an avatar on the test frames of a dataset, to metrics.json and a report."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import __version__
-from ..data import Dataset
+from ..data import Dataset, Frame
 from ..data.records import read_json
 from ..devices import device_name
 from ..errors import InputError
 from ..files import write_text
 from ..fingerprints import files_in, fingerprint
+from ..heads import Pose
 from ..output_folder import OutputFolder
 from ..progress import Progress, Silent
 from .choice import distinct_frames
@@ -31,6 +32,10 @@ _SHOWN_FRAMES = 4  # test frames pictured in the report
 _SHOWN_TRUTH_FRAMES = 2  # of which this many have ground truth, where any has
 
 
+Refine = Callable[[Sequence[Frame]], Mapping[str, Pose]]
+"""From test frames to refined poses by frame id."""
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
     """Choices of one evaluation."""
@@ -39,6 +44,10 @@ class EvaluationOptions:
     """Pixels of the longer side to evaluate at; None for the dataset's own."""
     lpips_weights: Path | None = None
     """Weights file of LPIPS (see `lpips`); without it the score is null."""
+    tracking: Mapping[str, Pose] = field(default_factory=dict)
+    """Poses by frame id in place of the dataset's, as a geometry folder has them."""
+    refine: Refine | None = None
+    """Finds poses from the test pictures themselves; scores with them are reported beside the others."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What else the report should say about the run, by name."""
     drawn: Any = None
@@ -78,7 +87,8 @@ def evaluate(
         dataset=dataset.parts("test"),
         truth=files_in(truth.files.folder),
         drawn=options.drawn,
-        options=[size, options.lpips_weights, dict(options.provenance)],
+        tracking={frame_id: pose.tensors for frame_id, pose in options.tracking.items()},
+        options=[size, options.lpips_weights, dict(options.provenance), options.refine is not None],
     )
     with OutputFolder.claim(out, "report", identity, options.force or options.drawn is None) as folder:
         if folder.finished and options.drawn is not None:
@@ -93,7 +103,7 @@ def _evaluate(
     dataset: Dataset, renderer: Scored, out: Path, progress: Progress, options: EvaluationOptions, truth: Truth,
     lpips: Lpips | None, size: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
-    frames = dataset.frames("test")
+    frames = tuple(replace(frame, pose=options.tracking.get(frame.id, frame.pose)) for frame in dataset.frames("test"))
     measured = Measurements(show=_shown_ids(dataset, truth))
     measurer = FrameMeasurer(dataset, renderer, truth, size, lpips)
     progress.start("evaluate", len(frames) + sum(len(ids) for ids in truth.relit.values()))
@@ -102,15 +112,28 @@ def _evaluate(
         for name in (name for name, ids in truth.relit.items() if frame.id in ids):
             measurer.relight(frame, name, measured)
             progress.advance()
+    refined = options.refine(frames) if options.refine else {}
+    for frame in (frame for frame in frames if frame.id in refined):
+        measurer.reenact_refined(frame, refined[frame.id], measured)
 
     device = device_name(renderer.light.radiance.device)
     metrics = metrics_record(
-        dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, truth.light, device
-    )
+        dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, truth.light, device,
+        _protocol(frames, options),
+    )  # fmt: skip
     sections = build_sections(measured, renderer.light, truth.light)
     write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance}, options.links)
     write_text(out / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return metrics
+
+
+def _protocol(frames: tuple[Frame, ...], options: EvaluationOptions) -> dict[str, Any]:
+    """Where the poses of test frames come from, so that scores are put beside those of the same kind alone."""
+    given = sum(frame.id in options.tracking for frame in frames)
+    return {
+        "coefficients": "the geometry's" if given else "the dataset's",
+        "refined": None if options.refine is None else "on each test picture, the avatar as it is",
+    }
 
 
 def _picture_size(dataset: Dataset, longer_side: int | None) -> tuple[int, int] | None:
@@ -136,6 +159,7 @@ def _provenance(dataset: Dataset, metrics: Mapping[str, Any]) -> dict[str, str]:
         "avatar": f"{metrics['avatar']}, {metrics['gaussians']} Gaussians",
         "dataset": str(dataset.folder),
         "test frames": f"{metrics['frames']} of {metrics['size'][0]} x {metrics['size'][1]} pixels",
+        "poses of the test frames": metrics["protocol"]["coefficients"],
         "device": metrics["speed"]["device"],
         "versions": f"rgb-avatar {__version__}, torch {torch.__version__}",
     }

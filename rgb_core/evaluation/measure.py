@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset, Frame
+from ..heads import Pose
 from ..images.compositing import prediction_on_black, truth_on_black
 from ..rendering import RenderedFrame
 from .alignment import AlignedSet
@@ -24,13 +25,35 @@ _WARM_UP_FRAMES = 2  # compile kernels and fill caches; not timed where more fra
 
 
 @dataclass
+class PictureScores:
+    """Scores of all frames in one way of showing them."""
+
+    images: dict[str, ImageScores] = field(default_factory=dict)
+    """By frame id."""
+    perceptual: list[float] = field(default_factory=list)
+
+    def add(self, frame_id: str, prediction: Tensor, truth: Tensor, matte: Tensor, lpips: Lpips | None) -> None:
+        """Score a frame's pictures [H, W, 3] in 8-bit steps; see `metrics.score_image`."""
+        self.images[frame_id] = score_image(prediction, truth, matte)
+        if lpips is not None:
+            self.perceptual.append(lpips(prediction, truth))
+
+    def record(self, lpips: Lpips | None) -> dict[str, object]:
+        """The mean over frames by name, LPIPS with the name of its net."""
+        distance = {lpips.net: sum(self.perceptual) / len(self.perceptual)} if lpips else None
+        return {**mean_scores(list(self.images.values())), "lpips": distance}
+
+
+@dataclass
 class Measurements:
     """What the test frames showed; `shown` and `normals_shown` keep pictures of the frames in `show`."""
 
     show: frozenset[str]
-    images: dict[str, ImageScores] = field(default_factory=dict)
+    on_black: PictureScores = field(default_factory=PictureScores)
+    on_white: PictureScores = field(default_factory=PictureScores)
+    refined: PictureScores = field(default_factory=PictureScores)
+    """On black, after the poses were refined on the same pictures."""
     parts: PartErrors = field(default_factory=PartErrors)
-    perceptual: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     relit: dict[str, AlignedSet] = field(default_factory=dict)
     relit_ids: dict[str, list[str]] = field(default_factory=dict)
@@ -42,12 +65,6 @@ class Measurements:
     """Truth, prediction and error by frame id, uint8 [H, W, 3]."""
     normals_shown: dict[str, list[Tensor]] = field(default_factory=dict)
     """True normal, predicted normal and angle by frame id, uint8 [H, W, 3]."""
-
-    def reenactment(self, lpips: Lpips | None) -> dict[str, object]:
-        """The `reenactment` record of metrics.json."""
-        scores = mean_scores(list(self.images.values()))
-        distance = {lpips.net: sum(self.perceptual) / len(self.perceptual)} if lpips else None
-        return {**scores, "lpips": distance}
 
     def milliseconds(self) -> float:
         """Median time of a frame under the avatar's own light."""
@@ -78,17 +95,30 @@ class FrameMeasurer:
         """
         drawn = self._timed_render(frame, into)
         rgba = self._dataset.load_rgba(frame, self._size)
-        prediction = quantize(prediction_on_black(drawn.color.cpu(), drawn.alpha.cpu()))
-        truth = quantize(truth_on_black(rgba))
-        into.images[frame.id] = score_image(prediction, truth, rgba[..., 3])
+        prediction, truth = self._pictures(drawn, rgba)
+        into.on_black.add(frame.id, prediction, truth, rgba[..., 3], self._lpips)
+        into.on_white.add(frame.id, *self._pictures(drawn, rgba, white=True), rgba[..., 3], self._lpips)
         into.parts.add(prediction, truth, self._dataset.semantic(frame, self._size))
-        if self._lpips is not None:
-            into.perceptual.append(self._lpips(prediction, truth))
         if frame.id in into.show:
             error = error_picture(prediction, truth)
             into.shown[frame.id] = [_bytes(truth), _bytes(prediction), error]
         self._score_truth(frame, drawn, into)
-        return into.images[frame.id].psnr
+        return into.on_black.images[frame.id].psnr
+
+    def reenact_refined(self, frame: Frame, pose: Pose, into: Measurements) -> None:
+        """Score a frame in another pose, which its own picture had a say in."""
+        drawn = self._renderer.render(pose, self._dataset.camera(frame, self._size))
+        rgba = self._dataset.load_rgba(frame, self._size)
+        into.refined.add(frame.id, *self._pictures(drawn, rgba), rgba[..., 3], self._lpips)
+
+    @staticmethod
+    def _pictures(drawn: RenderedFrame, rgba: Tensor, white: bool = False) -> tuple[Tensor, Tensor]:
+        """Prediction and truth [H, W, 3] sRGB in 8-bit steps, on black or on white."""
+        alpha = drawn.alpha.cpu()
+        prediction, truth = prediction_on_black(drawn.color.cpu(), alpha), truth_on_black(rgba)
+        if white:
+            prediction, truth = prediction + (1 - alpha[..., None]), truth + (1 - rgba[..., 3:].float() / 255)
+        return quantize(prediction), quantize(truth)
 
     def relight(self, frame: Frame, name: str, into: Measurements) -> None:
         """Render a frame under the environment `name` and keep it with its truth."""

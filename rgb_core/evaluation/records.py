@@ -23,6 +23,7 @@ def metrics_record(
     lpips: Lpips | None,
     true_light: Light | None,
     device: str,
+    protocol: dict[str, Any],
 ) -> dict[str, Any]:
     """Every score by name; None where the dataset has no ground truth for it.
 
@@ -30,6 +31,7 @@ def metrics_record(
         size: (width, height) of the pictures that were compared.
         true_light: the light of the clip, where it is known.
         device: what rendered them, in words.
+        protocol: how the poses of the test frames came about.
     """
     milliseconds = measured.milliseconds()
     return {
@@ -37,12 +39,19 @@ def metrics_record(
         "version": VERSION,
         "subject": dataset.subject,
         "avatar": renderer.name,
-        "frames": len(measured.images),
+        "frames": len(measured.on_black.images),
         "size": list(size),
         "gaussians": renderer.gaussian_count,
-        "reenactment": measured.reenactment(lpips),
+        "protocol": protocol,
+        "reenactment": measured.on_black.record(lpips),
+        "on_white": measured.on_white.record(lpips),
+        "refined": measured.refined.record(lpips) if measured.refined.images else None,
         "relight": relight_scores(measured.relit),
-        "parts": {"reenactment": measured.parts.scores(), "relight": relit_part_scores(measured.relit)},
+        "parts": {
+            "reenactment": measured.parts.scores(),
+            "ssim": measured.parts.ssim(),
+            "relight": relit_part_scores(measured.relit),
+        },
         "albedo": _albedo(measured.albedo),
         "normal": measured.normals.scores(),
         "mesh": measured.mesh.scores(),

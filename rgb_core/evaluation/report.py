@@ -69,6 +69,7 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     facts = [
         ("test pictures, PSNR", metrics["reenactment"]["psnr"], 1, "dB"),
         ("test pictures, SSIM", metrics["reenactment"]["ssim"], 3, ""),
+        ("poses refined on the test pictures, PSNR", (metrics["refined"] or {}).get("psnr"), 1, "dB"),
         ("relit, PSNR under one RGB scale", metrics["relight"]["mean"]["psnr_aligned"], 1, "dB"),
         ("normals", metrics["normal"]["mean_angle_deg"], -1, "degrees"),
         ("skin surface", metrics["mesh"]["skin_mean_mm"], -1, "mm"),

@@ -97,7 +97,7 @@ def build_sections(measured: Measurements, fitted_light: Light, true_light: Ligh
 def _reenactment(measured: Measurements) -> list[list[Picture]]:
     pictures = []
     for frame_id, images in measured.shown.items():
-        score = f"{frame_id}: {measured.images[frame_id].psnr:.1f} dB"
+        score = f"{frame_id}: {measured.on_black.images[frame_id].psnr:.1f} dB"
         pictures += _triple(f"{AS_FILMED}_{frame_id}", images, f"{frame_id}: truth", score)
     return _rows(pictures)
 

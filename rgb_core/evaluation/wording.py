@@ -1,6 +1,6 @@
 """The scores of metrics.json in words: their names, units, the digits that mean something, and which way is up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _TWO_DIGITS = -1
@@ -46,6 +46,7 @@ _PICTURES = {
     "ssim": ("structural similarity (SSIM)", *_SSIM),
     "mae": ("mean absolute error, of white", "", _TWO_DIGITS, -1),
 }
+_ON_PICTURES = ("reenactment", "refined", "on_white")
 RELIT = {
     "psnr_aligned": ("PSNR under one RGB scale", *_DB),
     "psnr": ("PSNR as rendered", *_DB),
@@ -55,6 +56,8 @@ RELIT = {
 """Scores of one environment, the one to compare by first."""
 _FIXED: dict[str, tuple[str, dict[str, tuple[str, str, int, int]]]] = {
     "reenactment": ("Test frames, as filmed", _PICTURES),
+    "refined": ("Test frames, poses refined on their own pictures", _PICTURES),
+    "on_white": ("Test frames on white", _PICTURES),
     "albedo": ("Albedo", {"psnr_aligned": RELIT["psnr_aligned"]}),
     "normal": (
         "Normals, mean angle to the truth",
@@ -101,7 +104,7 @@ def number(value: float, decimals: int) -> str:
 
 def scores_of(metrics: Mapping[str, Any]) -> list[Score]:
     """Every score of a metrics.json in the order of a report; None for what is not there or no number."""
-    scores = [*_of_record(metrics, "reenactment"), *_perceptual(metrics)]
+    scores = [score for name in _ON_PICTURES for score in _of_record(metrics, name) + _perceptual(metrics, name)]
     for name, record in _mapping(metrics, "relight").items():
         title = "Relighting, mean of all lights" if name == "mean" else f"Relighting, {name}"
         known = RELIT if name != "mean" else {key: words for key, words in RELIT.items() if key != "psnr_cast_shadow"}
@@ -109,20 +112,28 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Score]:
     for kind, title in (("reenactment", "Parts of the head, as filmed"), ("relight", "Parts of the head, relit")):
         parts = _mapping(_mapping(metrics, "parts"), kind)
         scores += [Score(title, f"PSNR, {part}", _number(parts, part), *_DB) for part in parts]
-    return scores + [score for name in _FIXED if name != "reenactment" for score in _of_record(metrics, name)]
+    likeness = _mapping(_mapping(metrics, "parts"), "ssim")
+    scores += [Score("Parts of the head, as filmed, SSIM", part, _number(likeness, part), *_SSIM) for part in likeness]
+    return scores + [score for name in _FIXED if name not in _ON_PICTURES for score in _of_record(metrics, name)]
 
 
-def _of_record(metrics: Mapping[str, Any], name: str) -> Iterator[Score]:
+def _of_record(metrics: Mapping[str, Any], name: str) -> list[Score]:
     title, words = _FIXED[name]
     record = _mapping(metrics, name)
-    for key, (label, unit, decimals, better) in words.items():
-        yield Score(title, label, _number(record, key), unit, decimals, better)
+    if not record and name in ("refined", "on_white"):
+        return []
+    return [
+        Score(title, label, _number(record, key), unit, decimals, better)
+        for key, (label, unit, decimals, better) in words.items()
+    ]
 
 
-def _perceptual(metrics: Mapping[str, Any]) -> Iterator[Score]:
-    for net in _mapping(_mapping(metrics, "reenactment"), "lpips"):
-        value = _number(_mapping(metrics["reenactment"], "lpips"), net)
-        yield Score(_FIXED["reenactment"][0], f"perceptual distance (LPIPS, {net})", value, "", 3, -1)
+def _perceptual(metrics: Mapping[str, Any], name: str) -> list[Score]:
+    distances = _mapping(_mapping(metrics, name), "lpips")
+    return [
+        Score(_FIXED[name][0], f"perceptual distance (LPIPS, {net})", _number(distances, net), "", 3, -1)
+        for net in distances
+    ]
 
 
 def _mapping(record: Any, key: str) -> Mapping[str, Any]:

@@ -89,3 +89,20 @@ class GaussianConfig(_Settings):
     learning_rates: LearningRates = LearningRates()
     losses: LossWeights = LossWeights()
     density: DensityControl = DensityControl()
+
+    def going_on(self, steps: int, rate: float) -> "GaussianConfig":
+        """The settings of `steps` more for an avatar that is fitted already, at the share `rate` of the learning rates.
+
+        There is no warm-up, nothing multiplies, and the rates end where a first fit's do.
+        """
+        rates = self.learning_rates
+        scaled = {name: rate * value for name, value in rates.model_dump(exclude={"final"}).items()}
+        return self.model_copy(
+            update={
+                "steps": steps,
+                "warmup": 0.0,
+                "normal_offsets": 0.0 if self.normal_offsets < 1 else 1.0,
+                "density": self.density.model_copy(update={"stop": 0.0}),
+                "learning_rates": rates.model_copy(update={**scaled, "final": min(1.0, rates.final / rate)}),
+            }
+        )

@@ -30,6 +30,7 @@ from ..rendering.graphs import GraphRunner, Room
 from ..rendering.stages import attach_learned, splat, visible_to
 from ..scene import Lens
 from ..shading import SurfaceTracer, light_gaussians
+from ..tensors import map_tensors
 from .colours import colour_from_frames
 from .config import GaussianConfig
 from .corrections import TrackingCorrections
@@ -59,6 +60,7 @@ def fit_gaussians(
     on_checkpoint: Callable[[int, Avatar], None] | None = None,
     albedo: FrameMaps | None = None,
     force: bool = False,
+    start: Avatar | None = None,
 ) -> Avatar:
     """Fit an avatar to the dataset's training frames and write its folder `out`; continue an interrupted fit there.
 
@@ -70,6 +72,7 @@ def fit_gaussians(
         albedo: pictures that guide the albedo at first.
         on_checkpoint: called after every checkpoint with the number of steps done and the avatar so far.
         force: replace what a fit of other data or settings left in `out`.
+        start: the avatar to go on from, under its light; see `GaussianConfig.going_on`.
 
     Raises:
         InputError: when the frames or the folder cannot be used.
@@ -85,13 +88,14 @@ def fit_gaussians(
         seed=seed,
         visibility=visibility,
         albedo=None if albedo is None else albedo.files,
+        start=None if start is None else avatar_tensors(start),
     )
     with OutputFolder.claim(out, "avatar", identity, force) as folder:
         if folder.finished:
             progress.message(f"{out} holds the finished fit of the same data and settings")
             return load_avatar(out)
         start_kernels(device)
-        fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device, albedo)
+        fit = GaussianFit(dataset, geometry, config, progress, seed, visibility, device, albedo, start)
 
         def tell(steps: int) -> None:
             if on_checkpoint is not None:
@@ -117,6 +121,7 @@ class GaussianFit:
         visibility: bool,
         device: torch.device,
         albedo: FrameMaps | None = None,
+        start: Avatar | None = None,
     ):
         self.config, self.device = config, device
         self.runner: GraphRunner[FrameInputs] = GraphRunner(device)
@@ -128,7 +133,11 @@ class GaussianFit:
         self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
         refined = geometry.refined(dataset.frames("train"))
         portrait = Portrait.of(dataset.frames("train"), geometry.head.joint_names)
-        initial = initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
+        initial = (
+            map_tensors(start, torch.clone)
+            if start
+            else initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
+        )
         self.avatar = replace(
             initial.to(device),
             visibility=visibility,
@@ -136,11 +145,12 @@ class GaussianFit:
             focal_scale=geometry.focal_scale,
             trained=TrainedRange.of(Pose.stack([frame.pose for frame in refined]), geometry.head.expression_names),
         )
-        self.light = LightParameters(torch.zeros_like(self.avatar.light.radiance), torch.ones(3, device=device))
+        self.light = LightParameters.of(self.avatar.light.radiance)
         self.level = torch.zeros(1, device=device)  # log factor of all albedos, by which the light is divided
+        self._coloured = start is not None
         head = self.avatar.head
         self.faces = head.faces.to(torch.int32)
-        tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, (config.light_height, 2 * config.light_height))
+        tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, self.avatar.light.size)
         self.frames = TrainingFrames(
             dataset,
             refined,
@@ -165,9 +175,10 @@ class GaussianFit:
         return self.runner.active()
 
     def start(self) -> None:
-        """Colour the avatar by its frames."""
-        with torch.no_grad():
-            colour_from_frames(self.avatar, self.frames, self.light, self.config.skin_luminance)
+        """Colour an avatar that begins anew by its frames."""
+        if not self._coloured:
+            with torch.no_grad():
+                colour_from_frames(self.avatar, self.frames, self.light, self.config.skin_luminance)
         self._begin()
 
     def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:

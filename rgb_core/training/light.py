@@ -10,6 +10,7 @@ from ..scene.harmonics import irradiance
 
 _START_STEPS, _START_RATE = 400, 0.02  # from grey to the light that explains an irradiance
 _START_PRIOR = 0.02  # weight of staying grey against the squared log error of the irradiance
+_DARKEST = 1e-6  # share of the mean that a texel has at least, so that its logarithm is finite
 
 
 class LightParameters:
@@ -23,6 +24,16 @@ class LightParameters:
     def __init__(self, raw: torch.Tensor, level: torch.Tensor):
         self.raw = raw
         self.level = level
+
+    @classmethod
+    def of(cls, radiance: torch.Tensor) -> "LightParameters":
+        """Those of a map [3, H, W], with its means as level; a black one, not known yet, becomes white of level 1."""
+        level = radiance.mean((1, 2))
+        if not bool(radiance.any()):
+            return cls(torch.zeros_like(radiance), torch.ones_like(level))
+        # The inverse of softplus, log(exp(y) - 1) = y + log(1 - exp(-y)).
+        wanted = (radiance * math.log(2.0) / level.view(3, 1, 1)).clamp_min(_DARKEST)
+        return cls(wanted + torch.log(-torch.expm1(-wanted)), level)
 
     def envmap(self) -> torch.Tensor:
         """Linear radiance [3, H, W]."""

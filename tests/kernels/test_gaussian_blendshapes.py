@@ -124,16 +124,27 @@ def test_gradients_of_skinning_are_those_of_finite_differences():
     head = random_head()
     transforms = pose_head(head, *random_pose(head, 0.3)).transforms.double()
     skin = torch.rand(points, 3, generator=generator, dtype=torch.float64)
-    carrier = Carrier(
-        0.1 * torch.randn(points, 7, generator=generator, dtype=torch.float64),
-        torch.randn(points, 3, generator=generator, dtype=torch.float64),
-        skin / skin.sum(1, keepdim=True),
-        transforms,
-    )
+    moved = 0.1 * torch.randn(points, 7, generator=generator, dtype=torch.float64)
+    corrective = torch.randn(points, 3, generator=generator, dtype=torch.float64)
+    motion = [tensor.requires_grad_() for tensor in (moved, corrective, transforms)]
     scale = torch.rand(16, generator=generator, dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda *tensors: reference.skin(tensors[:-1], tensors[-1], scale, carrier, 0.1), tuple(leaves)
-    )
+
+    def skinned(moved, corrective, transforms, *learned):
+        carrier = Carrier(moved, corrective, skin / skin.sum(1, keepdim=True), transforms)
+        return reference.skin(learned[:-1], learned[-1], scale, carrier, 0.1)
+
+    assert torch.autograd.gradcheck(skinned, (*motion, *leaves))
+
+
+def test_a_head_at_rest_has_finite_gradients_by_its_motion():
+    """No turn is where the square roots in a quaternion have none."""
+    neutral = {name: torch.ones(4, width) for name, width in LEARNED.items()}
+    rest = torch.eye(4)[None, :3].flatten(1).requires_grad_()
+    carrier = Carrier(torch.zeros(4, 7), None, torch.ones(4, 1), rest)
+    posed = skin_gaussians(neutral, torch.zeros(4, 16), torch.ones(16), carrier, 0.1)
+    (gradient,) = torch.autograd.grad(posed.rotations[:, 1].sum() + posed.means.sum(), rest)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0.1
 
 
 def test_inputs_of_another_kind_are_refused_by_name():

@@ -20,8 +20,11 @@ def test_sum_and_gradient_equal_the_dense_product():
     for row in range(6):
         selector[row, offsets[row] : offsets[row + 1]] = weights[offsets[row] : offsets[row + 1]]
     values.requires_grad_()
+    weights.requires_grad_()
     upstream = torch.randn(6, 5, generator=torch.Generator().manual_seed(6))
     mine = weighted_segment_sum(values, weights, offsets)
-    (gradient,) = torch.autograd.grad((mine * upstream).sum(), values)
+    by_values, by_weights = torch.autograd.grad((mine * upstream).sum(), (values, weights))
     torch.testing.assert_close(mine, selector @ values)
-    torch.testing.assert_close(gradient, selector.T @ upstream)
+    torch.testing.assert_close(by_values, selector.T @ upstream)
+    owner = torch.repeat_interleave(offsets.diff())
+    torch.testing.assert_close(by_weights, (values * upstream[owner]).sum(1))

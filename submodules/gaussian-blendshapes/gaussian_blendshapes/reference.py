@@ -68,12 +68,12 @@ def skin(
     shift, turn = carrier.moved.split([3, 4], dim=1)
     if carrier.corrective is not None:
         shift = shift + carrier.corrective
-    identity = torch.eye(4).to(turn)[0]
+    identity = torch.eye(4, dtype=turn.dtype, device=turn.device)[0]
     own = _multiply(normalize(turn + identity, dim=1), normalize(raw["rotation"], dim=1))
     blended = (carrier.skin_weights @ carrier.transforms).view(-1, 3, 4)
     return (
         torch.einsum("pab,pb->pa", blended[:, :, :3], raw["position"] + shift) + blended[:, :, 3],
-        _multiply(_quaternion(_nearest_rotation(blended[:, :, :3])), own),
+        _multiply(_smooth_quaternion(_nearest_rotation(blended[:, :, :3])), own),
         raw["log_scale"].exp(),
         torch.sigmoid(raw["opacity"]),
         torch.sigmoid(raw["albedo"]),
@@ -139,6 +139,17 @@ def _nearest_rotation(matrix: Tensor) -> Tensor:
         determinant = (rows[0] * cofactor[:, 0]).sum(1)[:, None, None]
         matrix = 0.5 * (matrix + cofactor / determinant)
     return matrix
+
+
+def _smooth_quaternion(rotation: Tensor) -> Tensor:
+    """`_quaternion` with a finite gradient everywhere: a small turn of a rotation, as a vector, is half of its
+    quaternion's vector part."""
+    still = _quaternion(rotation.detach())
+    if not rotation.requires_grad:
+        return still
+    skew = 0.5 * (rotation - rotation.detach()) @ rotation.detach().mT
+    turn = torch.stack([skew[:, 2, 1] - skew[:, 1, 2], skew[:, 0, 2] - skew[:, 2, 0], skew[:, 1, 0] - skew[:, 0, 1]], 1)
+    return _multiply(torch.cat([torch.ones_like(turn[:, :1]), 0.5 * turn], dim=1), still)
 
 
 def _quaternion(rotation: Tensor) -> Tensor:

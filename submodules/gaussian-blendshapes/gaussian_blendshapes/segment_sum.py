@@ -10,7 +10,7 @@ from . import cpu, cuda
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, weights, offsets):
-        ctx.save_for_backward(weights, offsets)
+        ctx.save_for_backward(weights, offsets, *([values] if ctx.needs_input_grad[1] else []))
         backend = cpu if values.device.type == "cpu" else cuda
         return backend.segment_sum(values, weights, offsets)
 
@@ -18,7 +18,14 @@ class _SegmentSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient):
         backend = cpu if gradient.device.type == "cpu" else cuda
-        return backend.segment_sum_backward(gradient.contiguous(), *ctx.saved_tensors), None, None
+        weights, offsets, *values = ctx.saved_tensors
+        by_values = by_weights = None
+        if ctx.needs_input_grad[0]:
+            by_values = backend.segment_sum_backward(gradient.contiguous(), weights, offsets)
+        if values:
+            row = torch.repeat_interleave(offsets.diff(), output_size=len(weights))
+            by_weights = (values[0] * gradient[row]).sum(1)
+        return by_values, by_weights, None
 
 
 def weighted_segment_sum(
@@ -28,8 +35,8 @@ def weighted_segment_sum(
 ) -> torch.Tensor:
     """Row p of the result [P, C] is the sum of `weights[j] * values[j]` over offsets[p] <= j < offsets[p + 1].
 
-    Differentiable in `values`. A row whose weight is 0 is not read. Values and weights are float32; `offsets` must not
-    decrease and must end at N, which nothing checks.
+    Differentiable in `values` and `weights`. A row whose weight is 0 is not read. Values and weights are float32;
+    `offsets` must not decrease and must end at N, which nothing checks.
 
     Raises:
         ArgumentError: for a wrong shape, dtype or device.

@@ -31,7 +31,9 @@ def skin_gaussians(
     carrier: Carrier,
     least_roughness: float,
 ) -> PosedGaussians:
-    """Turn, skin and decode P Gaussians; differentiable in `neutral` and `learned`.
+    """Turn, skin and decode P Gaussians; differentiable in `neutral`, `learned` and the motion of the carrier.
+
+    A step of training has no use for the latter; where it asks for a gradient, plain tensor operations do the work.
 
     Args:
         neutral: raw parameters [P, width] by the names of LEARNED.
@@ -48,6 +50,6 @@ def skin_gaussians(
     delta_scale = check_tensor("delta_scale", delta_scale, (LEARNED_WIDTH,))
     kind = device_of("skin_gaussians", learned, delta_scale, *tensors, carrier.moved, carrier.skin_weights)
     carrier = carrier.checked(points)
-    if kind == "cpu":
+    if kind == "cpu" or carrier.moves:
         return PosedGaussians(*reference.skin(tensors, learned, delta_scale, carrier, least_roughness))
     return PosedGaussians(*_Skin.apply(carrier, least_roughness, delta_scale, learned, *tensors))

@@ -75,12 +75,18 @@ class GaussianTable:
 
 @dataclass(frozen=True)
 class Carrier:
-    """How the posed mesh carries every Gaussian; nothing in here has a gradient."""
+    """How the posed mesh carries every Gaussian."""
 
     moved: torch.Tensor  # [P, 7] what expressions do to the place, and to the identity quaternion under the Gaussian
     corrective: torch.Tensor | None  # [P, 3] what pose correctives do to the place
     skin_weights: torch.Tensor  # [P, J]
     transforms: torch.Tensor  # [J, 12] rows of [R | t]
+
+    @property
+    def moves(self) -> bool:
+        """Whether the pose behind it asks for a gradient."""
+        motion = (self.moved, self.corrective, self.transforms)
+        return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in motion)
 
     def checked(self, points: int) -> "Carrier":
         """The same, contiguous, or ArgumentError where a shape or dtype does not fit."""
