@@ -35,6 +35,8 @@ def animate(
     Example: rgb animate avatar --drive MySlate_5_iPhone.csv -e studio --background map --sheet -o studio
 
     Example: rgb animate avatar --drive clip.mp4 --end 4 -o quick --size 256 --device cpu --force --quiet --json
+
+    Example: rgb animate avatar --drive take.json --no-neutral --no-clamp --no-smooth --no-visibility -o raw
     """
     driving = Driving(drive, frames, start, end, no_neutral, no_clamp, smooth, no_smooth)
 
