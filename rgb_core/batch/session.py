@@ -54,7 +54,8 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
     if address is None:
         cores = (workers or max(1, _cores() // threads)) * threads
         gpus = 0 if device == "cpu" or resolve_device(device).type == "cpu" else None
-        common |= {"num_cpus": cores, "num_gpus": gpus, "object_store_memory": _OBJECTS}
+        # "local": never a cluster that happens to run here, or that RAY_ADDRESS names.
+        common |= {"address": "local", "num_cpus": cores, "num_gpus": gpus, "object_store_memory": _OBJECTS}
     else:
         if workers is not None:
             raise InputError("--workers is for this machine's own Ray; the cluster at --address knows its cores")

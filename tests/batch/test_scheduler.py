@@ -64,6 +64,7 @@ def manifest(tmp_path: Path) -> Manifest:
 def test_a_killed_worker_is_replaced_and_failures_stop_nobody(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of a cluster that the user has for other work
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(scheduler, "run_leg", leg)
     out, heard = tmp_path / "out", Heard()
