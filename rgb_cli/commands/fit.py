@@ -47,7 +47,6 @@ def fit(
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track(video, out / "dataset", model, reporter, options, force=force)
-    verdict = {"verdict": tracked.quality["verdict"]} if as_json else {}
     judge(reporter, tracked.quality, not as_json, strict)
     with reporter.live():
         fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)
@@ -59,7 +58,7 @@ def fit(
         {
             "page, open it in a browser": str(shown.page),
             "avatar": str(out / "avatar"),
-            **verdict,
+            **({"verdict": tracked.quality["verdict"]} if as_json else {}),
             "tracking": str(out / "dataset" / "preview.mp4"),
             "report": str(shown.report),
             "relit": str(sheet),

@@ -181,6 +181,17 @@ def _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, vie
     return grad_u, grad_v, scaled
 
 
+@jit
+def _compensation_gradient(by_log_alpha, a, b, c, determinant):
+    """Gradients by a, b and c of what log alpha holds for antialiasing: half the logarithm of the determinants' ratio."""
+    by_ratio, sharp = 0.5 * by_log_alpha, _sharp_determinant(a, b, c)
+    return (
+        by_ratio * ((c - LOW_PASS_VARIANCE) / sharp - c / determinant),
+        by_ratio * b * (1 / determinant - 1 / sharp),
+        by_ratio * ((a - LOW_PASS_VARIANCE) / sharp - a / determinant),
+    )
+
+
 @parallel_jit
 def project_backward(
     sums, offsets, means, covariances, opacities, view, lens, antialias, width, height,
@@ -226,11 +237,8 @@ def project_backward(
         grad_b = 2 * slope_x * (slope_y * total[Q_UU] + by_uy)
         grad_c = 2 * (slope_y * (slope_y * total[Q_UU] + 2 * by_uy) + curve * curve * total[Q_YY])
         if antialias:
-            # log alpha also holds half the logarithm of the determinants' ratio.
-            by_ratio, sharp = 0.5 * total[Q], _sharp_determinant(a, b, c)
-            grad_a += by_ratio * ((c - LOW_PASS_VARIANCE) / sharp - c / determinant)
-            grad_b += by_ratio * b * (1 / determinant - 1 / sharp)
-            grad_c += by_ratio * ((a - LOW_PASS_VARIANCE) / sharp - a / determinant)
+            more_a, more_b, more_c = _compensation_gradient(total[Q], a, b, c, determinant)
+            grad_a, grad_b, grad_c = grad_a + more_a, grad_b + more_b, grad_c + more_c
 
         _covariance_gradient(grad_a, grad_b, grad_c, row_x, row_y, grad_covariances[p])
         grad_u, grad_v, scaled = _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, view, lens, z)
