@@ -183,7 +183,7 @@ def _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, vie
 
 @jit
 def _compensation_gradient(by_log_alpha, a, b, c, determinant):
-    """Gradients by a, b and c of what log alpha holds for antialiasing: half the logarithm of the determinants' ratio."""
+    """Gradients by a, b and c of what log alpha holds for antialiasing: half the log of two determinants' ratio."""
     by_ratio, sharp = 0.5 * by_log_alpha, _sharp_determinant(a, b, c)
     return (
         by_ratio * ((c - LOW_PASS_VARIANCE) / sharp - c / determinant),
