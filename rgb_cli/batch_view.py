@@ -43,6 +43,7 @@ class BatchView:
     def __init__(self, reporter: Reporter):
         self._reporter = reporter
         self._rows: dict[str, _Row] = {}
+        self._ended: set[str] = set()
         self._waiting = self._finished = self._failed = 0
         self._began = time.monotonic()
 
@@ -56,7 +57,7 @@ class BatchView:
     def event(self, event: dict[str, Any]) -> None:
         """See `rgb_core.batch.scheduler.Listener`."""
         self._reporter.event({"event": "progress", **event})
-        if "message" in event:
+        if "message" in event or event["subject"] in self._ended:  # what is told may arrive late
             return
         row = self._rows.setdefault(event["subject"], _Row())
         if "what" in event:
@@ -65,6 +66,7 @@ class BatchView:
 
     def end(self, subject: str, record: "SubjectRecord") -> None:
         """See `rgb_core.batch.scheduler.Listener`."""
+        self._ended.add(subject)
         self._rows.pop(subject, None)
         failure = record.failure
         self._failed += failure is not None
