@@ -189,27 +189,32 @@ def cluster(arguments: argparse.Namespace) -> None:
 def nodes(arguments: argparse.Namespace) -> Iterator[str]:
     """Two Ray nodes, each in a process of its own that ends with the block; yields the address of the first."""
     address = f"{get_node_ip_address()}:{PORT}"
-    started = []
-    for card in ("0", "1"):
-        gpus = "0" if arguments.device == "cpu" else "1"
-        cpus = str(max(1, (os.cpu_count() or 2) // 2))
-        where = ["--head", "--port", str(PORT)] if card == "0" else ["--address", address]
-        command = [*RAY, "start", *where, "--num-cpus", cpus, "--num-gpus", gpus]
-        more = ["--include-dashboard", "false"] if card == "0" else []
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": card, "RAY_USAGE_STATS_ENABLED": "0"}
-        path = arguments.out / f"node{card}.log"
-        with path.open("w") as log:
-            block = [*command, *more, "--block"]
-            started.append(subprocess.Popen(block, env=environment, stdout=log, stderr=subprocess.STDOUT))
-        while "Ray runtime started" not in path.read_text():
-            if started[-1].poll() is not None:
-                sys.exit(f"a Ray node does not start: see {path}")
-            time.sleep(0.5)
+    started: list[subprocess.Popen[bytes]] = []
     try:
+        for card in ("0", "1"):
+            gpus = "0" if arguments.device == "cpu" else "1"
+            cpus = str(max(1, (os.cpu_count() or 2) // 2))
+            where = (
+                ["--address", address] if started else ["--head", "--port", str(PORT), "--include-dashboard", "false"]
+            )
+            command = [*RAY, "start", *where, "--num-cpus", cpus, "--num-gpus", gpus, "--block"]
+            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": card, "RAY_USAGE_STATS_ENABLED": "0"}
+            environment["RAY_AUTH_MODE"] = "token"
+            path = arguments.out / f"node{card}.log"
+            with path.open("w") as log:
+                started.append(
+                    subprocess.Popen(
+                        command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                    )
+                )
+            while "Ray runtime started" not in path.read_text():
+                if started[-1].poll() is not None:
+                    sys.exit(f"a Ray node does not start: see {path}")
+                time.sleep(0.5)
         yield address
     finally:
         for process in reversed(started):
-            process.terminate()
+            os.killpg(process.pid, signal.SIGKILL)  # with all that it started
             process.wait()
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..errors import InputError
 from .manifest import Needs
 
 _OBJECTS = 100 << 20  # bytes of Ray's object store: what travels through it are rows and records, never pictures
+_TOKEN = Path.home() / ".ray" / "auth_token"
 _FAST = {"OMP_WAIT_POLICY": "passive"}  # of workers, as the `rgb` command has it
 
 
@@ -24,6 +26,8 @@ def ray() -> ModuleType:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing calls home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if _TOKEN.is_file():  # a head node asks for it; others have to be told so
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray as package
     except ImportError:
