@@ -67,7 +67,7 @@ def test_runs_of_other_subjects_or_sizes_are_not_compared(runs, tmp_path):
 
 def test_every_number_of_the_record_has_words(runs):
     record = json.loads((runs[0] / "report" / "metrics.json").read_text())
-    scored = ("reenactment", "relight", "parts", "albedo", "normal", "mesh", "light", "speed")
+    scored = ("reenactment", "on_white", "relight", "parts", "albedo", "normal", "mesh", "light", "speed")
     numbers = [value for key in scored for value in numbers_in(record[key])]
     worded = [score.value for score in scores_of(record) if score.value is not None]
     assert sorted(worded) == sorted(numbers)
