@@ -170,7 +170,7 @@ def _covariance_gradient(grad_a, grad_b, grad_c, row_x, row_y, into):
 
 @jit
 def _jacobian_gradient(grad_a, grad_b, grad_c, row_x, row_y, half_x, half_y, view, lens, z):
-    """Gradients by the tangents x / z and y / z, and by 1 / z, of M = (f / z) (camera axis - tangent * axis)."""
+    """Gradients by x / z, by y / z and by the scale 1 / z of M = (f / z) (camera axis - tangent * optical axis)."""
     grad_u, grad_v, scaled = 0.0, 0.0, 0.0
     for i in range(3):
         grad_row_x = 2 * (grad_a * half_x[i] + grad_b * half_y[i])
@@ -198,17 +198,15 @@ def project_backward(
     grad_means, grad_covariances, grad_opacities, grad_features, grad_screen,
 ):  # fmt: skip
     """Add the sums of every splat's instances, rows offsets[p] to offsets[p + 1], and carry them to the inputs."""
-    channels = grad_features.shape[1]
     for p in numba.prange(means.shape[0]):
-        grad_means[p], grad_covariances[p], grad_features[p] = 0, 0, 0
-        grad_opacities[p], grad_screen[p] = 0, 0
+        grad_means[p], grad_covariances[p], grad_features[p], grad_opacities[p], grad_screen[p] = 0, 0, 0, 0, 0
         if offsets[p] == offsets[p + 1]:
             continue
         total = np.zeros(SUM_COLUMNS, np.float64)
         for instance in range(offsets[p], offsets[p + 1]):
             for i in range(SUM_COLUMNS):
                 total[i] += sums[instance, i]
-            for i in range(channels):
+            for i in range(grad_features.shape[1]):
                 grad_features[p, i] += sums[instance, SUM_COLUMNS + i]
         grad_opacities[p, 0] = total[Q] / opacities[p, 0]
 
