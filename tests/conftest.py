@@ -1,6 +1,8 @@
-"""Settings of every test run, and a small head that many tests use."""
+"""Settings of every test run, a small head and a small demo that many tests use."""
 
+import json
 import os
+from pathlib import Path
 
 # As the `rgb` command does, and for the same reason; before anything imports torch or numba.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -10,6 +12,16 @@ import torch
 
 from rgb_core.heads import HeadModel
 from rgb_core.heads.regions import Region
+from tests.commands import TINY, run_rgb
+
+PROCESSES = 2
+"""That share the tests where all run: what two cores keep busy, in the memory of a laptop."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process where tests are named, which start at once then, or where they share a GPU."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return min(PROCESSES, os.cpu_count() or 1) if everything and not torch.cuda.is_available() else 0
 
 
 @pytest.fixture
@@ -43,3 +55,12 @@ def patch() -> HeadModel:
         skin_weights=torch.ones(81, 1),
         region=region,
     )
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """The folder of a tiny `rgb demo` and what it printed as JSON."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    result = run_rgb("demo", "-o", out, "--quiet", "--json", *TINY)
+    assert result.returncode == 0, result.stderr
+    return out, json.loads(result.stdout)

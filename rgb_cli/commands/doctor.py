@@ -20,6 +20,7 @@ _PACKAGES = ("torch", "numba", "numpy", "OpenEXR", "imageio-ffmpeg", "safetensor
 _INSTALL = "MISSING: pip install -r requirements.txt"
 _CUDA = "pip install cuda-core 'cuda-bindings>=13,<14' 'nvidia-cuda-nvrtc>=13,<14'"
 _NEEDED_GB = 2.0
+_CACHES = ("numba", "cubins", "mediapipe-*")  # kernels for CPUs and GPUs, environments of the face detector
 _DRIVER_SECONDS = 10  # nvidia-smi answers at once or hangs on a broken driver
 _HEAD_FILES = ("generic_model.pkl", "[Ff][Ll][Aa][Mm][Ee]*.pkl", "[Ff][Ll][Aa][Mm][Ee]*.npz", "head.npz")
 _FLAME = "https://flame.is.tue.mpg.de"
@@ -33,6 +34,9 @@ def doctor(
             help="Also compile all GPU kernels into the cache, for sm_90 or another architecture; needs no GPU.",
         ),
     ] = None,
+    clear_caches: Annotated[
+        bool, typer.Option("--clear-caches", help="First delete compiled kernels and the face detector.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -40,6 +44,9 @@ def doctor(
 
     Example: rgb doctor
     """
+    if clear_caches:
+        for folder in _caches():
+            shutil.rmtree(folder, ignore_errors=True)
     checks = {
         "python": f"{platform.python_version()} at {sys.executable}",
         **{name: _version(name, _INSTALL) for name in _PACKAGES},
@@ -98,7 +105,7 @@ def _driver() -> str:
     command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(  # noqa: S603, the driver's own program
-            command, capture_output=True, text=True, timeout=_DRIVER_SECONDS, check=False
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_DRIVER_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return "BROKEN: nvidia-smi does not answer; reboot or install the driver again"
@@ -118,12 +125,27 @@ def _nvrtc() -> str:
 
 
 def _cache() -> str:
-    """Where compiled kernels and the face detector are kept."""
+    """Where compiled kernels and the face detector are kept, and how much that is."""
     from kernel_runtime.private import cache_problem, cache_root
 
     with warnings.catch_warnings(action="ignore"):  # the line says it
         problem, folder = cache_problem(), cache_root()
-    return f"{problem}; {folder} is used; set RGB_CACHE_DIR to a folder of yours" if problem else str(folder)
+        held = ", ".join(f"{cache.name} {_megabytes(cache):.0f} MB" for cache in _caches())
+    used = f"{folder} ({held or 'empty'}; --clear-caches deletes it)"
+    return f"{problem}; {used} is used; set RGB_CACHE_DIR to a folder of yours" if problem else used
+
+
+def _caches() -> list[Path]:
+    """The folders of ours in the cache folder; what else lies there is the user's."""
+    from kernel_runtime.private import cache_root
+
+    with warnings.catch_warnings(action="ignore"):
+        root = cache_root()
+    return sorted(folder for name in _CACHES for folder in root.glob(name) if folder.is_dir())
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) / 1e6
 
 
 def _warm(arch: str) -> str:
@@ -153,7 +175,7 @@ def _video() -> str:
 
         program = imageio_ffmpeg.get_ffmpeg_exe()
         listed = subprocess.run(  # noqa: S603, the ffmpeg of the installation
-            [program, "-v", "quiet", "-encoders"], capture_output=True, text=True, check=False
+            [program, "-v", "quiet", "-encoders"], capture_output=True, encoding="utf-8", errors="replace", check=False
         )
     except (ImportError, RuntimeError, OSError):
         return "MISSING: pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE"

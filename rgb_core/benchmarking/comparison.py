@@ -85,7 +85,7 @@ def _measure(scene: Path, folder: Path | None, *arguments: str) -> dict[str, Any
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *(path for path in sys.path if path)])}
     command = [sys.executable, "-P", str(Path(__file__).with_name("upstream.py")), str(scene), *arguments]
     done = subprocess.run(  # noqa: S603, this interpreter with a program of this package
-        command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
+        command, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith(_RESULT)]
     if done.returncode or not lines:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..images import downsample, downsample_labels, linear_to_rgba, read_png, rgba_to_linear
+from ..images import downsample_labels, linear_to_rgba, read_png, rgba_to_linear
+from ..images.png import open_png
+from ..images.resize import sparse_overlap, uniform_edges
 from ..scene.labels import Label
 
 
@@ -22,11 +24,14 @@ def check_reduction(stored: tuple[int, int], size: tuple[int, int]) -> None:
 
 def load_linear(path: Path, stored: tuple[int, int], size: tuple[int, int] | None) -> Tensor:
     """float32 [H, W, 4] linear premultiplied."""
-    image = rgba_to_linear(read_png(path, 4, stored, torch.uint8))
     if size is None or size == stored:
-        return image
+        return rgba_to_linear(read_png(path, 4, stored, torch.uint8))
     check_reduction(stored, size)
-    return downsample(image, *size)
+    linear = open_png(path, 4, stored).changed(lambda strip: rgba_to_linear(torch.from_numpy(strip)).numpy())
+    columns, rows = (
+        sparse_overlap(uniform_edges(old), uniform_edges(new)) for old, new in zip(stored, size, strict=True)
+    )
+    return linear.averaged(rows, columns)
 
 
 def load_rgba(path: Path, stored: tuple[int, int], size: tuple[int, int] | None) -> Tensor:

@@ -9,57 +9,76 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import Imath
 import numpy as np
 import OpenEXR
-import torch
 from torch import Tensor
 
 from ..errors import InputError, InputWarning
 from ..files import atomic_path, check_regular
+from .strips import Strips
 
 _MAX_PIXELS = 1 << 28
 _LARGEST_HALF = 65504.0
+_STRIP = 256  # rows that are read at once: the largest block that the format compresses as one
 _DAMAGED = "is truncated, corrupt or not an OpenEXR file"
 
 
 def read_exr(path: Path) -> Tensor:
-    """Read the R, G and B channels (half, float or integer) of an OpenEXR file as float32 [H, W, 3], top row first.
+    """Read an OpenEXR picture as float32 [H, W, 3]; see `open_exr`."""
+    return open_exr(path).whole()
+
+
+def open_exr(path: Path) -> Strips:
+    """The R, G and B channels (half, float or integer) of an OpenEXR file in strips of float32, row 0 at the top.
 
     The display window is the picture: what the file does not store of it is black, what it stores around it is cut
     off. Infinite texels, which are suns beyond the range of half floats, become the largest half; `InputWarning` says
-    so.
+    so once all were seen.
 
     Raises:
-        InputError: when the file is missing, corrupt, too large or lacks one of the channels.
+        InputError: when the file is missing, corrupt, too large or lacks one of the channels; the pixels' damage only
+            while they are looked at.
     """
     check_regular(path)
     try:
-        with _silenced(), OpenEXR.File(str(path), header_only=True) as file:
-            header = file.header()  # gone when the file is closed
-            stored, shown = (_window(header[name]) for name in ("dataWindow", "displayWindow"))
+        with _silenced():
+            OpenEXR.set_global_thread_count(os.cpu_count() or 1)
+            file = OpenEXR.InputFile(str(path))
+            header = file.header()
     except Exception as error:  # the binding raises whatever the C++ library threw, with messages about its insides
         raise InputError(f"{path} {_DAMAGED}") from error
+    stored, shown = (_window(header[name]) for name in ("dataWindow", "displayWindow"))
     for width, height in (stored.size, shown.size):
         if not 0 < width * height <= _MAX_PIXELS or min(width, height) <= 0:
             raise InputError(f"{path} claims an impossible size of {width} x {height} pixels")
-    try:
-        with _silenced(), OpenEXR.File(str(path), separate_channels=True) as file:
-            pixels = {name: channel.pixels for name, channel in file.channels().items()}
-    except Exception as error:
-        raise InputError(f"{path} {_DAMAGED}") from error
-    missing = [name for name in "RGB" if name not in pixels]
+    channels = header["channels"]
+    missing = [name for name in "RGB" if name not in channels]
     if missing:
-        raise InputError(f"{path} has no channel {', '.join(missing)}; it holds {', '.join(sorted(pixels))}")
-    if len({pixels[name].shape for name in "RGB"}) > 1:
+        raise InputError(f"{path} has no channel {', '.join(missing)}; it holds {', '.join(sorted(channels))}")
+    if {(channels[name].xSampling, channels[name].ySampling) for name in "RGB"} != {(1, 1)}:
         raise InputError(f"{path} stores its R, G and B channels at different resolutions")
-    colours = np.stack([pixels[name] for name in "RGB"], -1).astype(np.float32)
-    infinite = np.isposinf(colours)
-    if infinite.any():
-        count = int(infinite.any(-1).sum())
-        message = f"{path} has {count} infinite texels: they count as {_LARGEST_HALF:.0f}"
-        warnings.warn(message, InputWarning, stacklevel=2)
-        colours[infinite] = _LARGEST_HALF
-    return torch.from_numpy(_placed(colours, stored, shown))
+
+    def parts() -> Iterator[tuple[int, np.ndarray]]:
+        infinite = 0
+        with contextlib.closing(file):
+            for first in range(0, shown.size[1], _STRIP):
+                colours = np.zeros((min(_STRIP, shown.size[1] - first), shown.size[0], 3), np.float32)
+                try:
+                    with _silenced():
+                        _fill(colours, file, stored, shown, first)
+                except Exception as error:
+                    raise InputError(f"{path} {_DAMAGED}") from error
+                if not np.isfinite(colours.max()):
+                    suns = np.isposinf(colours)
+                    infinite += int(suns.any(-1).sum())
+                    colours[suns] = _LARGEST_HALF
+                yield first, colours
+        if infinite:
+            message = f"{path} has {infinite} infinite texels: they count as {_LARGEST_HALF:.0f}"
+            warnings.warn(message, InputWarning, stacklevel=2)
+
+    return Strips(shown.size[1], shown.size[0], parts())
 
 
 @dataclass(frozen=True)
@@ -72,22 +91,23 @@ class _Window:
 
 
 def _window(corners: Any) -> _Window:
-    (left, top), (right, bottom) = ((int(value) for value in corner) for corner in corners)
+    left, top, right, bottom = corners.min.x, corners.min.y, corners.max.x, corners.max.y
     return _Window(left, top, (right - left + 1, bottom - top + 1))
 
 
-def _placed(colours: np.ndarray, stored: _Window, shown: _Window) -> np.ndarray:
-    """The shown window [H, W, 3] of what is stored."""
-    if stored == shown:
-        return colours
-    picture = np.zeros((shown.size[1], shown.size[0], 3), np.float32)
-    left, top = stored.left - shown.left, stored.top - shown.top
-    height, width = colours.shape[:2]
-    rows = slice(max(top, 0), max(min(top + height, shown.size[1]), 0))
-    columns = slice(max(left, 0), max(min(left + width, shown.size[0]), 0))
-    inside = picture[rows, columns]
-    inside[:] = colours[rows.start - top :, columns.start - left :][: inside.shape[0], : inside.shape[1]]
-    return picture
+def _fill(colours: np.ndarray, file: Any, stored: _Window, shown: _Window, first: int) -> None:
+    """Put what a file stores of the shown rows from number `first` on into black `colours` [rows, W, 3]."""
+    left, top = shown.left, shown.top + first
+    right, bottom = left + colours.shape[1], top + len(colours)  # exclusive, as all that follows
+    upper, lower = max(top, stored.top), min(bottom, stored.top + stored.size[1])
+    before, behind = max(left, stored.left), min(right, stored.left + stored.size[0])
+    if upper >= lower or before >= behind:
+        return
+    pixels = file.channels(list("RGB"), Imath.PixelType(Imath.PixelType.FLOAT), upper, lower - 1)
+    for index, values in enumerate(pixels):
+        rows = np.frombuffer(values, np.float32).reshape(lower - upper, stored.size[0])
+        part = rows[:, before - stored.left : behind - stored.left]
+        colours[upper - top : lower - top, before - left : behind - left, index] = part
 
 
 @contextlib.contextmanager

@@ -1,14 +1,15 @@
 """Radiance .hdr files (RGBE): linear images in four bytes a pixel, as the Radiance file format manual defines them."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..errors import InputError
 from ..files import atomic_path, read_bytes
+from .strips import Strips, strip_bounds
 
 _RESOLUTION = re.compile(rb"([+-])([XY]) (\d+) ([+-])([XY]) (\d+)")
 _MAX_HEADER_BYTES = 1 << 16
@@ -20,6 +21,8 @@ _LONGEST_RUN = 127
 _LONGEST_DUMP = 128
 
 
+_SCALES = np.ldexp(np.float32(1), np.arange(256) - _MANTISSA_BIAS)
+_SCALES[0] = 0
 _Axis = tuple[bytes, bytes, int]  # sign, X or Y, count
 
 
@@ -28,30 +31,48 @@ class _Corrupt(Exception):
 
 
 def read_hdr(path: Path) -> Tensor:
-    """Read a Radiance picture as float32 [H, W, 3], linear RGB, first row at the top.
+    """Read a Radiance picture as float32 [H, W, 3]; see `open_hdr`."""
+    return open_hdr(path).whole()
+
+
+def open_hdr(path: Path) -> Strips:
+    """A Radiance picture in strips of float32, linear RGB, row 0 at the top.
 
     Both run-length schemes, flat files, all eight axis orders and the EXPOSURE and COLORCORR records are understood.
 
     Raises:
-        InputError: when the file is missing, truncated, corrupt or stores XYZ instead of RGB.
+        InputError: when the file is missing, truncated, corrupt or stores XYZ instead of RGB; the pixels' damage only
+            while they are looked at.
     """
     data = read_bytes(path)
     try:
         exposure, major, minor, position = _read_header(data)
-        (major_sign, major_axis, scanlines), (minor_sign, _, length) = major, minor
-        rgbe = np.empty((scanlines, length, 4), np.uint8)
-        for line in range(scanlines):
-            position = _read_scanline(data, position, rgbe[line])
     except _Corrupt as error:
         raise InputError(f"{path}: {error}") from None
+    (sign, axis, scanlines), (minor_sign, _, length) = major, minor
     # The usual order is "-Y rows +X columns": rows run down, columns to the right.
-    if major_sign == (b"+" if major_axis == b"Y" else b"-"):
-        rgbe = rgbe[::-1]
-    if minor_sign == (b"-" if major_axis == b"Y" else b"+"):
-        rgbe = rgbe[:, ::-1]
-    if major_axis == b"X":
-        rgbe = rgbe.transpose(1, 0, 2)
-    return torch.from_numpy(np.ascontiguousarray(_decode(rgbe) / exposure, np.float32))
+    backwards, mirrored = (sign == b"+", minor_sign == b"-") if axis == b"Y" else (sign == b"-", minor_sign == b"+")
+
+    def parts() -> Iterator[tuple[int, np.ndarray]]:
+        offset = position
+        for first, end in strip_bounds(scanlines, length):
+            rgbe = np.empty((4, end - first, length), np.uint8).transpose(1, 2, 0)  # quick by component
+            try:
+                for line in rgbe:
+                    offset = _read_scanline(data, offset, line)
+            except _Corrupt as error:
+                raise InputError(f"{path}: {error}") from None
+            pixels = _decode(rgbe[:, ::-1] if mirrored else rgbe)
+            if (exposure != 1).any():
+                pixels = (pixels / exposure).astype(np.float32)
+            yield (scanlines - end, pixels[::-1]) if backwards else (first, pixels)
+
+    upright = Strips(scanlines, length, parts())
+    if axis == b"Y":
+        return upright
+    # Columns one after the other, which hardly any program writes: the picture is there with the last of them.
+    columns = upright.whole().numpy()
+    return Strips(length, scanlines, iter([(0, np.ascontiguousarray(columns.transpose(1, 0, 2)))]))
 
 
 def _read_header(data: bytes) -> tuple[np.ndarray, _Axis, _Axis, int]:
@@ -105,22 +126,25 @@ def _read_scanline(data: bytes, position: int, rgbe: np.ndarray) -> int:
 def _read_component(data: bytes, position: int, values: np.ndarray) -> int:
     """Runs and dumps of one component of one scanline."""
     line = bytearray()
-    length = len(values)
-    while len(line) < length:
-        if position + 1 >= len(data):
-            raise _Corrupt("truncated")
-        code = data[position]
-        if code > _LONGEST_DUMP:
-            line += data[position + 1 : position + 2] * (code - _LONGEST_DUMP)
-            position += 2
-        elif code:
-            line += data[position + 1 : position + 1 + code]
-            position += 1 + code
-        else:
-            raise _Corrupt("corrupt: an empty run in a scanline")
-        if position > len(data):
-            raise _Corrupt("truncated")
-    if len(line) > length:
+    length, done = len(values), 0
+    try:
+        while done < length:
+            code = data[position]
+            if code > _LONGEST_DUMP:
+                code -= _LONGEST_DUMP
+                line += data[position + 1 : position + 2] * code
+                position += 2
+            elif code:
+                line += data[position + 1 : position + 1 + code]
+                position += 1 + code
+            else:
+                raise _Corrupt("corrupt: an empty run in a scanline")
+            done += code
+    except IndexError:
+        raise _Corrupt("truncated") from None
+    if position > len(data):
+        raise _Corrupt("truncated")
+    if done > length:
         raise _Corrupt("corrupt: a run reaches beyond its scanline")
     values[:] = np.frombuffer(line, np.uint8)
     return position
@@ -148,9 +172,8 @@ def _read_pixels(data: bytes, position: int, rgbe: np.ndarray) -> int:
 
 def _decode(rgbe: np.ndarray) -> np.ndarray:
     """[H, W, 4] bytes -> float32 [H, W, 3]; exponent 0 is black."""
-    exponent = rgbe[..., 3:].astype(np.int32)
-    scale = np.where(exponent > 0, np.ldexp(np.float32(1), exponent - _MANTISSA_BIAS), np.float32(0))
-    return rgbe[..., :3] * scale
+    scale = _SCALES[rgbe[..., 3]]
+    return np.stack([rgbe[..., component] * scale for component in range(3)], -1)
 
 
 def _encode(rgb: np.ndarray) -> np.ndarray:

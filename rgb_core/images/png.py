@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import atomic_path, open_regular
 from .color import to_bytes
+from .strips import Strips, strip_bounds
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 26  # signature, IHDR length and tag, width, height, bit depth, colour type
@@ -82,14 +83,30 @@ def read_png(
     Raises:
         InputError: when the file is missing, truncated, or not of the expected size and mode.
     """
+    tensor = open_png(path, channels, size).whole()
+    return tensor if dtype == torch.uint8 else tensor.to(dtype) / 255
+
+
+def open_png(path: Path, channels: int | None = None, size: tuple[int, int] | None = None) -> Strips:
+    """The bytes of an 8-bit PNG in strips [rows, W, C]; arguments and errors as for `read_png`."""
     header = check_png(path, channels, size)
+    mode = _MODES[header.channels]
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            pixels = np.array(image.convert(_MODES[header.channels]))
+            image.load()
+            return strips_of(image if image.mode == mode else image.convert(mode))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} is a truncated or corrupt PNG: {error}") from error
-    tensor = torch.from_numpy(pixels.reshape(header.height, header.width, header.channels))
-    return tensor if dtype == torch.uint8 else tensor.to(dtype) / 255
+
+
+def strips_of(image: Image.Image) -> Strips:
+    """The bytes of a decoded picture in strips; copies of a whole one take as much memory again."""
+    width, height = image.size
+    parts = (
+        (first, np.array(image.crop((0, first, width, end))).reshape(end - first, width, -1))
+        for first, end in strip_bounds(height, width)
+    )
+    return Strips(height, width, parts)
 
 
 def write_png(path: str | Path, image: Tensor) -> None:

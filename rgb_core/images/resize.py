@@ -1,17 +1,26 @@
 """Area downsampling of images and label maps: every target pixel is the mean of the source area it covers."""
 
+import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 
-def overlap_weights(source_edges: Tensor, target_edges: Tensor) -> Tensor:
+def sparse_overlap(source_edges: Tensor, target_edges: Tensor) -> csr_array:
     """[T, S] share of each target interval that each source interval covers.
 
     Both edge lists ascend and span the same range; rows sum to 1, so that sums weighted by interval length are kept.
     """
-    upper = torch.minimum(target_edges[1:, None], source_edges[None, 1:])
-    lower = torch.maximum(target_edges[:-1, None], source_edges[None, :-1])
-    return (upper - lower).clamp_min(0) / (target_edges[1:] - target_edges[:-1])[:, None]
+    old, new = source_edges.numpy(), target_edges.numpy()
+    edges = np.unique(np.concatenate([old, new]))
+    source, target = (np.searchsorted(of, edges[:-1], side="right") - 1 for of in (old, new))
+    shares = np.diff(edges) / np.diff(new)[target]
+    return csr_array((shares, (target, source)), shape=(len(new) - 1, len(old) - 1))
+
+
+def overlap_weights(source_edges: Tensor, target_edges: Tensor) -> Tensor:
+    """`sparse_overlap` as a table of all pairs, for lists of hundreds."""
+    return torch.from_numpy(sparse_overlap(source_edges, target_edges).toarray())
 
 
 def uniform_edges(count: int) -> Tensor:
@@ -40,5 +49,5 @@ def downsample_labels(labels: Tensor, width: int, height: int) -> Tensor:
     if labels.shape == (height, width):
         return labels
     present = labels.unique()
-    coverage = downsample((labels[..., None] == present).float(), width, height)
-    return present[coverage.argmax(-1)]
+    coverage = [downsample((labels == label)[..., None].float(), width, height)[..., 0] for label in present]
+    return present[torch.stack(coverage).argmax(0)]

@@ -4,25 +4,26 @@ A map is float32 [3, H, W] of linear radiance, equirectangular. Row 0 is the zen
 turn from +x towards +z, texel centres lie at (i + 0.5, j + 0.5).
 """
 
-import dataclasses
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from diff_envshade import sample_envmap
 from torch import Tensor
 
 from ..errors import InputError, InputWarning, did_you_mean
-from ..images.color import srgb_to_linear
-from ..images.exr import read_exr
-from ..images.hdr import read_hdr
-from ..images.jpeg import read_jpeg
-from ..images.png import read_png
-from ..images.resize import overlap_weights, uniform_edges
+from ..images.color import srgb_bytes_to_linear
+from ..images.exr import open_exr
+from ..images.hdr import open_hdr
+from ..images.jpeg import open_jpeg
+from ..images.png import open_png
+from ..images.resize import overlap_weights, sparse_overlap, uniform_edges
+from ..images.strips import Strips
 from ..rotations import axis_angle_to_matrix
 from ..tensors import to_device
 from .builtin_lights import BUILTIN_LIGHTS, builtin_light
@@ -30,6 +31,9 @@ from .camera import Camera
 
 _LACKING, _LACKING_SHARE = 2, 100
 """By how many columns, and one in how many, a map may miss being twice as wide as high."""
+MOST_ROWS = 2048
+"""Of a map: more than pictures of 1,000 pixels show of it as a background, and 64 times what lights a head."""
+_BRIGHTEST_BYTE = 255
 _BRIGHTEST = 1e12  # a thousand times the sun in candela per square metre; sums over a map stay finite
 
 
@@ -68,11 +72,11 @@ class Light:
         if pitch:
             turn = turn @ axis_angle_to_matrix(torch.tensor([-pitch, 0.0, 0.0]))
         turn = turn.to(self.radiance)
-        return dataclasses.replace(self, turn=turn if self.turn is None else turn @ self.turn)
+        return replace(self, turn=turn if self.turn is None else turn @ self.turn)
 
     def resampled(self, height: int, width: int) -> "Light":
         """The light with a map of another size and the same energy; see `resample`."""
-        return dataclasses.replace(self, radiance=resample(self.radiance, height, width))
+        return replace(self, radiance=resample(self.radiance, height, width))
 
     def to_world(self, world_to_camera: Tensor) -> Tensor | None:
         """Rotation [3, 3] from the axes of the map to those of the world, for a camera [3, 4]; None for none."""
@@ -92,7 +96,8 @@ def load_map(name_or_file: str | Path) -> Tensor:
     """A built-in map by name, or an .hdr, .exr, .png or .jpg (8-bit sRGB) file, as float32 [3, H, W].
 
     Negative texels, which resampling leaves beside bright lamps, become 0. A map that lacks a row or a column of being
-    twice as wide as high is resampled, with an `InputWarning`.
+    twice as wide as high is resampled, with an `InputWarning`. One of more than `MOST_ROWS` is averaged to that many
+    while it is read, so that it takes the memory of the file and not of its texels.
 
     Raises:
         InputError: for an unknown name, an unreadable file, NaN or infinite texels, or a map not twice as wide as high.
@@ -100,55 +105,76 @@ def load_map(name_or_file: str | Path) -> Tensor:
     name, path = str(name_or_file), Path(name_or_file)
     if name in BUILTIN_LIGHTS:
         return builtin_light(name)
-    read = MAP_READERS.get(path.suffix.lower())
-    if read is None:
+    opened = MAP_READERS.get(path.suffix.lower())
+    if opened is None:
         raise InputError(
             f"no light is called '{name}'{did_you_mean(name, BUILTIN_LIGHTS)}: use one of {', '.join(BUILTIN_LIGHTS)}, "
             f"or a file that ends in {', '.join(MAP_READERS)}"
         )
-    image = read(path)
-    height, width, _ = image.shape
+    strips = opened(path)
+    height, width = strips.height, strips.width
     if abs(width - 2 * height) > min(_LACKING, width / _LACKING_SHARE):
         raise InputError(f"{path} is {width} x {height}; an equirectangular map is twice as wide as high")
-    if not torch.isfinite(image).all():
-        count = int((~torch.isfinite(image)).any(-1).sum())
-        raise InputError(f"{path} has {count} texels that are NaN or infinite; clip them to finite values first")
-    if (brightest := float(image.max())) > _BRIGHTEST:
+    sound = replace(strips, parts=_sound(path, strips.parts))
+    rows = min((width + 1) // 2, MOST_ROWS)
+    if (height, width) == (rows, 2 * rows):
+        return sound.whole().permute(2, 0, 1).contiguous()
+    if width != 2 * height:
+        message = f"{path} is {width} x {height}; it is taken for a panorama and resampled to {2 * rows} x {rows}"
+        warnings.warn(message, InputWarning, stacklevel=2)
+    by_row = sparse_overlap(_sine_edges(height), _sine_edges(rows))
+    by_column = sparse_overlap(uniform_edges(width), uniform_edges(2 * rows))
+    return sound.averaged(by_row, by_column).permute(2, 0, 1).contiguous()
+
+
+def _sound(path: Path, parts: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Strips of texels that are not negative, and an error after the last where some were no light."""
+    unusable, brightest = 0, 0.0
+    for first, texels in parts:
+        lowest, highest = float(texels.min()), float(texels.max())  # NaN where there is one
+        if not math.isfinite(lowest + highest):
+            unusable += int((~np.isfinite(texels)).any(-1).sum())
+        brightest = max(brightest, highest)
+        yield first, texels if lowest >= 0 else np.maximum(texels, 0)
+    if unusable:
+        raise InputError(f"{path} has {unusable} texels that are NaN or infinite; clip them to finite values first")
+    if brightest > _BRIGHTEST:
         raise InputError(f"{path} has a texel of {brightest:.2g}, beyond {_BRIGHTEST:.0g}; scale the map down")
-    radiance = image.clamp_min(0).permute(2, 0, 1).contiguous()
-    if width == 2 * height:
-        return radiance
-    rows = (width + 1) // 2
-    message = f"{path} is {width} x {height}; it is taken for a panorama and resampled to {2 * rows} x {rows}"
-    warnings.warn(message, InputWarning, stacklevel=2)
-    return resample(radiance, rows, 2 * rows)
 
 
-def _read_display(read: Callable[[Path], Tensor], path: Path) -> Tensor:
-    """Linear [H, W, 3] of a file of 8-bit sRGB that `read` reads; a panorama's alpha means nothing.
+def _open_display(opened: Callable[[Path], Strips], path: Path) -> Strips:
+    """Linear light of a file of sRGB bytes; a panorama's alpha means nothing.
 
-    An `InputWarning` says how much of it is as bright as a byte can be: a lamp there was brighter than the file tells.
+    When all is read, an `InputWarning` says how much of it is as bright as a byte can be: a lamp there was brighter than
+    the file tells.
     """
-    image = read(path)
-    colours = image[..., : 3 if image.shape[-1] >= 3 else 1]
-    clipped = float((colours >= 1).any(-1).float().mean())
+    strips = opened(path)
+    return replace(strips, parts=_linear(path, strips))
+
+
+def _linear(path: Path, strips: Strips) -> Iterator[tuple[int, np.ndarray]]:
+    clipped = 0
+    for first, pixels in strips.parts:
+        colours = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
+        clipped += int((colours == _BRIGHTEST_BYTE).any(-1).sum())
+        linear = srgb_bytes_to_linear(torch.from_numpy(colours)).numpy()
+        yield first, np.broadcast_to(linear, (*pixels.shape[:2], 3))
     if clipped:
         message = (
-            f"{path} holds 8 bits: {clipped:.1%} of its texels are at 255, and whatever was brighter there is lost; "
-            "an .hdr or .exr of the place keeps its lamps"
+            f"{path} holds 8 bits: {clipped / (strips.height * strips.width):.1%} of its texels are at 255, and whatever "
+            "was brighter there is lost; an .hdr or .exr of the place keeps its lamps"
         )
         warnings.warn(message, InputWarning, stacklevel=2)
-    return srgb_to_linear(colours).expand(-1, -1, 3)
 
 
-MAP_READERS: dict[str, Callable[[Path], Tensor]] = {
-    ".hdr": read_hdr,
-    ".exr": read_exr,
-    ".png": partial(_read_display, read_png),
-    ".jpg": partial(_read_display, read_jpeg),
-    ".jpeg": partial(_read_display, read_jpeg),
+MAP_READERS: dict[str, Callable[[Path], Strips]] = {
+    ".hdr": open_hdr,
+    ".exr": open_exr,
+    ".png": partial(_open_display, open_png),
+    ".jpg": partial(_open_display, open_jpeg),
+    ".jpeg": partial(_open_display, open_jpeg),
 }
-"""Suffix -> reader of linear [H, W, 3]."""
+"""Suffix -> reader of linear [H, W, 3], a strip at a time."""
 
 
 def turn_map(radiance: Tensor, yaw: float) -> Tensor:

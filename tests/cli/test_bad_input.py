@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .conftest import TINY, run_rgb
+from tests.commands import TINY, run_rgb
 
 
 def assert_refused(result, *mentions: str) -> None:

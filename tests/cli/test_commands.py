@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .conftest import TINY, run_rgb
+from tests.commands import TINY, run_rgb
 
 
 def metrics_of(folder: Path) -> dict:

@@ -12,8 +12,7 @@ import pytest
 from rgb_cli import console
 from rgb_cli.console import Reporter, print_error
 from rgb_core.errors import InputError, printable
-
-from .conftest import run_rgb
+from tests.commands import run_rgb
 
 PROGRAM = "from rgb_cli.app import main; main()"
 

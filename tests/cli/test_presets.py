@@ -9,8 +9,7 @@ from rgb_core.errors import InputError, did_you_mean
 from rgb_core.presets import Preset, load_preset, preset_names, settings_of
 from rgb_core.rendering import Renderer
 from rgb_core.scene import Light
-
-from .conftest import run_rgb
+from tests.commands import run_rgb
 
 
 def test_every_setting_says_its_unit_and_why():

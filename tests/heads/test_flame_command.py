@@ -2,20 +2,13 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from flame_samples import VERTICES, flame_arrays, write_eyelids, write_flame, write_landmarks, write_masks
 
 from rgb_core.heads import load_head
-
-
-def run_head(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    code = "from rgb_cli.app import main; main()"
-    command = [sys.executable, "-c", code, "head", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+from tests.commands import run_rgb
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +20,7 @@ def test_convert_with_everything(flame: Path, tmp_path: Path):
     write_eyelids(tmp_path)
     write_landmarks(tmp_path / "landmark_embedding.npy", full=True)
     write_masks(tmp_path / "FLAME_masks.pkl")
-    result = run_head(
+    result = run_rgb("head",
         "convert", flame, "-o", tmp_path / "out" / "head.npz", "--eyelids", tmp_path, "--json",
         "--masks", tmp_path / "FLAME_masks.pkl", "--landmarks", tmp_path / "landmark_embedding.npy",
     )  # fmt: skip
@@ -38,7 +31,7 @@ def test_convert_with_everything(flame: Path, tmp_path: Path):
     assert printed["expressions"] == 102
     head = load_head(tmp_path / "out" / "head.npz")
     assert head.expression_names[-2:] == ("eyelidLeft", "eyelidRight")
-    described = run_head("info", tmp_path / "out" / "head.npz", "--json")
+    described = run_rgb("head", "info", tmp_path / "out" / "head.npz", "--json")
     assert described.returncode == 0
     assert json.loads(described.stdout) == {key: value for key, value in printed.items() if key != "file"}
 
@@ -53,7 +46,7 @@ def test_refusals_are_one_sentence_and_leave_nothing(flame: Path, tmp_path: Path
         (("convert", tmp_path, "-o", out), "ICT-FaceKit"),
         (("info", tmp_path / "other.pkl"), "key 'v_template' holds no array"),
     ):
-        result = run_head(*arguments)
+        result = run_rgb("head", *arguments)
         assert result.returncode == 2, arguments
         assert expected in result.stderr
         assert result.stderr.count("\n") == 1
@@ -63,4 +56,4 @@ def test_refusals_are_one_sentence_and_leave_nothing(flame: Path, tmp_path: Path
 
 def test_help_has_examples():
     for command in ("convert", "info"):
-        assert f"Example: rgb head {command}" in run_head(command, "--help").stdout
+        assert f"Example: rgb head {command}" in run_rgb("head", command, "--help").stdout

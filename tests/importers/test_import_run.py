@@ -16,7 +16,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import load_head, save_head
 from rgb_core.images import read_png, write_png
 from rgb_core.scene.labels import Label
-from tests.cli.conftest import run_rgb
+from tests.commands import run_rgb
 
 from . import exporters
 from .messages import Messages

@@ -65,11 +65,22 @@ def test_an_ffmpeg_without_h264_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path / "mine"))
-    assert doctor._cache() == str(tmp_path / "mine")
+    assert doctor._cache() == f"{tmp_path / 'mine'} (empty; --clear-caches deletes it)"
     (tmp_path / "file").touch()
     monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path / "file"))
     assert "is no folder" in doctor._cache()
     assert "set RGB_CACHE_DIR" in doctor._cache()
+
+
+def test_caches_are_listed_and_deleted_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path))
+    for name, size in (("numba/a/b", 3_000_000), ("mediapipe-1-py3/ready", 1_400_000), ("notes/mine", 9)):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(bytes(size))
+    assert "(mediapipe-1-py3 1 MB, numba 3 MB; " in doctor._cache()
+    doctor.doctor(clear_caches=True, as_json=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+    assert "(empty; " in doctor._cache()
 
 
 def test_without_a_home_nothing_ends_in_a_traceback(monkeypatch: pytest.MonkeyPatch):

@@ -1,9 +1,11 @@
 """Python files in the current folder, and caches that others can write or that are damaged, are never run."""
 
 import ast
+import contextlib
 import os
 import pickle
 import re
+import resource
 import stat
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from kernel_runtime import machine_code, private
 from rgb_core.errors import InputError
 from rgb_core.progress import Silent
 from rgb_core.tracking.detect import detector_environment
-from tests.cli.conftest import TINY
+from tests.commands import TINY, CommandServer
 
 ROOT = Path(__file__).parents[2]
 PLANTED = ("pickle", "json", "site", "sitecustomize", "numba/__init__", "numpy/__init__", "pip/__main__", "ensurepip")
@@ -26,22 +28,17 @@ _PROGRAM = (
 )
 
 
-def run_in(folder: Path, cache: Path, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """A process of its own that stands in `folder`, as an installed program would."""
+def environment(**changes: str) -> dict[str, str]:
+    """This process's, in which no import leads to the current folder, as in that of an installed program."""
     paths = os.pathsep.join(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": paths,
-        "RGB_CACHE_DIR": str(cache),
-        "NUMBA_CACHE_DIR": str(cache / "theirs"),
-    }
-    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return {**os.environ, "PYTHONPATH": paths, **changes}
 
 
 def compute(folder: Path, cache: Path) -> str:
-    """What one kernel says."""
-    done = run_in(folder, cache, _PROGRAM)
+    """What one kernel says in a process that stands in `folder`."""
+    caches = environment(RGB_CACHE_DIR=str(cache), NUMBA_CACHE_DIR=str(cache / "theirs"))
+    command = [sys.executable, "-P", "-c", _PROGRAM]
+    done = subprocess.run(command, cwd=folder, env=caches, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -83,15 +80,14 @@ def test_a_damaged_kernel_cache_is_made_anew(compiled: tuple[Path, str], planted
     assert compute(planted, cache) == said
 
 
-def test_no_command_runs_a_file_of_the_current_folder(planted: Path, tmp_path: Path):
-    """All but view, which serves until it is stopped, and bench; from an empty cache, so that kernels are compiled."""
-    demo, cache = tmp_path / "demo", tmp_path / "cache"
-    avatar, dataset = demo / "avatar", demo / "dataset"
+def test_no_command_runs_a_file_of_the_current_folder(planted: Path, demo: tuple[Path, dict], tmp_path: Path):
+    """All but view, which serves until it is stopped, and bench."""
+    avatar, dataset, geometry = (demo[0] / name for name in ("avatar", "dataset", "geometry"))
     commands = (
-        ["demo", "-o", demo, "--quiet", *TINY],
+        ["demo", "-o", tmp_path / "demo", "--quiet", *TINY, "--set", "synthetic.frames=3"],
         ["synth", "-o", tmp_path / "synth", "--frames", "2", "--size", "48"],
         ["fit-geometry", dataset, "-o", tmp_path / "geometry", *TINY],
-        ["fit-gaussians", dataset, "--geometry", demo / "geometry", "-o", tmp_path / "fitted", *TINY],
+        ["fit-gaussians", dataset, "--geometry", geometry, "-o", tmp_path / "fitted", *TINY],
         ["relight", avatar, "--envmap", "sun", "-o", tmp_path / "relit", "--count", "1", "--size", "48"],
         ["animate", avatar, "--drive", dataset, "-o", tmp_path / "animated", "--size", "48"],
         ["eval", avatar, dataset, "-o", tmp_path / "report"],
@@ -105,14 +101,15 @@ def test_no_command_runs_a_file_of_the_current_folder(planted: Path, tmp_path: P
         ["doctor"],
         ["--version"],
         # These end in a refusal: no subject that lacks masks, and no video, after ffmpeg has looked at it.
-        ["patch-dataset", "-i", dataset / "semantic", "-o", demo],
+        ["patch-dataset", "-i", dataset / "semantic", "-o", demo[0]],
         ["track", __file__, "-o", tmp_path / "tracked"],
         ["fit", __file__, "-o", tmp_path / "fit"],
     )
-    for command in commands:
-        done = run_in(planted, cache, "from rgb_cli.app import main; main()", *command)
-        assert done.returncode == (2 if command[0] in ("patch-dataset", "track", "fit") else 0), (command, done.stderr)
-        assert not (planted / "RAN").exists(), command
+    with contextlib.closing(CommandServer(planted, environment())) as server:
+        for command in commands:
+            done = server.run(*command)
+            assert done.returncode == (2 if command[0] in ("patch-dataset", "track", "fit") else 0), done
+            assert not (planted / "RAN").exists(), command
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "pickle", "pipe", "folder"])
@@ -136,6 +133,20 @@ def test_one_damaged_file_counts_as_none(tmp_path: Path, damage: str, kind: str)
     if damage != "folder":
         files.save("key", ("code",))
         assert files.load("key") == ("code",)
+
+
+def test_a_cache_without_room_costs_only_time(tmp_path: Path):
+    files = machine_code._VerifiedFiles(str(tmp_path), "kernel", "stamp")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        files.save("key", ("code",))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files.load("key") is None
+    assert list(tmp_path.iterdir()) == []
+    files.save("key", ("code",))
+    assert files.load("key") == ("code",)
 
 
 def test_a_kernel_is_compiled_anew_when_a_file_of_its_package_changes(tmp_path: Path):

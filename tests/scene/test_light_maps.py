@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rgb_core.errors import InputError, InputWarning
-from rgb_core.images import read_hdr, write_exr, write_hdr, write_png
-from rgb_core.scene import BUILTIN_LIGHTS, Camera, Light
+from rgb_core.images import exr, read_hdr, strips, to_bytes, write_exr, write_hdr, write_png
+from rgb_core.scene import BUILTIN_LIGHTS, Camera, Light, light
 from rgb_core.scene.builtin_lights import builtin_light
 from rgb_core.scene.light import load_map, resample, sample, turn_map
 
@@ -222,3 +222,27 @@ def test_lights_survive_the_file_format(tmp_path):
     # Half a mantissa step of the largest component: 1 in 256.
     error = (read_hdr(tmp_path / "a.hdr").permute(2, 0, 1) - envmap).abs()
     assert (error <= envmap.amax(0) / 256).all()
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".exr", ".png", ".jpg"])
+@pytest.mark.parametrize(("height", "rows"), [(48, 16), (50, 16), (33, 32)])
+def test_a_map_that_is_averaged_while_it_is_read_keeps_its_light(tmp_path, monkeypatch, suffix, height, rows):
+    """In strips that end within rows of the result, against the whole map averaged at once."""
+    image = torch.rand(height, 2 * height, 3, generator=torch.Generator().manual_seed(height)) + 0.1
+    image[3, 5] = 30
+    path = tmp_path / f"map{suffix}"
+    if suffix in (".png", ".jpg"):
+        Image.fromarray(to_bytes(image).numpy()).save(path)
+    else:
+        {".hdr": write_hdr, ".exr": write_exr}[suffix](path, image)
+    whole = load_map(path)
+    assert whole.shape == (3, height, 2 * height)
+    monkeypatch.setattr(light, "MOST_ROWS", rows)
+    monkeypatch.setattr(strips, "_PIXELS", 7 * 2 * height)
+    monkeypatch.setattr(exr, "_STRIP", 7)
+    read = load_map(path)
+    assert read.shape == (3, rows, 2 * rows)
+    torch.testing.assert_close(read, resample(whole, rows, 2 * rows))
+    if rows % 16 == 0:  # what lights a head is then the same as well
+        torch.testing.assert_close(resample(read, 16, 32), resample(whole, 16, 32))
+    torch.testing.assert_close(energy(read), energy(whole), rtol=1e-6, atol=0)

@@ -14,7 +14,7 @@ from rgb_core.presets import Preset, load_preset
 from rgb_core.progress import Silent
 from rgb_core.tracking import Tracked, TrackingOptions, track
 from rgb_core.tracking.detect import detection
-from tests.cli.conftest import run_rgb
+from tests.commands import run_rgb
 
 from .clips import PerfectDetector, film, talking
 

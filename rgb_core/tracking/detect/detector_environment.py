@@ -92,14 +92,18 @@ def _create(folder: Path, python: Path) -> None:
         venv.create(folder, with_pip=True, clear=True)
     else:
         command = [str(python), "-I", "-m", "venv", "--clear", str(folder)]
-        subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)  # noqa: S603, found by `fitting_python`
+        subprocess.run(  # noqa: S603, found by `fitting_python`
+            command, check=True, capture_output=True, encoding="utf-8", errors="replace", cwd=folder
+        )
 
 
 def _install(folder: Path) -> None:
     """Exactly the listed wheels, by checksum: no source is built, and no other package is looked for."""
     options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes")
     command = [str(_python(folder)), "-I", "-m", "pip", "install", *options, "-r", str(_REQUIREMENTS)]
-    subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)  # noqa: S603, of this package
+    subprocess.run(  # noqa: S603, of this package
+        command, check=True, capture_output=True, encoding="utf-8", errors="replace", cwd=folder
+    )
 
 
 def _reason(error: OSError | subprocess.CalledProcessError) -> str:

@@ -65,7 +65,13 @@ def _said(command: list[str]) -> str | None:
     """What a command prints; None where it fails."""
     try:
         done = subprocess.run(  # noqa: S603, interpreters that the user has installed
-            command, capture_output=True, text=True, timeout=_PATIENCE, check=True, cwd=Path(__file__).parent
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PATIENCE,
+            check=True,
+            cwd=Path(__file__).parent,
         )
     except (OSError, subprocess.SubprocessError):
         return None

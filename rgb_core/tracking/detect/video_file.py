@@ -173,7 +173,7 @@ def _colour_filters(path: Path, stream: _Stream) -> tuple[list[str], list[str]]:
 def _ffmpeg_filters() -> str:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-filters"]
     done = subprocess.run(  # noqa: S603, ffmpeg of imageio-ffmpeg
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8", errors="replace"
     )
     return done.stdout
 

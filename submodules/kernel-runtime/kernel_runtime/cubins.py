@@ -43,7 +43,7 @@ class CudaSource:
 
     def texts(self) -> list[str]:
         """The source and its headers, in the order of `includes`."""
-        return [(self._folder() / name).read_text() for name in (self.source, *self.includes)]
+        return [(self._folder() / name).read_text(encoding="utf-8") for name in (self.source, *self.includes)]
 
     def compile(self, arch: str, names: tuple[str, ...]) -> Cubin:
         """The kernels `names` (C++ expressions such as `blend<3>`) for `arch` (`sm_90`), from the cache if there.
