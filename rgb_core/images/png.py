@@ -87,7 +87,7 @@ def read_png(
     return tensor if dtype == torch.uint8 else tensor.to(dtype) / 255
 
 
-def open_png(path: Path, channels: int | None = None, size: tuple[int, int] | None = None) -> Strips:
+def open_png(path: str | Path, channels: int | None = None, size: tuple[int, int] | None = None) -> Strips:
     """The bytes of an 8-bit PNG in strips [rows, W, C]; arguments and errors as for `read_png`."""
     header = check_png(path, channels, size)
     mode = _MODES[header.channels]

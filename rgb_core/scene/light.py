@@ -145,8 +145,8 @@ def _sound(path: Path, parts: Iterator[tuple[int, np.ndarray]]) -> Iterator[tupl
 def _open_display(opened: Callable[[Path], Strips], path: Path) -> Strips:
     """Linear light of a file of sRGB bytes; a panorama's alpha means nothing.
 
-    When all is read, an `InputWarning` says how much of it is as bright as a byte can be: a lamp there was brighter than
-    the file tells.
+    When all is read, an `InputWarning` says how much of it is as bright as a byte can be: a lamp there was brighter
+    than the file tells.
     """
     strips = opened(path)
     return replace(strips, parts=_linear(path, strips))
@@ -160,9 +160,10 @@ def _linear(path: Path, strips: Strips) -> Iterator[tuple[int, np.ndarray]]:
         linear = srgb_bytes_to_linear(torch.from_numpy(colours)).numpy()
         yield first, np.broadcast_to(linear, (*pixels.shape[:2], 3))
     if clipped:
+        share = clipped / (strips.height * strips.width)
         message = (
-            f"{path} holds 8 bits: {clipped / (strips.height * strips.width):.1%} of its texels are at 255, and whatever "
-            "was brighter there is lost; an .hdr or .exr of the place keeps its lamps"
+            f"{path} holds 8 bits: {share:.1%} of its texels are at 255, and whatever was brighter there is lost; an "
+            ".hdr or .exr of the place keeps its lamps"
         )
         warnings.warn(message, InputWarning, stacklevel=2)
 
