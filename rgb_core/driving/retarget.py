@@ -56,7 +56,8 @@ def follow_recording(avatar: Avatar, recording: Recording) -> Motion:
     Raises:
         InputError: when nothing of the recording is anything that the avatar's head can do.
     """
-    head, portrait, rows = avatar.head, avatar.portrait, len(recording.expression)
+    head, rows = avatar.head, len(recording.expression)
+    portrait = avatar.portrait.upright(head)
     transfer = name_transfer(recording.names, head.expression_names)
     joints = torch.zeros(rows, head.joint_count, 3)
     joints[:, 0] = portrait.joints[0]
