@@ -95,7 +95,8 @@ class Reporter:
 
         What libraries print meanwhile goes to stderr: stdout has nothing but events.
         """
-        shown = nullcontext() if self._quiet else Live(get_renderable=picture, console=_stderr, refresh_per_second=4)
+        drawn = not self._quiet and _stderr.is_terminal
+        shown = Live(get_renderable=picture, console=_stderr, refresh_per_second=4) if drawn else nullcontext()
         self._events = sys.stdout
         with redirect_stdout(sys.stderr), shown:
             yield

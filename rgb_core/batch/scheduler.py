@@ -14,7 +14,7 @@ from ..presets import Preset
 from .manifest import Manifest
 from .records import Failure, SubjectRecord, load_record
 from .report import write_report
-from .session import check_room, ray, session
+from .session import check_room, interruptible, ray, session
 from .stages import Job, Leg, legs_of
 from .worker import run_leg, run_leg_on_gpu
 
@@ -101,7 +101,8 @@ def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchO
         check_room([leg.needs for own in legs.values() for leg in own])
         listener.begin(list(legs), given_up)
         try:
-            _Run(jobs, legs, listener, records).work(options.max_failures)
+            with interruptible():
+                _Run(jobs, legs, listener, records).work(options.max_failures)
         finally:
             write_report(out, records)
     return {name: records[name] for name in names}

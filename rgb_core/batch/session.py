@@ -80,6 +80,17 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
         package.shutdown()
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a request to end that comes while Ray waits pass as it is: Ray's compiled code wraps it into an error."""
+    try:
+        yield
+    except SystemError as error:
+        if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
+            raise error.__cause__ from None
+        raise
+
+
 def check_room(needs: list[Needs]) -> None:
     """Make sure that some machine can run each stage.
 
