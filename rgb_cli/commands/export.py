@@ -31,7 +31,7 @@ def export(
         str | None,
         typer.Option(
             "--frames",
-            help="Frames of the clip, as in 0:100: the motion of an html or glb, else a numbered file for each.",
+            help="Frames of the clip, as in 0:100, for the motion of an html or glb; else a numbered file for each.",
         ),
     ] = None,
     envmap: Annotated[
