@@ -13,9 +13,8 @@ from rgb_core.data import load_dataset
 from rgb_core.driving import DriveOptions, load_motion
 from rgb_core.geometry import load_geometry
 from rgb_core.progress import Silent
+from tests.commands import run_rgb
 from tests.driving.performances import performance, write_take
-
-from .conftest import run_rgb
 
 KEYS = "format: rgb-keyframes\nversion: 1\nkeys:\n  0: {jaw: 0}\n  0.2: {jaw: 0.4, head: {yaw: 20}}\n  0.4: {jaw: 0}\n"
 
