@@ -25,7 +25,18 @@ def complaints(source: str) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "hasattr"
     }
-    return [said for node in ast.walk(tree) for said in _of(node) if said.split(".")[-1] not in asked_for]
+    return [said for node in _everywhere(tree) for said in _of(node) if said.split(".")[-1] not in asked_for]
+
+
+def _everywhere(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that run on Linux alone, after `if sys.platform == "linux"`."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "sys.platform == 'linux'":
+            for other in child.orelse:
+                yield from _everywhere(other)
+        else:
+            yield from _everywhere(child)
 
 
 def _of(node: ast.AST) -> Iterator[str]:
@@ -59,7 +70,8 @@ def test_nothing_is_asked_for_that_a_system_lacks():
 def test_the_look_sees_what_it_looks_for():
     source = (
         "import fcntl\nos.fork()\nsignal.SIGKILL\nopen('/tmp/x')\nPopen(x, preexec_fn=f)\np.read_text()\n"
-        "run(x, text=True)\nos.geteuid() if hasattr(os, 'geteuid') else 0\nsignal.SIGINT\np.read_text('utf-8')"
+        "run(x, text=True)\nos.geteuid() if hasattr(os, 'geteuid') else 0\nsignal.SIGINT\np.read_text('utf-8')\n"
+        "if sys.platform == 'linux':\n    import resource\nelse:\n    os.setsid()"
     )
-    expected = {"import", "os.fork", "signal.SIGKILL", "preexec_fn", "p.read_text()", "run", "/tmp/x"}
+    expected = {"import", "os.fork", "os.setsid", "signal.SIGKILL", "preexec_fn", "p.read_text()", "run", "/tmp/x"}
     assert {said.split()[0] for said in complaints(source)} == expected

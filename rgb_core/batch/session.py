@@ -26,8 +26,6 @@ def ray() -> ModuleType:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing calls home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if _TOKEN.is_file():  # a head node asks for it; others have to be told so
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray as package
     except ImportError:
@@ -48,6 +46,8 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
     Raises:
         InputError: when the cluster does not answer, or has no GPU where `device` asks for one.
     """
+    if address is not None and _TOKEN.is_file():  # a head node asks for it; who is not one has to be told so
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     package = ray()
     common: dict[str, Any] = {
         "log_to_driver": False,

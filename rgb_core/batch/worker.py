@@ -1,7 +1,7 @@
 """What a worker of a batch does: some stages of one subject, with a log and a record in the subject's folder."""
 
 import contextlib
-import resource
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -78,7 +78,7 @@ def _run(name: str, job: Job, device: torch.device, progress: "_Reports", record
     if not known:
         record.stages[name] = Taken(
             seconds=time.perf_counter() - started,
-            memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MB,
+            memory_mb=_peak_memory() / _MB,
             gpu_mb=torch.cuda.max_memory_reserved(device) / _MB if device.type == "cuda" else 0.0,
             disk_mb=_size(made) / _MB,
             device=device_name(device),
@@ -103,11 +103,21 @@ def _owned(folder: Path) -> Any:
 
 def _forget_peaks(device: torch.device) -> None:
     """Let the most memory that the process had begin anew, where the system can."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak_memory() -> float:
+    """The most bytes that the process had since they were forgotten; 0 where the system does not say."""
+    if sys.platform == "linux":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return 0.0
 
 
 def _size(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from .generated import TARGETS, faults
 
-COUNT = 510
+COUNT = 504
 
 
 def test_five_hundred_generated_inputs():
