@@ -1,13 +1,12 @@
 """Named tensors in one .safetensors file: the one way to write and to read them."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .errors import InputError
 from .files import atomic_path, check_regular
@@ -22,14 +21,10 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: Any = None
         InputError: when the file cannot be written, as on a full disk.
     """
     contents = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    try:
-        with atomic_path(path) as temporary:
-            temporary.touch()
-            mode = temporary.stat().st_mode  # what the user's umask says; the library would keep others out
-            save_file(contents, temporary, None if meta is None else {_META: json.dumps(meta)})
-            os.chmod(temporary, mode)
-    except SafetensorError as error:
-        raise InputError(f"cannot write {path}: {error}; check that the disk has space") from error
+    # Not by the library's own writing to files, which leaves a temporary file of its own behind when it is killed.
+    data = save(contents, None if meta is None else {_META: json.dumps(meta)})
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def read_tensors(path: Path, advice: str) -> tuple[dict[str, torch.Tensor], Any]:

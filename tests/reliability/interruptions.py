@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tests.commands import TINY, CommandServer, server
 
-_RUN_ONLY = (".rgb-run.lock", "speed", "seconds")
-"""What differs from run to run: the lock, and keys of JSON that hold times."""
+_RUN_ONLY = (".rgb-run.lock", "report.html", "speed", "seconds")
+"""What differs from run to run: the lock, a page that says how fast pictures were drawn, keys of JSON with times."""
 
 
 def commands(demo: Path) -> dict[str, list[str | Path]]:
