@@ -205,6 +205,7 @@ def test_the_detector_is_installed_from_named_wheels_alone(tmp_path: Path, monke
 
     monkeypatch.setenv("RGB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(detector_environment.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(detector_environment, "fitting_python", lambda: Path(sys.executable))
     monkeypatch.setattr(detector_environment.venv, "create", lambda folder, **options: None)
     monkeypatch.setattr(detector_environment.subprocess, "run", record)
     with pytest.raises(InputError, match="stop here"):

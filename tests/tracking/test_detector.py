@@ -103,6 +103,7 @@ def test_without_a_network_the_user_is_told_what_to_install(
             1, command, stderr="WARNING: retrying\nERROR: No matching distribution found"
         )
 
+    monkeypatch.setattr(environment, "fitting_python", lambda: Path(sys.executable))
     monkeypatch.setattr(environment.venv, "create", lambda folder, **options: None)
     monkeypatch.setattr(environment.subprocess, "run", refused)
     with pytest.raises(InputError, match=r"No matching distribution found\); pip install mediapipe==0.10.21"):
@@ -120,6 +121,7 @@ def test_the_environment_is_made_once_and_a_broken_one_again(
         (Path(folder) / "bin").mkdir()
         fake_python(Path(folder) / "bin", _ECHO)
 
+    monkeypatch.setattr(environment, "fitting_python", lambda: Path(sys.executable))
     monkeypatch.setattr(environment.venv, "create", make)
     monkeypatch.setattr(environment, "_install", lambda folder: None)
     for _ in range(2):
