@@ -55,7 +55,7 @@ class OutputFolder:
         folder = Path(path)
         identity = {"format": _FORMAT, "version": _VERSION, "kind": kind, "fingerprint": fingerprint}
         made = not folder.exists()
-        with _locked(folder):
+        with locked(folder, _LOCK, f"another run is writing to {folder}; wait for it, or choose another folder"):
             claimed = cls(folder, identity, _take_over(folder, identity, force))
             try:
                 if not claimed.finished:
@@ -81,14 +81,22 @@ def is_finished(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with the process whatever happens to it."""
+def locked(folder: Path, name: str, refusal: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `name` of a folder, which is made; it ends with the process whatever happens to that.
+
+    Args:
+        refusal: what to say where another process holds it.
+        patience: seconds to wait for that one.
+
+    Raises:
+        InputError: with `refusal`, or when the folder cannot be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / _LOCK)
-        lock.acquire(timeout=0)
+        lock = FileLock(folder / name)
+        lock.acquire(timeout=patience)
     except Timeout:
-        raise InputError(f"another run is writing to {folder}; wait for it, or choose another folder") from None
+        raise InputError(refusal) from None
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     try:

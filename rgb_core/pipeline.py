@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from .avatar import Avatar
+from .avatar.storage import read_provenance
 from .data import Dataset
 from .devices import CPU
-from .evaluation import EvaluationOptions, evaluate
+from .evaluation import EvaluationOptions, evaluate, level_line
 from .exporting.web import write_page
 from .filming import Film, Staging, write_film
 from .fingerprints import files_in
@@ -145,7 +146,12 @@ def score(
         tracking: poses by frame id in place of the dataset's.
     """
     options = EvaluationOptions(
-        size, tracking=tracking or {}, drawn=files_in(out / AVATAR), force=force, links=links or {}
+        size,
+        tracking=tracking or {},
+        provenance=level_line(read_provenance(out / AVATAR)),
+        drawn=files_in(out / AVATAR),
+        force=force,
+        links=links or {},
     )
     return evaluate(dataset, renderer, out / REPORT, progress, options)
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from .errors import InputError, did_you_mean
 from .files import read_text
 from .geometry import GeometryConfig
 from .retracking import RetrackingConfig
+from .settings import Settings
 from .synthetic import SyntheticConfig
 from .training import GaussianConfig
 from .yaml_text import parse_setting, parse_yaml
@@ -19,10 +20,8 @@ from .yaml_text import parse_setting, parse_yaml
 _PACKAGE = "rgb_presets"
 
 
-class Preset(BaseModel):
+class Preset(Settings):
     """The settings of every stage; a stage that a file leaves out has its defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     synthetic: SyntheticConfig = SyntheticConfig()
     geometry: GeometryConfig = GeometryConfig()

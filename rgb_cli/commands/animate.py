@@ -41,7 +41,6 @@ def animate(
     driving = Driving(drive, frames, start, end, no_neutral, no_clamp, smooth, no_smooth)
 
     def motion(model: "Avatar") -> "tuple[list[Shot], float]":
-        shots, fps = driven(model, driving, out, film)
-        return shots, fps
+        return driven(model, driving, out, film)
 
     make_film(avatar, out, film, motion, "animated")

@@ -6,11 +6,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ..errors import InputError, did_you_mean
 from ..files import read_text
 from ..presets import Preset, load_preset
+from ..settings import Settings
 from ..tracking import TrackingOptions
 from ..yaml_text import parse_yaml
 
@@ -20,13 +21,10 @@ SOURCES = ("video", "clip", "dataset", "synthetic")
 Wanted = Literal["fit-geometry", "fit-gaussians", "eval", "relight", "export"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _Model = TypeVar("_Model", bound=BaseModel)
-_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Needs(BaseModel):
+class Needs(Settings):
     """What one stage of one subject takes from a machine while it runs."""
-
-    model_config = _STRICT
 
     cpus: Annotated[int, Field(ge=1, le=1024)] = 1
     """Cores, and threads of torch and numba: results are the same to the bit for the same number."""
@@ -38,10 +36,8 @@ class Needs(BaseModel):
     """Memory of the machine that is set aside."""
 
 
-class TrackingChoices(BaseModel):
+class TrackingChoices(Settings):
     """The options of `rgb track` for one video."""
-
-    model_config = _STRICT
 
     start: Annotated[float, Field(ge=0)] = 0.0
     """Second of the video to begin at."""
@@ -69,10 +65,8 @@ class TrackingChoices(BaseModel):
         return TrackingOptions(preview=True, **self.model_dump())
 
 
-class Subject(BaseModel):
+class Subject(Settings):
     """One row of the table."""
-
-    model_config = _STRICT
 
     video: Path | None = None
     """A video of one person's head, to be tracked."""
@@ -147,16 +141,14 @@ class Subject(BaseModel):
         return load_preset(self.preset or fallback, list(self.settings))
 
 
-class _Table(BaseModel):
+class _Table(Settings):
     """The file as it is written; subjects are read one by one, so that each error names its subject."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["rgb-batch"]
     version: Literal[1]
     about: str = ""
-    needs: dict[str, Needs] = {}
-    defaults: dict[str, Any] = {}
+    needs: dict[str, Needs] = Field(default_factory=dict)
+    defaults: dict[str, Any] = Field(default_factory=dict)
     subjects: Annotated[dict[Annotated[str, Field(pattern=_NAME)], dict[str, Any]], Field(min_length=1)]
 
 

@@ -2,14 +2,13 @@
 
 import contextlib
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock, Timeout
-
 from ..errors import InputError, RgbError, did_you_mean, printable
+from ..output_folder import locked
 from ..presets import Preset
 from .manifest import Manifest
 from .records import Failure, SubjectRecord, load_record
@@ -93,7 +92,8 @@ def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchO
     """
     names = _chosen(manifest, options.only)
     threads = max([1, *(needs.cpus for needs in manifest.needs.values())])
-    with _owned(out), session(options.address, options.workers, threads, options.device) as gpus:
+    busy = f"another batch is writing to {out}; wait for it, or choose another folder"
+    with locked(out, _LOCK, busy), session(options.address, options.workers, threads, options.device) as gpus:
         jobs = {name: _job(manifest, name, out.absolute(), gpus, options.force) for name in manifest.subjects}
         records = {name: load_record(job.out, job.entry) for name, job in jobs.items()}
         given_up = [name for name in names if records[name].failure and not options.retry_failed]
@@ -124,23 +124,6 @@ def _job(manifest: Manifest, name: str, out: Path, gpus: bool, force: bool) -> J
     except RgbError as error:
         raise InputError(f"subject {name}: {error}") from error
     return Job(name, subject, preset, out / name, force, manifest.about)
-
-
-@contextlib.contextmanager
-def _owned(out: Path) -> Iterator[None]:
-    """Be the only batch that writes to a folder; the lock ends with the process."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / _LOCK)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"another batch is writing to {out}; wait for it, or choose another folder") from None
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class _Run:

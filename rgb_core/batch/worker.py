@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 import numba
 import torch
-from filelock import FileLock, Timeout
 
 from ..devices import device_name, resolve_device
-from ..errors import InputError, RgbError, printable
-from ..output_folder import is_finished
+from ..errors import RgbError, printable
+from ..output_folder import is_finished, locked
 from .records import LOG, Failure, SubjectRecord, Taken, load_record
 from .stages import STAGES, Job, Leg
 
@@ -38,8 +37,8 @@ def run_leg(job: Job, leg: Leg, board: Board) -> SubjectRecord:
     """
     torch.set_num_threads(leg.needs.cpus)
     numba.set_num_threads(min(leg.needs.cpus, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    job.out.mkdir(parents=True, exist_ok=True)
-    with _owned(job.out):
+    # One that another machine took over may still be ending.
+    with locked(job.out, _LOCK, f"another batch is working in {job.out}; wait for it", _PATIENCE):
         record = load_record(job.out, job.entry)
         record.failure = None
         progress = _Reports(job, board)
@@ -85,20 +84,6 @@ def _run(name: str, job: Job, device: torch.device, progress: "_Reports", record
         )
         record.save(job.out)
     progress.log(f"{name} finished after {record.stages[name].seconds:.1f} s")
-
-
-@contextlib.contextmanager
-def _owned(folder: Path) -> Any:
-    """Be the only worker on a subject; one that another machine took over may still be ending."""
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=_PATIENCE)
-    except Timeout:
-        raise InputError(f"another batch is working in {folder}; wait for it") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _forget_peaks(device: torch.device) -> None:

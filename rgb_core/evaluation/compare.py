@@ -58,9 +58,11 @@ def compare_runs(a: Path, b: Path, out: Path) -> list[Difference]:
         out: the page.
 
     Raises:
-        InputError: when a folder holds no report, the two are of different subjects, sizes or numbers of frames, a file
-            is damaged, or the page cannot be written.
+        InputError: when `out` has no name of a page, a folder holds no report, the two are of different subjects, sizes
+            or numbers of frames, a file is damaged, or the page cannot be written.
     """
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{out} is a web page: give it a name that ends in .html")
     folders = [_report_folder(folder) for folder in (a, b)]
     metrics = [_read_metrics(folder) for folder in folders]
     for key, words in (("subject", "subjects"), ("size", "sizes of pictures"), ("frames", "numbers of test frames")):

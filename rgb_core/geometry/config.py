@@ -1,13 +1,11 @@
 """Every setting of `fit-geometry`, with its unit and why it exists."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GeometryRates(_Settings):
+class GeometryRates(Settings):
     """Step sizes at the start; all decay geometrically to `final` of themselves."""
 
     offset: float = Field(0.15, gt=0, description="largest move of a neutral offset per step, mm")
@@ -22,7 +20,7 @@ class GeometryRates(_Settings):
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
 
 
-class GeometryWeights(_Settings):
+class GeometryWeights(Settings):
     """Weight of every term of the objective; 0 switches a term off."""
 
     silhouette: float = Field(1.0, ge=0, description="squared error of the mask, per root of the head's pixels")
@@ -37,7 +35,7 @@ class GeometryWeights(_Settings):
     temporal: float = Field(0.05, ge=0, description="robust second difference over time in units of `smooth_*`")
 
 
-class TrackingErrors(_Settings):
+class TrackingErrors(Settings):
     """How far the tracking may be off (one standard deviation), and how smoothly a head moves between frames.
 
     Root and joints that jitter more than is expected here are corrected by as much as they jitter.
@@ -52,7 +50,7 @@ class TrackingErrors(_Settings):
     smooth_expression: float = Field(0.03, gt=0, description="expected second difference of expression coefficients")
 
 
-class GeometryConfig(_Settings):
+class GeometryConfig(Settings):
     """One run of `fit-geometry`."""
 
     image_size: int = Field(256, ge=32, le=4096, description="longer side of the training images, pixels")

@@ -1,15 +1,12 @@
 """Every setting of `rgb retrack`, with its unit and why it exists."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..geometry.config import TrackingErrors
+from ..settings import Settings
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RetrackingRates(_Settings):
+class RetrackingRates(Settings):
     """Largest step of every coefficient per sweep at the start; all decay geometrically to `final` of themselves."""
 
     rotation: float = Field(0.12, gt=0, description="joint rotation, degrees")
@@ -18,7 +15,7 @@ class RetrackingRates(_Settings):
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last sweep")
 
 
-class RetrackingWeights(_Settings):
+class RetrackingWeights(Settings):
     """Weight of every term of the objective, per frame; 0 switches a term off."""
 
     l1: float = Field(0.8, ge=0, description="absolute sRGB difference on black, which outliers pull at no harder")
@@ -29,7 +26,7 @@ class RetrackingWeights(_Settings):
     temporal: float = Field(5.0e-5, ge=0, description="robust second difference over time in units of `smooth_*`")
 
 
-class RetrackingConfig(_Settings):
+class RetrackingConfig(Settings):
     """One run of `rgb retrack`."""
 
     rounds: int = Field(0, ge=0, le=1, description="times that a video's clip is tracked again with its first avatar")

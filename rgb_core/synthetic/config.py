@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 
-class SyntheticConfig(BaseModel):
+class SyntheticConfig(Settings):
     """A clip of the built-in subject. The defaults make a clip like a short selfie video."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     frames: Annotated[int, Field(ge=1, le=100_000)] = 160
     """Training frames."""

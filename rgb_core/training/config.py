@@ -1,13 +1,11 @@
 """Every setting of `fit-gaussians`, with its unit and why it exists."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LearningRates(_Settings):
+class LearningRates(Settings):
     """Adam step sizes at the start, per step; all decay geometrically to `final` of themselves."""
 
     position: float = Field(1.0e-4, gt=0, description="metres")
@@ -25,7 +23,7 @@ class LearningRates(_Settings):
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
 
 
-class LossWeights(_Settings):
+class LossWeights(Settings):
     """Weight of every term of the objective; 0 switches a term off."""
 
     l1: float = Field(0.8, ge=0, description="absolute sRGB difference on black")
@@ -50,7 +48,7 @@ class LossWeights(_Settings):
     opacity_entropy: float = Field(0.002, ge=0, description="binary entropy of opacity, in the last third")
 
 
-class DensityControl(_Settings):
+class DensityControl(Settings):
     """When and how Gaussians are cloned, split and pruned."""
 
     start: float = Field(0.08, ge=0, le=1, description="share of the steps before the first event")
@@ -65,7 +63,7 @@ class DensityControl(_Settings):
     max_gaussians: int = Field(70_000, gt=0, description="hard cap")
 
 
-class GaussianConfig(_Settings):
+class GaussianConfig(Settings):
     """One run of `fit-gaussians`."""
 
     image_size: int = Field(512, ge=32, le=4096, description="longer side of the training images, pixels")
