@@ -21,7 +21,10 @@ def speed(
     ] = None,
     sizes: Annotated[
         bool,
-        typer.Option("--sizes", help="Also time the rasteriser from 1,000 to 2 million Gaussians, 256 to 2048 pixels."),
+        typer.Option(
+            "--sizes",
+            help="Also time the rasteriser from 1,000 to 2 million Gaussians, 256 to 2048 pixels, and larger frames.",
+        ),
     ] = False,
     device: DeviceOption = Device.auto,
     quiet: Quiet = False,

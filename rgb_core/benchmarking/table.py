@@ -44,7 +44,7 @@ def benchmark(device: torch.device, progress: Progress, upstream: Path | None = 
 
     Args:
         upstream: folder with the original packages.
-        sizes: also time the rasteriser for many numbers of Gaussians and pixels.
+        sizes: also time the rasteriser for many numbers of Gaussians and pixels, and larger frames.
 
     Raises:
         InputError: when `upstream` holds no package that runs.

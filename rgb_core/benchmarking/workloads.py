@@ -24,6 +24,7 @@ from ..shading import SurfaceTracer, light_gaussians
 from .scenes import bench_avatar, ellipsoid, ellipsoid_view, head_mesh, shading_scene
 
 GAUSSIANS, VISIBILITY_POINTS, SIZE = 70_000, 20_000, 512
+LARGE_FRAMES = (1024, 2048)
 _TURN_DEGREES = 1.0  # of the head between two frames
 CURVE, CURVE_SIZES = (1_000, 10_000, 70_000, 500_000, 2_000_000), (256, 512, 1024, 2048)
 _SAMPLED = 80_500  # Poisson sampling keeps about GAUSSIANS of them
@@ -68,11 +69,11 @@ def _pose(avatar: Avatar) -> Pose:
     return Pose(expression, avatar.portrait.joints, avatar.portrait.translation)
 
 
-def _whole_frame(avatar: Avatar) -> Workload:
-    renderer, camera = Renderer(avatar), avatar.portrait.camera
+def _whole_frame(avatar: Avatar, size: int = SIZE) -> Workload:
+    renderer, camera = Renderer(avatar), avatar.portrait.camera.resized(size, size)
     renderer.render(_pose(avatar), camera)  # finds out how much room it needs
     inputs = renderer.inputs(_pose(avatar), camera)
-    what = f"whole frame, {avatar.count} Gaussians, {avatar.head.vertex_count} vertices, {SIZE} x {SIZE}"
+    what = f"whole frame, {avatar.count} Gaussians, {avatar.head.vertex_count} vertices, {size} x {size}"
     return Workload(what, lambda: renderer.draw(inputs, camera.lens), 1.0)
 
 
@@ -125,8 +126,10 @@ def _shading(device: torch.device, rows: int, forward_ms: float, backward_ms: fl
 
 
 def curve_workloads(device: torch.device) -> list[Callable[[], Workload]]:
-    """Makers of the lines that show how the rasteriser's cost grows, forward and backward together."""
-    return [partial(_rasterising_both, device, gaussians, size, None) for gaussians in CURVE for size in CURVE_SIZES]
+    """Makers of the lines that show how cost grows: the rasteriser's, forward and backward together, and a frame's."""
+    rasterising = [partial(_rasterising_both, device, count, size, None) for count in CURVE for size in CURVE_SIZES]
+    frames = [partial(_whole_frame, bench_avatar(_SAMPLED).to(device), size) for size in LARGE_FRAMES]
+    return [*rasterising, *frames]
 
 
 def _rasterising(device: torch.device) -> list[Workload]:

@@ -41,6 +41,7 @@ def test_demo_leaves_what_it_says(demo: tuple[Path, dict]):
     record = json.loads((out / "report" / "metrics.json").read_text())
     assert record["reenactment"]["psnr"] == pytest.approx(printed["test PSNR (dB)"])
     assert record["relight"]["sun"]["psnr_aligned"] > 10
+    assert "albedo of the face" in (out / "report" / "report.html").read_text()
     assert not list(out.rglob("*checkpoint*"))
 
 
