@@ -1,11 +1,11 @@
 """Sparse linear maps over the vertices of a mesh: constant matrices in autograd, and smoothing of gradients."""
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse as sparse
 import torch
+from gaussian_blendshapes import weighted_segment_sum
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
@@ -44,15 +44,13 @@ class _Apply(torch.autograd.Function):
 
 
 def _product(matrix: sparse.spmatrix, device: torch.device) -> Product:
-    """Multiplication with `matrix` in float32; scipy's on the CPU, whose sums have one order."""
+    """Multiplication with `matrix` in float32, whose sums have one order on every device."""
     csr = matrix.tocsr().astype(np.float32)
     if device.type == "cpu":
         return lambda values: torch.from_numpy(csr @ values.numpy())
-    rows, columns, values = (torch.from_numpy(array).to(device) for array in (csr.indptr, csr.indices, csr.data))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that such tensors are in beta
-        tensor = torch.sparse_csr_tensor(rows, columns, values, csr.shape, check_invariants=True)
-    return lambda values: tensor @ values
+    columns, values = (torch.from_numpy(array).to(device) for array in (csr.indices, csr.data))
+    offsets = torch.from_numpy(csr.indptr.astype(np.int64)).to(device)
+    return lambda table: weighted_segment_sum(table.index_select(0, columns), values, offsets)
 
 
 class Smoother:

@@ -7,6 +7,8 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
+from ..gathering import Gathering
+
 # Cotangents of needle triangles are unbounded; beyond these the Laplacian would be stiff and indefinite.
 _COTANGENT_RANGE = (0.02, 20.0)
 
@@ -56,7 +58,7 @@ def neighbouring_faces(faces: Tensor) -> Tensor:
 
 def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """Unit normals [F,3]; zero for degenerate faces."""
-    a, b, c = (vertices.index_select(0, faces[:, corner]) for corner in range(3))
+    a, b, c = Gathering(faces.t().reshape(-1), len(vertices)).rows(vertices).chunk(3)
     return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1, eps=torch.finfo(vertices.dtype).tiny)
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from gaussian_blendshapes import weighted_segment_sum
 from scipy.spatial import cKDTree
 
 from ..avatar import Avatar, PosedGaussians
+from ..gathering import Gathering
 from ..heads.regions import Region
 from ..units import MILLIMETRE
 
@@ -95,45 +95,15 @@ def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
     return (below.square() + above.square()).mean()
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """M pairs of P Gaussians, sorted by the first."""
+class Pairs(NamedTuple):
+    """M pairs of P Gaussians."""
 
-    first: torch.Tensor
-    """[M] int64."""
-    second: torch.Tensor
-    """[M] int64."""
-    first_offsets: torch.Tensor
-    """[P + 1]: the pairs whose first is p."""
-    by_second: torch.Tensor
-    """[M] the pairs sorted by the second."""
-    second_offsets: torch.Tensor
-    """[P + 1]: the places in `by_second` of those whose second is p."""
+    first: Gathering
+    second: Gathering
 
-    @classmethod
-    def of(cls, first: torch.Tensor, second: torch.Tensor, count: int) -> "Pairs":
-        """Pairs of `count` Gaussians, `first` sorted."""
-
-        def starts(index: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
-
-        return cls(first, second, starts(first), torch.argsort(second, stable=True), starts(second))
-
-
-class _Differences(torch.autograd.Function):
-    """values[first] - values[second], whose gradient adds in a fixed order, unlike that of indexing on a GPU."""
-
-    @staticmethod
-    def forward(ctx, values, pairs):
-        ctx.pairs = pairs
-        return values[pairs.first] - values[pairs.second]
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        pairs, ones = ctx.pairs, torch.ones_like(gradient[:, 0])
-        out = weighted_segment_sum(gradient, ones, pairs.first_offsets)
-        return out - weighted_segment_sum(gradient[pairs.by_second], ones, pairs.second_offsets), None
+    def differences(self, values: torch.Tensor) -> torch.Tensor:
+        """[M, C] values [P, C] of the first less those of the second."""
+        return self.first.rows(values) - self.second.rows(values)
 
 
 def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Pairs:
@@ -143,12 +113,12 @@ def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Pairs:
     first = torch.arange(len(points)).repeat_interleave(index.shape[1] - 1).to(region.device)
     second = torch.from_numpy(index[:, 1:]).flatten().to(region.device)
     alike = region[first] == region[second]
-    return Pairs.of(first[alike], second[alike], len(points))
+    return Pairs(Gathering(first[alike], len(points)), Gathering(second[alike], len(points)))
 
 
 def albedo_smoothness(albedo: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     """Mean robust (Charbonnier) difference of log albedo over `pairs`: edges cost little more than slopes."""
-    difference = _Differences.apply(torch.log(albedo + 0.02), pairs)
+    difference = pairs.differences(torch.log(albedo + 0.02))
     return (difference.square().sum(1) + _ROBUST**2).sqrt().mean() - _ROBUST
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from rgb_core.gathering import Gathering
 from rgb_core.heads.regions import Region
 from rgb_core.training.objective import picture_terms
 from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
@@ -21,12 +22,12 @@ def test_neighbours_stay_within_a_region():
     points = torch.stack([axis, torch.zeros(10), torch.zeros(10)], dim=1)
     region = (axis >= 5).to(torch.uint8)
     pairs = neighbours(points, region)
-    assert bool((region[pairs.first] == region[pairs.second]).all())
-    assert set(range(10)) == set(pairs.first.tolist())
+    assert bool((region[pairs.first.index] == region[pairs.second.index]).all())
+    assert set(range(10)) == set(pairs.first.index.tolist())
 
 
 def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge():
-    pairs = Pairs.of(torch.tensor([0]), torch.tensor([1]), 2)
+    pairs = Pairs(Gathering(torch.tensor([0]), 2), Gathering(torch.tensor([1]), 2))
     even = torch.full((2, 3), 0.4)
     assert float(albedo_smoothness(even, pairs)) == pytest.approx(0, abs=1e-7)
     costs = [float(albedo_smoothness(torch.tensor([[0.4] * 3, [0.4 * factor] * 3]), pairs)) for factor in (0.3, 0.09)]
@@ -40,7 +41,7 @@ def test_the_gradient_of_the_smoothness_is_that_of_plain_indexing():
     mine, plain = albedo.clone().requires_grad_(), albedo.clone().requires_grad_()
     albedo_smoothness(mine, pairs).backward()
     logarithm = torch.log(plain + 0.02)
-    difference = logarithm[pairs.first] - logarithm[pairs.second]
+    difference = logarithm[pairs.first.index] - logarithm[pairs.second.index]
     (difference.square().sum(1) + 0.1**2).sqrt().mean().backward()
     torch.testing.assert_close(mine.grad, plain.grad)
 
