@@ -11,7 +11,7 @@ from ..heads.regions import UNCHANGING, Region, in_regions
 from ..images import srgb_to_linear
 from ..scene.harmonics import light_basis
 from .frames import TrainingFrames
-from .level import Level
+from .level import Level, SkinPrior
 from .light import LightParameters, mean_radiance
 
 _FRAMES = 16
@@ -42,9 +42,7 @@ class View(NamedTuple):
     """[P, 3] in the axes of the light's map."""
 
 
-def colour_from_frames(
-    avatar: Avatar, frames: TrainingFrames, light: LightParameters, skin_luminance: float | None
-) -> None:
+def colour_from_frames(avatar: Avatar, frames: TrainingFrames, light: LightParameters, prior: SkinPrior) -> None:
     """Set the albedo of every Gaussian and the light to ones that explain what the frames show, at the most likely
     level.
 
@@ -73,7 +71,7 @@ def colour_from_frames(
         here = region == code
         source = here & known
         albedo[here & ~known] = albedo[source if bool(source.any()) else reference].mean(0)
-    likely = Level.of(region, skin_luminance).most_likely(albedo, mean_radiance(light.envmap()))
+    likely = Level.of(region, prior).most_likely(albedo, mean_radiance(light.envmap()))
     factor = likely.log_factor.exp()
     light.scale(1 / factor)
     avatar.neutral["albedo"] = materials.raw_from_unit((albedo * factor).clamp(*_ALBEDO_RANGE))

@@ -36,7 +36,7 @@ class LossWeights(Settings):
     albedo_smoothness: float = Field(0.1, ge=0, description="robust log-albedo difference of neighbours")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
     level: float = Field(
-        1.0e-3, ge=0, description="half the squared deviations of skin, eyes, teeth and light from what is known"
+        1.0e-3, ge=0, description="half the squared deviations of skin and light from what is known of them"
     )
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
     normal_offset: float = Field(0.1, ge=0, description="mean square of the normals' offsets from the mesh's")

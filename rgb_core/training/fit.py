@@ -37,9 +37,11 @@ from .corrections import TrackingCorrections
 from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
+from .level import SkinPrior
 from .light import LightParameters, mean_radiance
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
+from .whites import skin_beside_whites
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale", "trained"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
@@ -167,7 +169,8 @@ class GaussianFit:
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
-        self.priors = AvatarPriors.of(self.avatar, config.skin_luminance)
+        self.skin = SkinPrior.of(skin_beside_whites(dataset, refined), config.skin_luminance)
+        self.priors = AvatarPriors.of(self.avatar, self.skin)
         self.statistics = DensityStatistics(self.avatar.count, device)
 
     def active(self) -> AbstractContextManager[None]:
@@ -178,7 +181,7 @@ class GaussianFit:
         """Colour an avatar that begins anew by its frames."""
         if not self._coloured:
             with torch.no_grad():
-                colour_from_frames(self.avatar, self.frames, self.light, self.config.skin_luminance)
+                colour_from_frames(self.avatar, self.frames, self.light, self.skin)
         self._begin()
 
     def restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
@@ -214,7 +217,7 @@ class GaussianFit:
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
-            self.priors = AvatarPriors.of(self.avatar, self.config.skin_luminance)
+            self.priors = AvatarPriors.of(self.avatar, self.skin)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_room()
 

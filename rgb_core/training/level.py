@@ -29,20 +29,39 @@ _LIGHT_MEAN, _LIGHT_DEVIATION = math.log(0.5), 0.7
 # lights varies along the last two (the built-in lights and those that the shared subjects are relit under).
 _COLOUR_AXES = torch.nn.functional.normalize(torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]]), dim=1)
 _COLOUR_DEVIATIONS = 0.28, 0.09
-# Mean albedo and log deviation of the brightest Gaussians of eyeballs (the sclera) and teeth: white in everybody.
-_WHITES = {Region.EYEBALL: (0.62, 0.35), Region.TEETH: (0.65, 0.4)}
-_WHITE_RANKS = 0.05, 0.2  # from the brightest, which may be catchlights
-_FEWEST_WHITES = 20
+# Of the albedo that whites of eyes say: brightness (they lie in shadow and are small), colour (they differ a little).
+_BY_WHITES_DEVIATIONS = 0.3, 0.2
 _GREY = torch.full((3,), 1 / 3)
 
 
-class Whites(NamedTuple):
-    """Gaussians of a part that holds something white."""
+class SkinPrior(NamedTuple):
+    """What is known of the log of the face's mean albedo before a fit: a normal distribution."""
 
-    members: torch.Tensor
-    """[N] index."""
-    log_albedo: float
-    deviation: float
+    mean: torch.Tensor
+    """[3]."""
+    precision: torch.Tensor
+    """[3, 3] inverse covariance."""
+
+    @classmethod
+    def of(cls, by_whites: torch.Tensor | None = None, luminance: float | None = None) -> "SkinPrior":
+        """That of all people, narrowed by what is known of one.
+
+        Args:
+            by_whites: [3] albedo that the skin has beside the eyes' whites (`skin_beside_whites`).
+            luminance: the mean albedo of the face where it is known: decides its brightness alone then.
+        """
+        prior = cls(_PALE + _MELANIN_MEAN * _MELANIN, _skin_precision())
+        if by_whites is not None:
+            prior = prior.given(by_whites.log(), _precision_by_whites())
+        if luminance is None:
+            return prior
+        known = prior.mean + math.log(luminance / float(prior.mean.exp().mean()))
+        return prior.given(known, _GREY[:, None] * _GREY / _GIVEN_DEVIATION**2)
+
+    def given(self, mean: torch.Tensor, precision: torch.Tensor) -> "SkinPrior":
+        """This and one more observation, independent of it: `mean` [3] with `precision` [3, 3]."""
+        total = self.precision + precision
+        return SkinPrior(torch.linalg.solve(total, self.precision @ self.mean + precision @ mean), total)
 
 
 class Likely(NamedTuple):
@@ -60,60 +79,35 @@ class Level:
 
     skin: torch.Tensor
     """[S] the Gaussians on skin, or all of them where a head has no skin."""
-    skin_mean: torch.Tensor
-    """[3] log albedo."""
-    skin_precision: torch.Tensor
-    """[3, 3]."""
+    prior: SkinPrior
     light_precision: torch.Tensor
     """[3, 3] of the log of the mean radiance."""
-    whites: tuple[Whites, ...]
 
     @classmethod
-    def of(cls, region: torch.Tensor, skin_luminance: float | None = None) -> "Level":
-        """By the head region [P] of every Gaussian.
-
-        Args:
-            skin_luminance: the mean albedo of the face where it is known: decides alone then.
-        """
+    def of(cls, region: torch.Tensor, prior: SkinPrior) -> "Level":
+        """By the head region [P] of every Gaussian."""
+        device = region.device
         skin = (region == Region.SKIN).nonzero()[:, 0]
         if not len(skin):
-            skin = torch.arange(len(region), device=region.device)
-        mean, precision, of_light = _skin_mean(), _skin_precision(), _light_precision()
-        if skin_luminance is not None:
-            mean = mean + math.log(skin_luminance / float(mean.exp().mean()))
-            precision = precision + _GREY[:, None] * _GREY / _GIVEN_DEVIATION**2
-        indices = {code: (region == code).nonzero()[:, 0] for code in _WHITES}
-        whites = tuple(
-            Whites(index, math.log(_WHITES[code][0]), _WHITES[code][1])
-            for code, index in indices.items()
-            if len(index) >= _FEWEST_WHITES
-        )
-        device = region.device
-        return cls(skin, mean.to(device), precision.to(device), of_light.to(device), whites)
+            skin = torch.arange(len(region), device=device)
+        return cls(skin, SkinPrior(*(value.to(device) for value in prior)), _light_precision().to(device))
 
     def improbability(self, gaussians: PosedGaussians, envmap: torch.Tensor) -> torch.Tensor:
-        """Half the squared deviations of skin, whites and light from what is known of them."""
-        skin = self._skin(gaussians.albedo) - self.skin_mean
+        """Half the squared deviations of skin and light from what is known of them."""
+        skin = self._skin(gaussians.albedo) - self.prior.mean
         light = mean_radiance(envmap).log() - _LIGHT_MEAN
-        total = skin @ self.skin_precision @ skin + light @ self.light_precision @ light
-        for whites in self.whites:
-            total = total + ((_white(gaussians.albedo, whites) - whites.log_albedo) / whites.deviation).square()
-        return total / 2
+        return (skin @ self.prior.precision @ skin + light @ self.light_precision @ light) / 2
 
     def most_likely(self, albedo: torch.Tensor, radiance: torch.Tensor) -> Likely:
         """What to multiply all albedos [P, 3] with, and to divide the light by, whose mean `radiance` is [3]."""
-        precision = self.skin_precision + self.light_precision
-        pull = self.skin_precision @ (self.skin_mean - self._skin(albedo))
+        precision = self.prior.precision + self.light_precision
+        pull = self.prior.precision @ (self.prior.mean - self._skin(albedo))
         pull = pull + self.light_precision @ (radiance.log() - _LIGHT_MEAN)
-        grey = _GREY.to(albedo.device)
-        for whites in self.whites:
-            precision = precision + grey[:, None] * grey / whites.deviation**2
-            pull = pull + grey * (whites.log_albedo - _white(albedo, whites)) / whites.deviation**2
         return Likely(torch.linalg.solve(precision, pull), torch.linalg.inv(precision))
 
     def found(self, albedo: torch.Tensor, radiance: torch.Tensor) -> dict[str, Any]:
         """For avatar.yaml: `skin_albedo` of the face, and the factor that it is `known_within` (one standard deviation
-        of its logarithm) by what is known of skin, eyes, teeth and exposure; gloss makes it surer than that."""
+        of its logarithm) by what is known of skin, eyes and exposure; gloss makes it surer than that."""
         deviation = float(self.most_likely(albedo, radiance).covariance.mean().sqrt())
         return {
             "skin_albedo": [round(value, 4) for value in self._skin(albedo).exp().tolist()],
@@ -125,23 +119,17 @@ class Level:
         return albedo.index_select(0, self.skin).mean(0).log()
 
 
-def _white(albedo: torch.Tensor, whites: Whites) -> torch.Tensor:
-    """Log albedo of the brightest Gaussians of a part, without the very brightest."""
-    ranked = albedo.index_select(0, whites.members).mean(1).sort(descending=True).values
-    first, last = (int(share * len(ranked)) for share in _WHITE_RANKS)
-    return ranked[first : last + 1].mean().log()
-
-
-def _skin_mean() -> torch.Tensor:
-    """[3] log albedo of the average face."""
-    return _PALE + _MELANIN_MEAN * _MELANIN
-
-
 def _skin_precision() -> torch.Tensor:
     """[3, 3] inverse covariance of the log albedo of faces: melanin, blood, and what these do not explain."""
     melanin = _MELANIN_DEVIATION * _MELANIN
     covariance = melanin[:, None] * melanin + _BLOOD[:, None] * _BLOOD + _SKIN_DEVIATION**2 * torch.eye(3)
     return torch.linalg.inv(covariance)
+
+
+def _precision_by_whites() -> torch.Tensor:
+    """[3, 3] inverse covariance of the log albedo that eyes' whites say."""
+    brightness, colour = _BY_WHITES_DEVIATIONS
+    return _COLOUR_AXES.T @ torch.diag(torch.tensor([brightness * 3**0.5, colour, colour]) ** -2) @ _COLOUR_AXES
 
 
 def _light_precision() -> torch.Tensor:

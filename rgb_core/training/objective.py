@@ -10,7 +10,7 @@ from ..images.ssim import ssim_map
 from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
-from .level import Level
+from .level import Level, SkinPrior
 from .light import light_smoothness
 from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
@@ -32,13 +32,13 @@ class AvatarPriors:
     """[P, 3] the attached points of the neutral mesh."""
 
     @classmethod
-    def of(cls, avatar: Avatar, skin_luminance: float | None) -> "AvatarPriors":
+    def of(cls, avatar: Avatar, skin: SkinPrior) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
         surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
         return cls(
             PartPriors.of(avatar),
             neighbours(surface, avatar.region()),
-            Level.of(avatar.region(), skin_luminance),
+            Level.of(avatar.region(), skin),
             surface,
         )
 

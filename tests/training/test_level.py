@@ -1,4 +1,4 @@
-"""The level of albedo and light follows from what is known of skin, eyes, teeth and exposure; the user overrides it."""
+"""The level of albedo and light follows from what is known of skin, whites of eyes and exposure; users override it."""
 
 from types import SimpleNamespace
 
@@ -7,34 +7,39 @@ import torch
 
 from rgb_core.heads.regions import Region
 from rgb_core.scene.harmonics import irradiance
+from rgb_core.scene.labels import Label
 from rgb_core.training.colours import View, coarse_light, lit_by
-from rgb_core.training.level import Level
+from rgb_core.training.level import Level, SkinPrior
+from rgb_core.training.whites import white_over_skin
 
-SKIN, WHITES = 200, 100
-REGION = torch.tensor([Region.SKIN] * SKIN + [Region.EYEBALL] * WHITES, dtype=torch.uint8)
+SKIN = 200
+REGION = torch.full((SKIN,), Region.SKIN, dtype=torch.uint8)
 EVEN = torch.full((3,), 0.5)
 PEOPLE = {"pale": (0.80, 0.55, 0.43), "brown": (0.36, 0.165, 0.095), "dark": (0.10, 0.042, 0.025)}
+ANYBODY = SkinPrior.of()
 
 
-def head(skin: tuple[float, float, float], level: float = 1.0) -> torch.Tensor:
-    """Albedos of a face and of eyes whose brightest quarter is sclera, all times `level`."""
-    albedo = torch.tensor(skin).expand(SKIN + WHITES, 3).clone()
-    albedo[SKIN:] = 0.05
-    albedo[SKIN : SKIN + WHITES // 4] = 0.62
-    return level * albedo
+def face(skin: tuple[float, float, float], level: float = 1.0) -> torch.Tensor:
+    """Albedos [P, 3] of an even face times `level`."""
+    return level * torch.tensor(skin).expand(SKIN, 3)
+
+
+def known(skin: tuple[float, float, float]) -> SkinPrior:
+    """What eyes whose whites show this skin say of it."""
+    return SkinPrior.of(by_whites=torch.tensor(skin))
 
 
 @pytest.mark.parametrize("skin", PEOPLE.values(), ids=PEOPLE)
 @pytest.mark.parametrize("wrong", [0.4, 2.5])
 def test_every_skin_is_found_at_its_level(skin: tuple[float, float, float], wrong: float):
     """A start that is wrong by 2.5 either way comes within a third of the truth, light and skin alike."""
-    likely = Level.of(REGION).most_likely(head(skin, wrong), EVEN / wrong)
+    likely = Level.of(REGION, known(skin)).most_likely(face(skin, wrong), EVEN / wrong)
     assert float((likely.log_factor.mean().exp() * wrong).log().abs()) < 0.29
 
 
 @pytest.mark.parametrize("skin", PEOPLE.values(), ids=PEOPLE)
 def test_the_most_likely_level_is_the_least_improbable(skin: tuple[float, float, float]):
-    level, albedo, light = Level.of(REGION), head(skin, 0.5), EVEN.view(3, 1, 1).expand(3, 8, 16)
+    level, albedo, light = Level.of(REGION, known(skin)), face(skin, 0.5), EVEN.view(3, 1, 1).expand(3, 8, 16)
     best = level.most_likely(albedo, EVEN).log_factor
 
     def cost(shift: torch.Tensor) -> float:
@@ -47,16 +52,16 @@ def test_the_most_likely_level_is_the_least_improbable(skin: tuple[float, float,
 
 
 def test_what_is_known_narrows_the_level_to_a_factor():
-    """Known to less than a factor 2; eyes make it surer."""
-    skin = REGION == Region.SKIN
-    with_eyes = Level.of(REGION).most_likely(head(PEOPLE["brown"]), EVEN).covariance
-    without = Level.of(REGION[skin]).most_likely(head(PEOPLE["brown"])[skin], EVEN).covariance
-    assert float(with_eyes.mean()) < float(without.mean()) < 0.7**2
+    """Known to less than a factor 2; whites of eyes make it surer."""
+    albedo = face(PEOPLE["brown"])
+    with_eyes = Level.of(REGION, known(PEOPLE["brown"])).most_likely(albedo, EVEN).covariance
+    without = Level.of(REGION, ANYBODY).most_likely(albedo, EVEN).covariance
+    assert 2 * float(with_eyes.mean()) < float(without.mean()) < 0.7**2
 
 
 def test_a_given_luminance_decides():
-    likely = Level.of(REGION, 0.11).most_likely(head(PEOPLE["pale"]), EVEN)
-    found = head(PEOPLE["pale"])[:SKIN].mean(0) * likely.log_factor.exp()
+    likely = Level.of(REGION, SkinPrior.of(torch.tensor(PEOPLE["pale"]), 0.11)).most_likely(face(PEOPLE["pale"]), EVEN)
+    found = face(PEOPLE["pale"]).mean(0) * likely.log_factor.exp()
     assert float(found.log().mean().exp()) == pytest.approx(0.11, rel=0.2)
 
 
@@ -65,10 +70,30 @@ def test_dark_skin_is_not_grey():
     ratios = []
     for skin in PEOPLE.values():
         grey = torch.tensor(skin).mean().expand(3).tolist()
-        likely = Level.of(REGION).most_likely(head(tuple(grey)), EVEN)
+        likely = Level.of(REGION, ANYBODY).most_likely(face(tuple(grey)), EVEN)
         found = torch.tensor(grey) * likely.log_factor.exp()
         ratios.append(float(found[0] / found[2]))
     assert 1 < ratios[0] < ratios[1] < ratios[2]
+
+
+@pytest.mark.parametrize("skin", PEOPLE.values(), ids=PEOPLE)
+def test_whites_of_eyes_tell_the_skin_under_any_light(skin: tuple[float, float, float]):
+    """A picture of an eye with iris, shadow of the lid and catchlight: the ratio of white to skin under a coloured
+    light, the catchlight and the lashes' edge left out."""
+    light, white = torch.tensor([1.3, 0.8, 0.4]), torch.tensor([0.62, 0.60, 0.58])
+    labels = torch.full((40, 60), Label.SKIN, dtype=torch.uint8)
+    labels[16:24, 20:40] = Label.LEFT_EYE
+    labels[:10] = Label.LEFT_BROW
+    colour = (torch.tensor(skin) * light).expand(40, 60, 3).clone()
+    colour[:10] = 0.01
+    colour[15:25, 19:41] = 0.3 * white * light  # lashes, and the white in the shadow of the lid
+    colour[18:23, 20:27] = white * light
+    colour[18:23, 28:34] = 0.02 * light
+    colour[20, 29] = 5.0
+    ratio = white_over_skin(colour, labels, Label.LEFT_EYE)
+    assert ratio is not None
+    assert torch.allclose(ratio, white / torch.tensor(skin), rtol=0.02)
+    assert white_over_skin(colour, labels, Label.RIGHT_EYE) is None
 
 
 def test_the_coarse_light_is_found_from_a_turning_ball():
@@ -91,6 +116,6 @@ def test_the_coarse_light_is_found_from_a_turning_ball():
 
 
 def test_the_level_that_was_found_is_reported_with_its_deviation():
-    found = Level.of(REGION).found(head(PEOPLE["brown"]), EVEN)
+    found = Level.of(REGION, ANYBODY).found(face(PEOPLE["brown"]), EVEN)
     assert found["skin_albedo"] == pytest.approx(PEOPLE["brown"], rel=1e-3)
     assert 1.05 < found["known_within"] < 2
