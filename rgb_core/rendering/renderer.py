@@ -13,6 +13,7 @@ from ..errors import InputError, did_you_mean
 from ..heads import Pose, PosedHead
 from ..images import linear_to_rgba
 from ..scene import Camera, Lens, Light
+from ..scene.lamps import Turned, resample_at_lamp
 from ..shading import AttachedSurface, Lit, SurfaceTracer, light_gaussians
 from .graphs import GraphRunner, Room
 from .stages import LAYERS, attach_packed, layers_of, pose_packed, splat, visible_to
@@ -94,7 +95,7 @@ class Renderer:
         self._room = Room(self.device, _SPARE_ROOM)
         self._beside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self._identity = torch.eye(3, device=self.device)
-        self._map: tuple[Tensor, Tensor] | None = None
+        self._map: tuple[Tensor, Turned] | None = None
         self._traced: tuple[tuple[Tensor, ...], PosedMesh, tuple[Tensor | None, Tensor | None]] | None = None
 
     @property
@@ -176,21 +177,23 @@ class Renderer:
         """What `draw` takes for a frame, on the device; see `render`."""
         shining = self.avatar.light if light is None else light
         to_world = shining.to_world(camera.world_to_camera)
+        envmap, turn = self._at_own_size(shining.radiance)
+        light_to_world = self._identity if to_world is None else to_world.to(self.device)
         expression, joints, translation = pose.to(torch.float32).to(self.device).tensors
         return PictureInputs(
             expression,
             joints,
             translation,
             world_to_camera=camera.world_to_camera.to(self.device),
-            envmap=self._at_own_size(shining.radiance),
-            light_to_world=self._identity if to_world is None else to_world.to(self.device),
+            envmap=envmap,
+            light_to_world=light_to_world if turn is None else light_to_world @ turn,
         )
 
-    def _at_own_size(self, radiance: Tensor) -> Tensor:
+    def _at_own_size(self, radiance: Tensor) -> Turned:
         """A map reduced to the size of the avatar's own, on the device; the last one is kept."""
         if self._map is None or self._map[0] is not radiance:
-            reduced = Light(radiance.to(self.device)).resampled(*self.avatar.light.size)
-            self._map = radiance, reduced.radiance.contiguous()
+            reduced = resample_at_lamp(radiance.to(self.device), *self.avatar.light.size)
+            self._map = radiance, Turned(reduced.radiance.contiguous(), reduced.turn)
         return self._map[1]
 
     def draw(self, inputs: PictureInputs, lens: Lens, layers: Sequence[str] = ()) -> Tensor:

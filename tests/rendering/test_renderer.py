@@ -20,6 +20,7 @@ from rgb_core.rendering.renderer import attached_vertices
 from rgb_core.rendering.stages import attach_learned, layers_of, pose_packed, splat, visible_to
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera, Light
+from rgb_core.scene.lamps import resample_at_lamp
 from rgb_core.scene.light import turn_map
 from rgb_core.shading import SurfaceTracer, light_gaussians
 
@@ -117,13 +118,15 @@ def learned_frame(
     pose, camera = shot.pose.to(device), shot.camera.to(device)
     shining = (avatar.light if light is None else light).to(device)
     to_world = shining.to_world(camera.world_to_camera)
+    envmap, turn = resample_at_lamp(shining.radiance, *avatar.light.size)
+    if turn is not None:
+        to_world = turn if to_world is None else to_world @ turn
     posed = head.pose(pose)
     gaussians = avatar.pose(pose.expression, pose.joints, posed.transforms)
     tracer = SurfaceTracer(head.faces, attached_vertices(avatar), avatar.light.size)
     surface = tracer.trace(posed.vertices, visibility, to_world)
     attached = attach_learned(avatar, gaussians, avatar.lean(gaussians), surface, camera.center)
     seen = visible_to(avatar.attachment, head.faces.int(), surface.visibility)
-    envmap = shining.resampled(*avatar.light.size).radiance
     lit = light_gaussians(gaussians, attached, seen, envmap, to_world, avatar.one_bounce)
     features = layers_of(layers, gaussians, attached, lit)
     lens = camera.with_scaled_focal(avatar.focal_scale).lens
