@@ -14,9 +14,9 @@ from ..heads import Pose, PosedHead
 from ..images import linear_to_rgba
 from ..scene import Camera, Lens, Light
 from ..scene.lamps import Turned, resample_at_lamp
-from ..shading import AttachedSurface, Lit, SurfaceTracer, light_gaussians
+from ..shading import AttachedSurface, Bounce, Lit, Surface, SurfaceTracer, light_gaussians
 from .graphs import GraphRunner, Room
-from .stages import LAYERS, attach_packed, layers_of, pose_packed, splat, visible_to
+from .stages import LAYERS, attach_packed, layers_of, light_from_head, pose_packed, splat, visible_to
 
 _SPARE_ROOM = 2.0  # for pairs of Gaussians and tiles, in units of what the first picture needed
 _MOST_GRAPHS = 8  # kinds of pictures (lens and layers) that are kept recorded
@@ -90,7 +90,11 @@ class Renderer:
         self.visibility = avatar.visibility if visibility is None else visibility
         self._head, self._table = pack_avatar(avatar)
         self._faces = avatar.head.faces.to(torch.int32)
-        self._tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), avatar.light.size)
+        needed = attached_vertices(avatar)
+        self._bounce = Bounce.of(avatar) if self.visibility else None
+        if self._bounce is not None:
+            needed |= self._bounce.seen
+        self._tracer = SurfaceTracer(avatar.head.faces, needed, avatar.light.size)
         self._runner: GraphRunner[PictureInputs] = GraphRunner(self.device, _MOST_GRAPHS)
         self._room = Room(self.device, _SPARE_ROOM)
         self._beside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -225,7 +229,11 @@ class Renderer:
             current.wait_stream(self._beside)
         surface = attach_packed(self._table, gaussians, mesh, occlusion, inputs.world_to_camera)
         seen = visible_to(avatar.attachment, self._faces, words)
-        lit = light_gaussians(gaussians, surface, seen, inputs.envmap, inputs.light_to_world, avatar.one_bounce)
+        posed = Surface(mesh.normals, words, occlusion)
+        from_head = light_from_head(self._bounce, avatar, gaussians, posed, inputs.envmap, inputs.light_to_world)
+        lit = light_gaussians(
+            gaussians, surface, seen, inputs.envmap, inputs.light_to_world, avatar.one_bounce, from_head
+        )
         return LitGaussians(gaussians, surface, lit)
 
     def _pose_mesh(self, inputs: PictureInputs) -> PosedMesh:

@@ -77,6 +77,7 @@ class GaussianConfig(Settings):
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
+    traced_bounce: bool = Field(False, description="which skin blocks is traced, else it is taken to be like the point")
     normal_offsets: float = Field(
         0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
     )
