@@ -39,7 +39,10 @@ class LossWeights(Settings):
         1.0e-3, ge=0, description="half the squared deviations of skin, eyes, teeth and light from what is known"
     )
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
-    normal_offset: float = Field(0.1, ge=0, description="mean square of the normals' offsets from the mesh's")
+    normal_offset: float = Field(
+        0.1, ge=0, description="mean square of the normals' offsets from the mesh's, without hair"
+    )
+    normal_offset_hair: float = Field(0.1, ge=0, description="the same of hair, whose relief the mesh lacks")
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
     pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
     opacity_floor: float = Field(

@@ -60,6 +60,8 @@ class PartPriors:
     """[P] metres above the surface."""
     floor: torch.Tensor
     """[P] least opacity."""
+    hair: torch.Tensor
+    """[P] 1 on hair, else 0."""
 
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
@@ -70,7 +72,7 @@ class PartPriors:
             values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5])
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5], (region == Region.SCALP).to(rows))
 
     def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared excess of roughness and specular albedo over their ranges."""
@@ -80,6 +82,14 @@ class PartPriors:
     def opacity_floor(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared lack of opacity below the parts' floors."""
         return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
+
+    def leaning(self, offset: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Squares of the offsets [P, 3] of normals by the names of their weights, those of hair apart from the rest."""
+        squared = offset.square().mean(1)
+        return {
+            "normal_offset": (squared * (1 - self.hair)).mean(),
+            "normal_offset_hair": (squared * self.hair).mean(),
+        }
 
 
 def usual_specular(region: torch.Tensor) -> torch.Tensor:
