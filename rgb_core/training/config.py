@@ -35,6 +35,7 @@ class LossWeights(Settings):
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
     albedo_smoothness: float = Field(0.1, ge=0, description="robust log-albedo difference of neighbours")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
+    brightest: float = Field(0.0, ge=0, description="squared albedo beyond what a part of the head can have, mean")
     level: float = Field(
         1.0e-3, ge=0, description="half the squared deviations of skin, eyes, teeth and light from what is known"
     )
