@@ -1,5 +1,5 @@
 """Fits and scores several subjects with named variants of one preset:
-`python benchmarks/subjects.py OUT DATASET ... [--preset short] [--variant NAME KEY=VALUE ... ]`.
+`python benchmarks/subjects.py OUT DATASET ... [--preset short] [--set KEY=VALUE ...] [--variant NAME KEY=VALUE ... ]`.
 
 Two runs of `rgb batch`: the geometry of every subject, then every variant of every subject on that geometry, which is
 what `rgb fit-gaussians DATASET --preset PRESET --set KEY=VALUE ...` makes. Several fits run at once. Prints a table of
@@ -33,6 +33,8 @@ COLUMNS = {
     "albedo": True,
     "skin": False,
     "hair": False,
+    "eyes": True,
+    "mouth": True,
     "light": False,
     "irradiance": False,
     "seconds": False,
@@ -40,11 +42,11 @@ COLUMNS = {
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, float | None]:
-    """The columns of the table from the record of metrics.json."""
+    """The columns of the table from the record of metrics.json; normals in degrees, eyes and mouth relit."""
     relight = dict(metrics["relight"])
     mean = relight.pop("mean")
     sun = relight.get("sun", {})
-    light = metrics["light"]
+    light, parts = metrics["light"], metrics["parts"]["relight"]
     return {
         "psnr": metrics["reenactment"]["psnr"],
         "head": metrics["reenactment"]["psnr_head"],
@@ -56,6 +58,8 @@ def scores(metrics: dict[str, Any]) -> dict[str, float | None]:
         "albedo": metrics["albedo"]["psnr_aligned"],
         "skin": metrics["normal"]["skin_deg"],
         "hair": metrics["normal"]["hair_deg"],
+        "eyes": parts["eyes"],
+        "mouth": parts["mouth"],
         "light": light["brightest_deg"],
         "irradiance": light["irradiance_error"],
     }
@@ -157,10 +161,12 @@ def main() -> None:
     parser.add_argument("--geometry-preset", default="short")
     parser.add_argument("--size", type=int, help="pixels of the longer side to score at; the dataset's where left out")
     parser.add_argument("--jobs", type=int, default=3, help="fits at once")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every variant")
     parser.add_argument("--variant", nargs="+", action="append", default=[], metavar=("NAME", "KEY=VALUE"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    variants = {name: changes for name, *changes in arguments.variant} or {"preset": []}
+    named = arguments.variant or [["preset"]]
+    variants = {name: [*arguments.set, *changes] for name, *changes in named}
     print(f"{device_name(resolve_device('auto'))}, preset {arguments.preset}")
     print(f"{'variant':22s} {'subject':10s}" + "".join(f"{column:>10s}" for column in COLUMNS), flush=True)
     run(arguments, variants)

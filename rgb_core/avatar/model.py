@@ -68,6 +68,8 @@ class Avatar:
     antialias: bool = False
     """Whether it was fitted with Gaussians that cover as much at any size of picture."""
     one_bounce: bool = True
+    traced_bounce: bool = False
+    """Whether light that the head blocks is replaced by that of the very part that blocks it."""
     visibility: bool = True
     focal_scale: float = 1.0
     """What the focal lengths of the dataset are to be multiplied by."""

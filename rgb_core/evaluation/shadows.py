@@ -1,29 +1,12 @@
 """Which pixels lie in the cast shadow of a light that has one main direction."""
 
-import math
-
 import torch
-from diff_envshade import texel_directions, texel_solid_angles
 from torch import Tensor
 from torchoptixext_visibility import MeshBvh
 
 from ..scene import Camera
 
-_LAMP_RADIUS = math.radians(10.0)  # around the brightest texel
-_LEAST_SHARE = 0.3  # of all light that a lamp must send to count as the main one
 _LEAVE_SURFACE = 5e-4  # metres from a surface point at which its shadow ray starts
-
-
-def main_direction(envmap: Tensor) -> Tensor | None:
-    """[3] unit, towards the one lamp of `envmap` [3, h, w]; None where no lamp sends a large share of the light."""
-    height, width = envmap.shape[1:]
-    directions = texel_directions(height, width)
-    radiance = envmap.mean(0).flatten()
-    energy = radiance * texel_solid_angles(height, width)
-    near = directions @ directions[radiance.argmax()] > math.cos(_LAMP_RADIUS)
-    if float(energy[near].sum()) < _LEAST_SHARE * float(energy.sum()):
-        return None
-    return torch.nn.functional.normalize((energy[near, None] * directions[near]).sum(0), dim=0)
 
 
 def cast_shadow(vertices: Tensor, faces: Tensor, camera: Camera, direction: Tensor) -> Tensor:

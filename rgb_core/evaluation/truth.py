@@ -7,7 +7,8 @@ from torch import Tensor
 from ..data import Dataset, Frame, GroundTruth
 from ..errors import InputError
 from ..scene import Camera, Light
-from .shadows import cast_shadow, main_direction
+from ..scene.lamps import main_direction
+from .shadows import cast_shadow
 
 
 @dataclass(frozen=True, eq=False)

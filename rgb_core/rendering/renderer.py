@@ -13,9 +13,10 @@ from ..errors import InputError, did_you_mean
 from ..heads import Pose, PosedHead
 from ..images import linear_to_rgba
 from ..scene import Camera, Lens, Light
-from ..shading import AttachedSurface, Lit, SurfaceTracer, light_gaussians
+from ..scene.lamps import Turned, resample_at_lamp
+from ..shading import AttachedSurface, Bounce, Lit, Surface, SurfaceTracer, light_gaussians
 from .graphs import GraphRunner, Room
-from .stages import LAYERS, attach_packed, layers_of, pose_packed, splat, visible_to
+from .stages import LAYERS, attach_packed, layers_of, light_from_head, pose_packed, splat, visible_to
 
 _SPARE_ROOM = 2.0  # for pairs of Gaussians and tiles, in units of what the first picture needed
 _MOST_GRAPHS = 8  # kinds of pictures (lens and layers) that are kept recorded
@@ -89,12 +90,16 @@ class Renderer:
         self.visibility = avatar.visibility if visibility is None else visibility
         self._head, self._table = pack_avatar(avatar)
         self._faces = avatar.head.faces.to(torch.int32)
-        self._tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), avatar.light.size)
+        needed = attached_vertices(avatar)
+        self._bounce = Bounce.of(avatar) if self.visibility else None
+        if self._bounce is not None:
+            needed |= self._bounce.seen
+        self._tracer = SurfaceTracer(avatar.head.faces, needed, avatar.light.size)
         self._runner: GraphRunner[PictureInputs] = GraphRunner(self.device, _MOST_GRAPHS)
         self._room = Room(self.device, _SPARE_ROOM)
         self._beside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self._identity = torch.eye(3, device=self.device)
-        self._map: tuple[Tensor, Tensor] | None = None
+        self._map: tuple[Tensor, Turned] | None = None
         self._traced: tuple[tuple[Tensor, ...], PosedMesh, tuple[Tensor | None, Tensor | None]] | None = None
 
     @property
@@ -176,21 +181,23 @@ class Renderer:
         """What `draw` takes for a frame, on the device; see `render`."""
         shining = self.avatar.light if light is None else light
         to_world = shining.to_world(camera.world_to_camera)
+        envmap, turn = self._at_own_size(shining.radiance)
+        light_to_world = self._identity if to_world is None else to_world.to(self.device)
         expression, joints, translation = pose.to(torch.float32).to(self.device).tensors
         return PictureInputs(
             expression,
             joints,
             translation,
             world_to_camera=camera.world_to_camera.to(self.device),
-            envmap=self._at_own_size(shining.radiance),
-            light_to_world=self._identity if to_world is None else to_world.to(self.device),
+            envmap=envmap,
+            light_to_world=light_to_world if turn is None else light_to_world @ turn,
         )
 
-    def _at_own_size(self, radiance: Tensor) -> Tensor:
+    def _at_own_size(self, radiance: Tensor) -> Turned:
         """A map reduced to the size of the avatar's own, on the device; the last one is kept."""
         if self._map is None or self._map[0] is not radiance:
-            reduced = Light(radiance.to(self.device)).resampled(*self.avatar.light.size)
-            self._map = radiance, reduced.radiance.contiguous()
+            reduced = resample_at_lamp(radiance.to(self.device), *self.avatar.light.size)
+            self._map = radiance, Turned(reduced.radiance.contiguous(), reduced.turn)
         return self._map[1]
 
     def draw(self, inputs: PictureInputs, lens: Lens, layers: Sequence[str] = ()) -> Tensor:
@@ -222,7 +229,11 @@ class Renderer:
             current.wait_stream(self._beside)
         surface = attach_packed(self._table, gaussians, mesh, occlusion, inputs.world_to_camera)
         seen = visible_to(avatar.attachment, self._faces, words)
-        lit = light_gaussians(gaussians, surface, seen, inputs.envmap, inputs.light_to_world, avatar.one_bounce)
+        posed = Surface(mesh.normals, words, occlusion)
+        from_head = light_from_head(self._bounce, avatar, gaussians, posed, inputs.envmap, inputs.light_to_world)
+        lit = light_gaussians(
+            gaussians, surface, seen, inputs.envmap, inputs.light_to_world, avatar.one_bounce, from_head
+        )
         return LitGaussians(gaussians, surface, lit)
 
     def _pose_mesh(self, inputs: PictureInputs) -> PosedMesh:

@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from ..avatar import Avatar, PosedGaussians
 from ..avatar.attachment import Attachment
 from ..scene import Lens
-from ..shading import AttachedSurface, Lit, Surface
+from ..shading import AttachedSurface, Bounce, Lit, Surface
 
 
 class Shows(Enum):
@@ -112,6 +112,21 @@ def visible_to(attachment: Attachment, faces: Tensor, words: Tensor | None) -> P
     if words is None:
         return None
     return PointVisibility(words, faces, attachment.face_id, attachment.barycentric)
+
+
+def light_from_head(
+    bounce: Bounce | None,
+    avatar: Avatar,
+    gaussians: PosedGaussians,
+    surface: Surface,
+    envmap: Tensor,
+    light_to_world: Tensor | None,
+) -> Tensor | None:
+    """What every Gaussian receives from the head itself, [P, 3] irradiance over pi; None without `bounce`."""
+    if bounce is None:
+        return None
+    of_vertices = bounce.irradiance(surface, gaussians.albedo, avatar.region(), envmap, light_to_world)
+    return avatar.attachment.interpolate(of_vertices, avatar.head.faces)
 
 
 def layers_of(names: Sequence[str], gaussians: PosedGaussians, surface: AttachedSurface, lit: Lit) -> Tensor:

@@ -19,9 +19,9 @@ from ..heads import Pose
 from ..progress import Progress
 from ..rendering.graphs import GraphRunner, Room
 from ..rendering.renderer import attached_vertices
-from ..rendering.stages import attach_learned, splat, visible_to
+from ..rendering.stages import attach_learned, light_from_head, splat, visible_to
 from ..scene import Lens
-from ..shading import SurfaceTracer, light_gaussians
+from ..shading import Bounce, SurfaceTracer, light_gaussians
 from ..tensors import map_tensors
 from ..training.frames import FrameInputs, TrainingFrames
 from ..training.objective import picture_terms
@@ -97,6 +97,7 @@ class Refinement:
         self.log = StepLog(progress, device, ("loss",), _SWEEPS_AT_ONCE)
         self._dataset, self._avatar = dataset, avatar.to(device)
         self._faces = self._avatar.head.faces.to(torch.int32)
+        self._bounce = Bounce.of(self._avatar)
         self._runner: GraphRunner[_Given] = GraphRunner(device)
         self._room = Room(device, _SPARE_ROOM)
         times = torch.tensor([place[frame.id] for frame in self.frames])
@@ -173,7 +174,10 @@ class Refinement:
             self._began = {name: parameter.value for name, parameter in self._parameters.items()}
         if self._frames is None:
             head, light = self._avatar.head, self._avatar.light
-            tracer = SurfaceTracer(head.faces, attached_vertices(self._avatar), light.size)
+            needed = attached_vertices(self._avatar)
+            if self._bounce is not None:
+                needed |= self._bounce.seen
+            tracer = SurfaceTracer(head.faces, needed, light.size)
             size = max(_LEAST_SIZE, config.image_size >> (config.levels - 1 - level))
             frames = Geometry(head, tracking=self._poses(self._began)).refined(self.frames)
             self._frames = TrainingFrames(
@@ -199,7 +203,9 @@ class Refinement:
         with torch.no_grad():
             surface = attach_learned(avatar, gaussians, avatar.lean(gaussians), frame.surface, frame.eye)
         seen = visible_to(avatar.attachment, self._faces, frame.visibility)
-        lit = light_gaussians(gaussians, surface, seen, avatar.light.radiance, frame.light_to_world, avatar.one_bounce)
+        shining = avatar.light.radiance, frame.light_to_world
+        from_head = light_from_head(self._bounce, avatar, gaussians, frame.surface, *shining)
+        lit = light_gaussians(gaussians, surface, seen, *shining, avatar.one_bounce, from_head)
         drawn = splat(
             gaussians, lit.radiance, frame.world_to_camera, lens, avatar.antialias, capacity=self._room.capacity
         )

@@ -41,17 +41,19 @@ def light_gaussians(
     envmap: Tensor,  # [3, H, W] linear radiance
     light_to_world: Tensor | None,  # [3, 3], identity where None
     one_bounce: bool,
+    from_head: Tensor | None = None,  # [P, 3]
 ) -> Lit:
     """Shade every Gaussian with the normal and the visibility of the surface point it is attached to.
 
     With `one_bounce`, light that the head blocks is replaced by what the blocking skin sends on, taken to be as
-    bright and as coloured as the point itself: the diffuse part is multiplied by 1 / (1 - albedo * occlusion).
+    bright and as coloured as the point itself: the diffuse part is multiplied by 1 / (1 - albedo * occlusion). With
+    `from_head`, what `Bounce` found at the points, it is replaced by that.
     """
     irradiance, reflection = integrate(
         surface.normals, surface.views, gaussians.roughness, envmap, visibility, light_to_world
     )
-    diffuse = gaussians.albedo * irradiance
-    if one_bounce and surface.occlusion is not None:
+    diffuse = gaussians.albedo * (irradiance if from_head is None else irradiance + from_head)
+    if one_bounce and from_head is None and surface.occlusion is not None:
         diffuse = one_bounce_gain(diffuse, gaussians.albedo, surface.occlusion)
     specular = gaussians.specular_albedo * reflection
     return Lit(diffuse + specular, diffuse, specular, irradiance)

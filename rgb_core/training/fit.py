@@ -27,9 +27,9 @@ from ..heads.regions import Region
 from ..output_folder import OutputFolder
 from ..progress import Progress
 from ..rendering.graphs import GraphRunner, Room
-from ..rendering.stages import attach_learned, splat, visible_to
+from ..rendering.stages import attach_learned, light_from_head, splat, visible_to
 from ..scene import Lens
-from ..shading import SurfaceTracer, light_gaussians
+from ..shading import Bounce, SurfaceTracer, light_gaussians
 from ..tensors import map_tensors
 from .colours import colour_from_frames
 from .config import GaussianConfig
@@ -43,7 +43,17 @@ from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, 
 from .optimiser import Optimiser
 from .whites import skin_beside_whites
 
-_FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale", "trained"}
+_FIXED_FIELDS = {
+    "name",
+    "head",
+    "portrait",
+    "antialias",
+    "one_bounce",
+    "traced_bounce",
+    "visibility",
+    "focal_scale",
+    "trained",
+}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
@@ -152,6 +162,7 @@ class GaussianFit:
         self._coloured = start is not None
         head = self.avatar.head
         self.faces = head.faces.to(torch.int32)
+        self.bounce = Bounce.of(self.avatar)
         tracer = SurfaceTracer(head.faces, head.region != Region.OTHER, self.avatar.light.size)
         self.frames = TrainingFrames(
             dataset,
@@ -256,7 +267,9 @@ class GaussianFit:
         envmap = self.light.envmap() / factor
         surface = attach_learned(self.avatar, gaussians, lean, inputs.surface, inputs.eye)
         seen = visible_to(self.avatar.attachment, self.faces, inputs.visibility)
-        lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce)
+        given = gaussians, inputs.surface, envmap, inputs.light_to_world
+        from_head = light_from_head(self.bounce, self.avatar, *given)
+        lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce, from_head)
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
         guided = inputs.albedo is not None
         features = torch.cat([lit.radiance, gaussians.albedo], dim=1) if guided else lit.radiance

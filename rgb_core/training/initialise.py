@@ -68,6 +68,7 @@ def initial_avatar(
         portrait=portrait,
         antialias=config.antialias,
         one_bounce=config.one_bounce,
+        traced_bounce=config.traced_bounce,
     )
 
 

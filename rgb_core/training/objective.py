@@ -96,8 +96,9 @@ def prior_terms(
         "level": priors.level.improbability(gaussians, envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
         "materials": priors.parts.materials(gaussians),
+        "brightest": priors.parts.too_bright(gaussians.albedo),
         "opacity_floor": priors.parts.opacity_floor(gaussians),
-        "normal_offset": avatar.neutral["normal_offset"].square().mean(),
+        **priors.parts.leaning(avatar.neutral["normal_offset"]),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
     if late:

@@ -25,6 +25,8 @@ class Part(NamedTuple):
     """How far Gaussians may stand above the surface, mm."""
     floor: float
     """Least opacity; nothing shines through skin, but hair has gaps."""
+    brightest: float
+    """Largest albedo, of any channel."""
 
 
 # Specular albedos multiply the 0.04 that the shading model reflects at normal incidence. Known there: skin 0.028 (index
@@ -32,16 +34,18 @@ class Part(NamedTuple):
 # scatters some of it twice and its oil film shines more, hence ranges. Roughness of skin: two standard deviations about
 # the population's mean (FLARE: 0.5 +- 0.1).
 _SKIN = (0.3, 0.7), (0.6, 0.9)
+# Largest albedos: the palest skin reflects 0.75 of red (level.py), the sclera about 0.62, enamel 0.65, wet gums and the
+# tongue, which blood colours, half of red at most; and what single spots have beyond that.
 _PARTS = (
-    Part((Region.SKIN, Region.EAR), *_SKIN, 3.0, 0.6),
-    Part((Region.NECK, Region.OTHER), *_SKIN, 3.0, 0.0),  # shoulders, often cut out of the matte, must vanish
+    Part((Region.SKIN, Region.EAR), *_SKIN, 3.0, 0.6, 0.85),
+    Part((Region.NECK, Region.OTHER), *_SKIN, 3.0, 0.0, 0.85),  # shoulders, often cut out of the matte, must vanish
     # Hair shines less than keratin: the mesh has no strands, and normals would lean to make up for it.
-    Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
-    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0),
-    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6),
-    Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6),
-    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0),
-    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6),
+    Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0, 0.7),
+    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0, 0.75),
+    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6, 0.85),
+    Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6, 0.6),
+    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0, 0.8),
+    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6, 0.75),
 )
 
 _NEIGHBOURS = 4
@@ -60,26 +64,45 @@ class PartPriors:
     """[P] metres above the surface."""
     floor: torch.Tensor
     """[P] least opacity."""
+    brightest: torch.Tensor
+    """[P, 1] largest albedo."""
+    hair: torch.Tensor
+    """[P] 1 on hair, else 0."""
 
     @classmethod
     def of(cls, avatar: Avatar) -> "PartPriors":
         """The ranges of the avatar's Gaussians."""
         region = avatar.region()
-        table = torch.zeros(len(Region), 6)
+        table = torch.zeros(len(Region), 7)
         for part in _PARTS:
-            values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
+            values = torch.tensor(
+                [*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor, part.brightest]
+            )
             table[list(part.regions)] = values
         rows = table.to(region.device)[region.long()]
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5])
+        hair = (region == Region.SCALP).to(rows)
+        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5], rows[:, 6:7], hair)
 
     def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared excess of roughness and specular albedo over their ranges."""
         specular = gaussians.specular_albedo[:, 0]
         return _hinge(gaussians.roughness[:, 0], self.roughness) + _hinge(specular, self.specular)
 
+    def too_bright(self, albedo: torch.Tensor) -> torch.Tensor:
+        """Mean squared excess of albedos [P, 3] over what their parts can have."""
+        return (albedo - self.brightest).clamp_min(0).square().mean()
+
     def opacity_floor(self, gaussians: PosedGaussians) -> torch.Tensor:
         """Mean squared lack of opacity below the parts' floors."""
         return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
+
+    def leaning(self, offset: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Squares of the offsets [P, 3] of normals by the names of their weights, those of hair apart from the rest."""
+        squared = offset.square().mean(1)
+        return {
+            "normal_offset": (squared * (1 - self.hair)).mean(),
+            "normal_offset_hair": (squared * self.hair).mean(),
+        }
 
 
 def usual_specular(region: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""Cast shadows of a plate over a floor, whose outline geometry gives, and lights with and without a main lamp."""
+"""Cast shadows of a plate over a floor, whose outline geometry gives."""
 
 import pytest
 import torch
 
-from rgb_core.evaluation.shadows import cast_shadow, main_direction
+from rgb_core.evaluation.shadows import cast_shadow
 from rgb_core.scene import Camera
 
 # A camera 2 m above the floor looks straight down; x to the right, z down in the picture.
@@ -35,12 +35,3 @@ def test_the_shadow_of_a_plate_lies_where_the_light_throws_it():
 def test_what_faces_away_is_no_cast_shadow():
     from_below = torch.nn.functional.normalize(torch.tensor([0.3, -1.0, 0.0]), dim=0)
     assert not cast_shadow(*scene(), CAMERA, from_below).any()
-
-
-def test_only_a_light_with_one_lamp_has_a_main_direction():
-    assert main_direction(torch.ones(3, 32, 64)) is None
-    lamp = torch.ones(3, 32, 64)
-    lamp[:, 8, 16] = 2000.0  # azimuth 93 degrees (+z), 42 degrees above the horizon
-    found = main_direction(lamp)
-    assert found is not None
-    assert float(found @ torch.nn.functional.normalize(torch.tensor([0.0, 0.67, 0.74]), dim=0)) > 0.99

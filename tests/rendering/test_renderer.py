@@ -17,11 +17,12 @@ from rgb_core.heads import HeadModel, Pose
 from rgb_core.images import linear_to_srgb, to_bytes
 from rgb_core.rendering import LAYERS, RenderedFrame, Renderer, Shot
 from rgb_core.rendering.renderer import attached_vertices
-from rgb_core.rendering.stages import attach_learned, layers_of, pose_packed, splat, visible_to
+from rgb_core.rendering.stages import attach_learned, layers_of, light_from_head, pose_packed, splat, visible_to
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera, Light
+from rgb_core.scene.lamps import resample_at_lamp
 from rgb_core.scene.light import turn_map
-from rgb_core.shading import SurfaceTracer, light_gaussians
+from rgb_core.shading import Bounce, SurfaceTracer, light_gaussians
 
 DEVICES = [
     "cpu",
@@ -117,14 +118,19 @@ def learned_frame(
     pose, camera = shot.pose.to(device), shot.camera.to(device)
     shining = (avatar.light if light is None else light).to(device)
     to_world = shining.to_world(camera.world_to_camera)
+    envmap, turn = resample_at_lamp(shining.radiance, *avatar.light.size)
+    if turn is not None:
+        to_world = turn if to_world is None else to_world @ turn
     posed = head.pose(pose)
     gaussians = avatar.pose(pose.expression, pose.joints, posed.transforms)
-    tracer = SurfaceTracer(head.faces, attached_vertices(avatar), avatar.light.size)
+    bounce = Bounce.of(avatar) if visibility else None
+    needed = attached_vertices(avatar) if bounce is None else attached_vertices(avatar) | bounce.seen
+    tracer = SurfaceTracer(head.faces, needed, avatar.light.size)
     surface = tracer.trace(posed.vertices, visibility, to_world)
     attached = attach_learned(avatar, gaussians, avatar.lean(gaussians), surface, camera.center)
     seen = visible_to(avatar.attachment, head.faces.int(), surface.visibility)
-    envmap = shining.resampled(*avatar.light.size).radiance
-    lit = light_gaussians(gaussians, attached, seen, envmap, to_world, avatar.one_bounce)
+    from_head = light_from_head(bounce, avatar, gaussians, surface, envmap, to_world)
+    lit = light_gaussians(gaussians, attached, seen, envmap, to_world, avatar.one_bounce, from_head)
     features = layers_of(layers, gaussians, attached, lit)
     lens = camera.with_scaled_focal(avatar.focal_scale).lens
     drawn = splat(gaussians, features, camera.world_to_camera, lens, avatar.antialias)
@@ -176,6 +182,15 @@ def test_pictures_are_those_of_the_learned_tables(avatar: Avatar, light: str, vi
 def test_pictures_of_a_head_with_correctives_are_too(avatar: Avatar, light: str, device: str):
     model = replace(avatar, head=correct_poses(avatar.head))
     compare(model.to(device), random_shots(avatar, 3), LIGHTS[light], True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_pictures_with_light_from_the_head_are_too(avatar: Avatar, device: str):
+    model = replace(avatar, traced_bounce=True)
+    compare(model.to(device), random_shots(avatar, 2), WINDOW, True)
+    shot = random_shots(avatar, 1)[0]
+    filled, traced = (Renderer(one).render(shot.pose, shot.camera).color for one in (avatar, model))
+    assert float((filled - traced).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -55,6 +55,20 @@ def test_skin_has_an_opacity_floor_and_hair_has_none():
     assert float(parts.opacity_floor(SimpleNamespace(opacities=torch.tensor([[0.7], [0.0]])))) == 0
 
 
+def test_teeth_may_be_white_and_gums_may_not():
+    avatar = SimpleNamespace(region=lambda: torch.tensor([Region.TEETH, Region.MOUTH]), count=2)
+    parts = PartPriors.of(avatar)
+    assert float(parts.too_bright(torch.full((2, 3), 0.6))) == 0
+    assert float(parts.too_bright(torch.full((2, 3), 0.8))) == pytest.approx(0.2**2 / 2)
+
+
+def test_leaning_normals_of_hair_count_apart():
+    avatar = SimpleNamespace(region=lambda: torch.tensor([Region.SKIN, Region.SCALP]), count=2)
+    costs = PartPriors.of(avatar).leaning(torch.tensor([[0.3, 0.0, 0.0], [0.0, 0.6, 0.0]]))
+    assert float(costs["normal_offset"]) == pytest.approx(0.09 / 3 / 2)
+    assert float(costs["normal_offset_hair"]) == pytest.approx(0.36 / 3 / 2)
+
+
 def test_coarse_scales_see_what_a_window_does_not():
     """Noise of single pixels averages out at half the size; a broad stain stays."""
     generator = torch.Generator().manual_seed(5)
