@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,9 +133,11 @@ class Cluster:
 
     def kill(self) -> None:
         """Kill -9 all that the nodes started, the raylets and the control store among it."""
-        for node in reversed(self.nodes):
+        while self.nodes:
+            node = self.nodes.pop()
             for session in _sessions_below(node.pid):
-                os.killpg(session, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it ended with another
+                    os.killpg(session, signal.SIGKILL)
             node.wait()
 
 
@@ -151,10 +153,11 @@ def cluster(folder: Path, cards: Iterable[str | None], cpus: int) -> Iterator[Cl
             head = ["--head", "--port", str(_PORT), "--include-dashboard", "false"]
             where = ["--address", started.address] if index else head
             command = [*RAY, "start", *where, "--num-cpus", str(cpus), "--num-gpus", "0" if card is None else "1"]
+            command += ["--object-store-memory", str(100 << 20), "--block"]
             environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
             if card is not None:
                 environment["CUDA_VISIBLE_DEVICES"] = card
-            started.nodes.append(_node([*command, "--block"], environment, folder / f"node{index}.log"))
+            started.nodes.append(_node(command, environment, folder / f"node{index}.log"))
         yield started
     finally:
         started.kill()

@@ -35,8 +35,8 @@ def run_leg(job: Job, leg: Leg, board: Board) -> SubjectRecord:
     An error of a stage ends the subject and nothing else: the sentence is in the record, the traceback of an error
     that nobody foresaw in the log.
     """
-    torch.set_num_threads(leg.needs.cpus)
     numba.set_num_threads(min(leg.needs.cpus, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    torch.set_num_threads(leg.needs.cpus)  # after numba, which starts as many of OpenMP's threads as there are cores
     # One that another machine took over may still be ending.
     with locked(job.out, _LOCK, f"another batch is working in {job.out}; wait for it", _PATIENCE):
         record = load_record(job.out, job.entry)
