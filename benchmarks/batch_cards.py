@@ -34,6 +34,7 @@ from batch_runs import RGB, cluster, digests, tell_differences, worker_of, write
 
 from rgb_core import pipeline
 from rgb_core.batch.manifest import Subject
+from rgb_core.batch.worker import set_threads
 from rgb_core.data import load_dataset
 from rgb_core.pipeline import AVATAR, GEOMETRY
 from rgb_core.presets import load_preset
@@ -41,12 +42,11 @@ from rgb_core.progress import Silent
 
 SHARES = (1, 2, 3, 4, 6, 8)
 COPIES = 8
-SCENE = ("synthetic.size=320", "synthetic.frames=40", "synthetic.test_frames=4", "synthetic.relight=[sun]")
-LARGE = ("geometry.image_size=320", "geometry.steps=100", "gaussians.image_size=320", "gaussians.gaussians=40000",
+SCENE = ("synthetic.size=256", "synthetic.frames=40", "synthetic.test_frames=4", "synthetic.relight=[sun]")
+LARGE = ("geometry.image_size=256", "geometry.steps=100", "gaussians.image_size=256", "gaussians.gaussians=40000",
          "gaussians.density.max_gaussians=50000", "gaussians.checkpoint_every=500")  # fmt: skip
 SMALL = ("geometry.image_size=160", "geometry.steps=60", "gaussians.image_size=160", "gaussians.gaussians=15000",
          "gaussians.density.max_gaussians=20000", "gaussians.steps=1500")  # fmt: skip
-_TRIED = (300, 1100)  # steps of stage 2 of which `prepare` compares the time
 _STEPS = "steps.json"
 _STAGES = ("fit-geometry", "fit-gaussians", "eval")
 
@@ -94,7 +94,10 @@ class Work:
 
     def manifest(self, name: str, rows: dict[str, Any], parts: int) -> Path:
         """A table of rows, `parts` of which share a card."""
-        needs = {stage: {"gpus": 1 / parts, "memory_gb": self.arguments.memory} for stage in _STAGES}
+        needs = {
+            stage: {"cpus": self.arguments.cpus, "gpus": 1 / parts, "memory_gb": self.arguments.memory}
+            for stage in _STAGES
+        }
         shared = {"preset": "short", "do": ["eval"]}
         return write_manifest(self.out / f"{name}.yaml", rows, needs=needs, defaults=shared)
 
@@ -136,11 +139,12 @@ class Work:
 def prepare(work: Work) -> None:
     """Subjects, kernels, and how long the subjects shall be."""
     started = time.perf_counter()
+    changes = [part for change in (*SCENE, *work.arguments.scene) for part in ("--set", change)]
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(work.arguments.cpus))}
 
     def make(name: str) -> None:
-        options = [part for change in (*SCENE, *work.arguments.scene) for part in ("--set", change)]
-        seed = str(work.names.index(name))
-        subprocess.run([*RGB, "synth", "-o", str(work.dataset(name)), "--seed", seed, *options, "--quiet"], check=True)
+        options = ["-o", str(work.dataset(name)), "--seed", str(work.names.index(name)), *changes, "--quiet"]
+        subprocess.run([*RGB, "synth", *options], check=True, env=environment)
 
     with ThreadPoolExecutor(1 if work.on_cpu else len(work.names)) as pool:
         list(pool.map(make, work.names))
@@ -148,19 +152,25 @@ def prepare(work: Work) -> None:
     if not work.on_cpu:
         subprocess.run([*RGB, "doctor", "--warm"], check=True, stdout=subprocess.DEVNULL)
         print(f"with kernels compiled: {time.perf_counter() - started:.0f} s", flush=True)
+    find_steps(work)
+    print(f"prepared after {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def find_steps(work: Work) -> None:
+    """By a trial on both cards: how many steps of stage 2 make all subjects take one card as long as they shall."""
+    tried = work.arguments.trial
     rows = {
-        name: {"dataset": str(work.dataset(name)), "settings": work.settings(_TRIED[index % 2])}
+        name: {"dataset": str(work.dataset(name)), "settings": work.settings(tried[index % 2])}
         for index, name in enumerate(work.names)
     }
     out = work.out / "tried"
     seconds = work.run(work.manifest("tried", rows, work.arguments.per_card), out, "0,1")
     few, many = (statistics.fmean(stage_seconds(out, name) for name in work.names[which::2]) for which in (0, 1))
-    step = (many - few) / (_TRIED[1] - _TRIED[0])
-    outside = seconds - (few + many) / 2  # of the stages: what a run takes to start and to end
-    of_each = (work.arguments.seconds - outside) * work.arguments.per_card / len(work.names)
-    steps = max(_TRIED[1], round((of_each - few) / step) + _TRIED[0])
+    step = max((many - few) / (tried[1] - tried[0]), 1e-4)
+    of_each = (work.arguments.seconds - (seconds - many)) * work.arguments.per_card / len(work.names)
+    steps = max(tried[1], round((of_each - few) / step) + tried[0])
     (work.out / _STEPS).write_text(json.dumps(steps))
-    print(f"a trial of {seconds:.0f} s: {few:.1f} and {many:.1f} s for {_TRIED[0]} and {_TRIED[1]} steps, ", end="")
+    print(f"a trial of {seconds:.0f} s: {few:.1f} and {many:.1f} s for {tried[0]} and {tried[1]} steps, ", end="")
     print(f"so that {steps} steps shall take one card {work.arguments.seconds:.0f} s", flush=True)
 
 
@@ -211,10 +221,10 @@ def second(work: Work) -> None:
     out = work.out / "second"
     device, other = ("cpu", "cpu") if work.on_cpu else ("cuda:1", "cuda:0")
     start = multiprocessing.get_context("spawn").Process
-    endless = work.settings(10**6)
-    neighbour = start(target=fit, args=(work.dataset(work.names[1]), endless, work.out / "neighbour", other))
+    cpus, endless = work.arguments.cpus, work.settings(10**6)
+    neighbour = start(target=fit, args=(work.dataset(work.names[1]), endless, work.out / "neighbour", other, cpus))
     neighbour.start()
-    alone = start(target=fit, args=(work.dataset(name), work.settings(work.steps), out / name, device))
+    alone = start(target=fit, args=(work.dataset(name), work.settings(work.steps), out / name, device, cpus))
     started = time.perf_counter()
     alone.start()
     alone.join(max(work.clock.left, 1.0))
@@ -228,9 +238,9 @@ def second(work: Work) -> None:
     tell_differences("second card against first", digests(out), first)
 
 
-def fit(dataset: Path, settings: list[str], out: Path, device: str) -> None:
+def fit(dataset: Path, settings: list[str], out: Path, device: str, cpus: int) -> None:
     """Both fits of a subject as a batch does them."""
-    torch.set_num_threads(1)
+    set_threads(cpus)
     preset = load_preset("short", settings)
     pipeline.fit(load_dataset(dataset), out, preset, Silent(), Subject(dataset=dataset).seed, torch.device(device))
 
@@ -308,6 +318,8 @@ def main() -> None:
     parser.add_argument("--shares", type=int, nargs="+", default=list(SHARES), help="parts of a card to try")
     parser.add_argument("--scene", action="append", default=[], metavar="KEY=VALUE", help="change of the subjects")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change of the fits")
+    parser.add_argument("--trial", type=int, nargs=2, default=[300, 1100], metavar=("FEW", "MANY"), help="its steps")
+    parser.add_argument("--cpus", type=int, default=4, help="cores of a subject")
     parser.add_argument("--memory", type=float, default=4.0, help="GB of the machine that a stage sets aside")
     parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])
     arguments = parser.parse_args()
