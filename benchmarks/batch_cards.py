@@ -185,7 +185,7 @@ def cards(work: Work) -> None:
     manifest = work.subjects(work.steps)
     with busy(work.on_cpu) as means:
         one = work.run(manifest, work.out / "one", "0")
-    tell("one card", work, "one", one, one, means)
+    tell("one card", work, "one", one, None, means)
     if not work.clock.allows("two cards", 0.6 * one):
         return
     with busy(work.on_cpu) as means:
@@ -212,7 +212,8 @@ def tell(title: str, work: Work, name: str, seconds: float, first: float | None,
     each = [stage_seconds(work.out / name, subject) for subject in work.names]
     parts.append(f"stages of a subject {statistics.fmean(each):.1f} s")
     print(f"{title}: {'; '.join(parts)}", flush=True)
-    tell_differences(f"{name} against one", digests(work.out / name), digests(work.out / "one"))
+    if name != "one":
+        tell_differences("against one card", digests(work.out / name), digests(work.out / "one"))
 
 
 def second(work: Work) -> None:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 RGB = [sys.executable, "-c", "from rgb_cli.app import main; main()"]
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 _PORT = 6399
@@ -29,7 +27,7 @@ def write_manifest(path: Path, subjects: Mapping[str, Any], **fields: Any) -> Pa
     """A manifest of these rows and whatever else it shall say."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table = {"format": "rgb-batch", "version": 1, **fields, "subjects": dict(subjects)}
-    path.write_text(yaml.safe_dump(table, sort_keys=False))
+    path.write_text(json.dumps(table, indent=1))  # which is YAML too, without its aliases
     return path
 
 
