@@ -79,9 +79,9 @@ def batch(arguments: argparse.Namespace) -> None:
 
 def killed(arguments: argparse.Namespace) -> None:
     """Disturbed three times, by two Ray nodes; the last run goes to the end."""
-    out = arguments.out / "killed"
+    out, workers = arguments.out / "killed", max(1, arguments.at_once // 2)
     out.mkdir(parents=True, exist_ok=True)
-    with cluster(out, [None, None], 1) as nodes:
+    with cluster(out, [None, None], workers) as nodes:
         driver = start(arguments, out, {}, "--address", nodes.address)
         process, subject = wait_for(lambda: at_a_fit(out), driver)
         os.kill(process, signal.SIGKILL)
@@ -102,7 +102,7 @@ def killed(arguments: argparse.Namespace) -> None:
             f"    the command ended with {driver.wait(_NEVER)} after {time.perf_counter() - started:.0f} s", flush=True
         )
         nothing_half_written(arguments, out)
-    with cluster(out, [None, None], 1) as nodes:
+    with cluster(out, [None, None], workers) as nodes:
         start(arguments, out, {}, "--address", nodes.address).wait()
     check(arguments, out)
 
@@ -195,7 +195,9 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=12)
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--at-once", type=int, default=2, help="single runs, and workers of the batch")
+    parser.add_argument(
+        "--at-once", type=int, default=2, help="single runs, and workers of the batch, half of them on each node"
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     {"single": single, "batch": batch, "killed": killed}[arguments.what](arguments)
