@@ -1,84 +1,285 @@
-"""Measures `rgb batch` by whole runs of the command and compares what they leave, to the bit:
-`python benchmarks/batch_cards.py WHAT OUT DATASET ... [--preset demo] [--device cuda]`.
+"""Measures `rgb batch` on two GPUs by whole runs of the command, and compares to the bit what they leave:
+`python benchmarks/batch_cards.py OUT [--parts prepare cards cluster second shares] [--budget 480]`.
 
-WHAT is one of
-  shares    the first dataset eight times at once, by shares 1, 1/2, 1/3, 1/4, 1/6 and 1/8 of a card: subjects an hour
-  cards     all datasets on one card and on two, then on two with a worker killed in mid-run
-  cluster   all datasets through --address on two Ray nodes of this machine, each of which owns one card
-Every run prints its wall time and whether its results are those of the first. With --device cpu, cores stand for cards.
+The parts, which are done in this order; one that would take longer than is left of `--budget` seconds is left out:
+  prepare   makes synthetic subjects on the CPU, compiles the kernels, and finds how many steps of stage 2 make all
+            subjects take one card `--seconds`
+  cards     all subjects on one card, then on two
+  cluster   the same by --address on two Ray nodes, each of which owns one card; a worker is killed in mid-run
+  second    one subject's fits on the second card alone, in a process that sees both, while another fit keeps the first
+            busy, against those on the first
+  shares    copies of a small subject at once on one card, by shares 1, 1/2, 1/3, 1/4, 1/6 and 1/8 of it
+With --device cpu, cores stand for cards. What a part made stays in OUT, and another call continues with other parts.
 """
 
 import argparse
-import hashlib
 import json
+import multiprocessing
 import os
+import queue
 import signal
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import yaml
-from ray.util import get_node_ip_address
+import torch
+from batch_runs import RGB, cluster, digests, tell_differences, worker_of, write_manifest
+
+from rgb_core import pipeline
+from rgb_core.batch.manifest import Subject
+from rgb_core.batch.worker import set_threads
+from rgb_core.data import load_dataset
+from rgb_core.pipeline import AVATAR, GEOMETRY
+from rgb_core.presets import load_preset
+from rgb_core.progress import Silent
 
 SHARES = (1, 2, 3, 4, 6, 8)
 COPIES = 8
-RGB = [sys.executable, "-c", "from rgb_cli.app import main; main()"]
-RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-PORT = 6399
+SCENE = ("synthetic.size=256", "synthetic.frames=40", "synthetic.test_frames=4", "synthetic.relight=[sun]")
+LARGE = ("geometry.image_size=256", "geometry.steps=100", "gaussians.image_size=256", "gaussians.gaussians=40000",
+         "gaussians.density.max_gaussians=50000", "gaussians.checkpoint_every=500")  # fmt: skip
+SMALL = ("geometry.image_size=160", "geometry.steps=60", "gaussians.image_size=160", "gaussians.gaussians=15000",
+         "gaussians.density.max_gaussians=20000", "gaussians.steps=1500")  # fmt: skip
+_STEPS = "steps.json"
+_STAGES = ("fit-geometry", "fit-gaussians", "eval")
 
 
-def write_manifest(path: Path, subjects: dict[str, Path], arguments: argparse.Namespace, share: float) -> Path:
-    """A manifest of datasets that are fitted, scored and filmed, each stage with a share of a card."""
-    stages = ("fit-geometry", "fit-gaussians", "eval", "relight")
-    table = {
-        "format": "rgb-batch",
-        "version": 1,
-        "needs": {name: {"gpus": share, "memory_gb": arguments.memory} for name in stages},
-        "defaults": {"preset": arguments.preset, "settings": arguments.set, "do": list(arguments.do)},
-        "subjects": {name: {"dataset": str(dataset.absolute())} for name, dataset in subjects.items()},
+class Clock:
+    """What is left of the time."""
+
+    def __init__(self, budget: float):
+        self._end = time.perf_counter() + budget
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self._end - time.perf_counter()
+
+    def allows(self, what: str, seconds: float) -> bool:
+        """Whether so many seconds are left; says so where not."""
+        if seconds > self.left:
+            print(f"{what}: left out, {self.left:.0f} s left and about {seconds:.0f} needed", flush=True)
+        return seconds <= self.left
+
+
+class Work:
+    """What the command line asks for, and the runs of it."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.arguments = arguments
+        self.out: Path = arguments.out
+        self.on_cpu: bool = arguments.device == "cpu"
+        self.clock = Clock(arguments.budget)
+        self.names = [f"card{index}" for index in range(arguments.subjects)]
+
+    def dataset(self, name: str) -> Path:
+        """The folder of a subject's dataset."""
+        return (self.out / "datasets" / name).absolute()
+
+    def settings(self, steps: int) -> list[str]:
+        """Of the large subjects."""
+        return [*LARGE, *self.arguments.set, f"gaussians.steps={steps}"]
+
+    @property
+    def steps(self) -> int:
+        """What `prepare` found."""
+        return int(json.loads((self.out / _STEPS).read_text()))
+
+    def manifest(self, name: str, rows: dict[str, Any], parts: int) -> Path:
+        """A table of rows, `parts` of which share a card."""
+        needs = {
+            stage: {"cpus": self.arguments.cpus, "gpus": 1 / parts, "memory_gb": self.arguments.memory}
+            for stage in _STAGES
+        }
+        shared = {"preset": "short", "do": ["eval"]}
+        return write_manifest(self.out / f"{name}.yaml", rows, needs=needs, defaults=shared)
+
+    def subjects(self, steps: int) -> Path:
+        """The manifest of all large subjects."""
+        rows = {name: {"dataset": str(self.dataset(name)), "settings": self.settings(steps)} for name in self.names}
+        return self.manifest("cards", rows, self.arguments.per_card)
+
+    def run(self, manifest: Path, out: Path, cards: str | None = None, *more: str, kill: str = "") -> float:
+        """One `rgb batch`; returns its wall seconds.
+
+        Args:
+            cards: numbers of those that it may use; None leaves them as they are.
+            kill: the subject whose worker is killed once it has written its first checkpoint.
+        """
+        environment = dict(os.environ) if cards is None else {**os.environ, "CUDA_VISIBLE_DEVICES": cards}
+        if self.on_cpu and cards:
+            more = (*more, "--workers", str(len(cards.split(","))))
+        command = [*RGB, "batch", str(manifest), "-o", str(out), "--device", self.arguments.device, "--quiet", *more]
+        started = time.perf_counter()
+        process = subprocess.Popen(command, env=environment)
+        try:
+            while kill and process.poll() is None:
+                time.sleep(0.2)
+                if any((out / kill / "avatar").glob("*checkpoint*")) and (found := worker_of([kill])):
+                    os.kill(found[0], signal.SIGKILL)
+                    print(f"    killed the worker of {kill}, process {found[0]}", flush=True)
+                    kill = ""
+            status = process.wait(max(self.clock.left, 1.0))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+            sys.exit(f"{' '.join(command)} was stopped: the time is over")
+        if status:
+            sys.exit(f"{' '.join(command)} ended with {status}")
+        return time.perf_counter() - started
+
+
+def prepare(work: Work) -> None:
+    """Subjects, kernels, and how long the subjects shall be."""
+    started = time.perf_counter()
+    changes = [part for change in (*SCENE, *work.arguments.scene) for part in ("--set", change)]
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(work.arguments.cpus))}
+
+    def make(name: str) -> None:
+        options = ["-o", str(work.dataset(name)), "--seed", str(work.names.index(name)), *changes, "--quiet"]
+        subprocess.run([*RGB, "synth", *options], check=True, env=environment)
+
+    with ThreadPoolExecutor(1 if work.on_cpu else len(work.names)) as pool:
+        list(pool.map(make, work.names))
+    print(f"{len(work.names)} datasets: {time.perf_counter() - started:.0f} s", flush=True)
+    if not work.on_cpu:
+        subprocess.run([*RGB, "doctor", "--warm"], check=True, stdout=subprocess.DEVNULL)
+        print(f"with kernels compiled: {time.perf_counter() - started:.0f} s", flush=True)
+    find_steps(work)
+    print(f"prepared after {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def find_steps(work: Work) -> None:
+    """By a trial on both cards: how many steps of stage 2 make all subjects take one card as long as they shall."""
+    tried = work.arguments.trial
+    rows = {
+        name: {"dataset": str(work.dataset(name)), "settings": work.settings(tried[index % 2])}
+        for index, name in enumerate(work.names)
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(table, sort_keys=False))
-    return path
+    out = work.out / "tried"
+    seconds = work.run(work.manifest("tried", rows, work.arguments.per_card), out, "0,1")
+    few, many = (statistics.fmean(stage_seconds(out, name) for name in work.names[which::2]) for which in (0, 1))
+    step = max((many - few) / (tried[1] - tried[0]), 1e-4)
+    of_each = (work.arguments.seconds - (seconds - many)) * work.arguments.per_card / len(work.names)
+    steps = max(tried[1], round((of_each - few) / step) + tried[0])
+    (work.out / _STEPS).write_text(json.dumps(steps))
+    print(f"a trial of {seconds:.0f} s: {few:.1f} and {many:.1f} s for {tried[0]} and {tried[1]} steps, ", end="")
+    print(f"so that {steps} steps shall take one card {work.arguments.seconds:.0f} s", flush=True)
 
 
-def digests(out: Path) -> dict[str, str]:
-    """SHA-256 of everything that a batch made, by its place; what names folders, times and machines is left out."""
-    found = {}
-    for path in sorted(out.glob("*/*/**/*")):
-        name = path.relative_to(out).as_posix()
-        if not path.is_file() or path.name.startswith(".") or path.suffix in (".html", ".yaml", ".lock"):
-            continue
-        content = path.read_bytes()
-        if path.name == "metrics.json":
-            content = json.dumps({**json.loads(content), "speed": None}).encode()
-        found[name] = hashlib.sha256(content).hexdigest()
-    return found
+def stage_seconds(out: Path, name: str) -> float:
+    """Seconds of all stages of a subject."""
+    record = json.loads((out / name / "batch.json").read_text())
+    return sum(stage["seconds"] for stage in record["stages"].values())
 
 
-def killed_worker(subject: str) -> int | None:
-    """Kill -9 the worker that is at a subject; its process id, None where none is."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                title = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if title.startswith(b"ray::") and subject.encode() in title:
-                os.kill(int(entry.name), signal.SIGKILL)
-                return int(entry.name)
-    return None
+def cards(work: Work) -> None:
+    """All subjects on one card and on two."""
+    manifest = work.subjects(work.steps)
+    with busy(work.on_cpu) as means:
+        one = work.run(manifest, work.out / "one", "0")
+    tell("one card", work, "one", one, None, means)
+    if not work.clock.allows("two cards", 0.6 * one):
+        return
+    with busy(work.on_cpu) as means:
+        two = work.run(manifest, work.out / "two", "0,1")
+    tell("two cards", work, "two", two, one, means)
+
+
+def by_cluster(work: Work) -> None:
+    """All subjects on two nodes, each with one card; a worker is killed."""
+    manifest = work.subjects(work.steps)
+    cores = 1 if work.on_cpu else max(1, (os.cpu_count() or 2) // 2)
+    out = work.out / "cluster"
+    out.mkdir(exist_ok=True)
+    with cluster(out, [None, None] if work.on_cpu else ["0", "1"], cores) as nodes, busy(work.on_cpu) as means:
+        seconds = work.run(manifest, out, None, "--address", nodes.address, kill=work.names[0])
+    tell("two nodes, a worker killed", work, "cluster", seconds, None, means)
+
+
+def tell(title: str, work: Work, name: str, seconds: float, first: float | None, means: dict[str, float]) -> None:
+    """A run's line, and whether it left what the first one left."""
+    parts = [f"{seconds:.1f} s"]
+    parts += [f"{first / seconds:.2f} times as fast as one"] if first else []
+    parts += [f"cards busy {', '.join(f'{value:.0f} %' for _, value in sorted(means.items()))}"] if means else []
+    each = [stage_seconds(work.out / name, subject) for subject in work.names]
+    parts.append(f"stages of a subject {statistics.fmean(each):.1f} s")
+    print(f"{title}: {'; '.join(parts)}", flush=True)
+    if name != "one":
+        tell_differences("against one card", digests(work.out / name), digests(work.out / "one"))
+
+
+def second(work: Work) -> None:
+    """The second card alone beside a busy first one."""
+    name = work.names[0]
+    out = work.out / "second"
+    device, other = ("cpu", "cpu") if work.on_cpu else ("cuda:1", "cuda:0")
+    start = multiprocessing.get_context("spawn").Process
+    cpus, endless = work.arguments.cpus, work.settings(10**6)
+    neighbour = start(target=fit, args=(work.dataset(work.names[1]), endless, work.out / "neighbour", other, cpus))
+    neighbour.start()
+    alone = start(target=fit, args=(work.dataset(name), work.settings(work.steps), out / name, device, cpus))
+    started = time.perf_counter()
+    alone.start()
+    alone.join(max(work.clock.left, 1.0))
+    state = "busy" if neighbour.is_alive() else "NOT BUSY"
+    for process in (alone, neighbour):
+        process.kill()
+        process.join()
+    print(f"both fits on {device} beside {other}, {state}: {time.perf_counter() - started:.1f} s", flush=True)
+    fits = (f"{name}/{GEOMETRY}/", f"{name}/{AVATAR}/")
+    first = {key: value for key, value in digests(work.out / "one").items() if key.startswith(fits)}
+    tell_differences("second card against first", digests(out), first)
+
+
+def fit(dataset: Path, settings: list[str], out: Path, device: str, cpus: int) -> None:
+    """Both fits of a subject as a batch does them."""
+    set_threads(cpus)
+    preset = load_preset("short", settings)
+    pipeline.fit(load_dataset(dataset), out, preset, Silent(), Subject(dataset=dataset).seed, torch.device(device))
+
+
+def shares(work: Work) -> None:
+    """Copies of one subject at once, by the share of a card that each asks for; every share on a card that is free."""
+    row = {"dataset": str(work.dataset(work.names[0])), "settings": [*SMALL, *work.arguments.set]}
+    rows = {f"copy{index}": row for index in range(COPIES)}
+    free: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for card in range(work.arguments.cards):
+        free.put(str(card))
+
+    def one(parts: int) -> None:
+        card = free.get()
+        if work.clock.allows(f"1/{parts} of a card", 60.0):
+            out = work.out / f"share{parts}"
+            more = ("--workers", str(parts)) if work.on_cpu else ()
+            seconds = work.run(work.manifest(out.name, rows, parts), out, None if work.on_cpu else card, *more)
+            each = statistics.fmean(stage_seconds(out, name) for name in rows)
+            speed = 3600 * COPIES / seconds
+            print(f"1/{parts} of a card: {seconds:.1f} s, {speed:.0f} subjects an hour, {each:.1f} s each", flush=True)
+        free.put(card)
+
+    with ThreadPoolExecutor(work.arguments.cards) as pool:
+        list(pool.map(one, work.arguments.shares))
+    found = [digests(work.out / f"share{parts}") for parts in work.arguments.shares]
+    first = {key.partition("/")[2]: value for key, value in found[0].items() if key.startswith("copy0/")}
+    alike = {f"{name}/{key}": value for name in rows for key, value in first.items()}
+    for parts, mine in zip(work.arguments.shares, found, strict=True):
+        if mine:
+            tell_differences(f"copies of 1/{parts} against the first copy of all", mine, alike)
 
 
 @contextmanager
-def busy(device: str) -> Iterator[dict[str, float]]:
+def busy(on_cpu: bool) -> Iterator[dict[str, float]]:
     """The mean utilisation of every card while the block runs, by its number."""
     means: dict[str, float] = {}
-    if device == "cpu":
+    if on_cpu:
         yield means
         return
     query = ["nvidia-smi", "--query-gpu=index,utilization.gpu", "--format=csv,noheader,nounits", "-lms", "500"]
@@ -97,146 +298,37 @@ def busy(device: str) -> Iterator[dict[str, float]]:
     finally:
         process.terminate()
         reader.join()
-        means.update({card: sum(values) / len(values) for card, values in samples.items()})
+        means.update({card: statistics.fmean(values) for card, values in samples.items()})
 
 
-def run(
-    manifest: Path, out: Path, arguments: argparse.Namespace, cards: str | None = None, kill: str = "", *more: str
-) -> float:
-    """One `rgb batch`; returns its wall seconds.
-
-    Args:
-        cards: what CUDA_VISIBLE_DEVICES says; None leaves it as it is.
-        kill: the subject whose worker is killed once it has written its first checkpoint.
-        more: options of the command.
-    """
-    environment = dict(os.environ) if cards is None else {**os.environ, "CUDA_VISIBLE_DEVICES": cards}
-    command = [*RGB, "batch", str(manifest), "-o", str(out), "--device", arguments.device, "--quiet", *more]
-    started = time.perf_counter()
-    with busy(arguments.device) as means:
-        process = subprocess.Popen(command, env=environment)
-        while kill and process.poll() is None:
-            time.sleep(0.2)
-            if any((out / kill / "avatar").glob("*checkpoint*")):
-                print(f"    killed the worker of {kill}, process {killed_worker(kill)}")
-                kill = ""
-        status = process.wait()
-    seconds = time.perf_counter() - started
-    if status:
-        sys.exit(f"{' '.join(command)} ended with {status}")
-    if means:
-        print("    cards busy: " + ", ".join(f"{card} {value:.0f} %" for card, value in sorted(means.items())))
-    return seconds
-
-
-def compare(name: str, out: Path, first: dict[str, str]) -> None:
-    """Say whether a run left what the first one left."""
-    mine = digests(out)
-    wrong = sorted(key for key in mine.keys() | first.keys() if mine.get(key) != first.get(key))
-    print(f"    {name}: {len(mine)} files, " + (f"DIFFERENT: {wrong[:5]}" if wrong else "equal to the bit"), flush=True)
-
-
-def shares(arguments: argparse.Namespace) -> None:
-    """Copies of one subject at once, by the share of a card that each asks for."""
-    subjects = {f"copy{index}": arguments.datasets[0] for index in range(arguments.copies)}
-    first: dict[str, str] = {}
-    for parts in arguments.parts:
-        out = arguments.out / f"share_{parts}"
-        manifest = write_manifest(arguments.out / f"share_{parts}.yaml", subjects, arguments, 1 / parts)
-        more = ("--workers", str(parts)) if arguments.device == "cpu" else ()
-        seconds = run(manifest, out, arguments, "0", "", *more)
-        print(
-            f"1/{parts} of a card: {seconds:.1f} s, {3600 * arguments.copies / seconds:.0f} subjects an hour",
-            flush=True,
-        )
-        first = first or digests(out)
-        compare(f"1/{parts}", out, first)
-    alike = {name.partition("/")[2]: value for name, value in first.items() if name.startswith("copy0/")}
-    equal = all(alike[name.partition("/")[2]] == value for name, value in first.items())
-    print(f"copies among each other: {'equal to the bit' if equal else 'DIFFERENT'}")
-
-
-def cards(arguments: argparse.Namespace) -> None:
-    """All datasets on one card, on two, and on two with a worker killed."""
-    subjects = {f"card_{dataset.name}": dataset for dataset in arguments.datasets}
-    manifest = write_manifest(arguments.out / "cards.yaml", subjects, arguments, 1 / arguments.per_card)
-    outs = {name: arguments.out / name for name in ("one", "two", "killed")}
-    on_cpu = arguments.device == "cpu"
-    seconds = {
-        "one": run(manifest, outs["one"], arguments, "0", "", *(("--workers", "1") if on_cpu else ())),
-        "two": run(manifest, outs["two"], arguments, "0,1"),
-        "killed": run(manifest, outs["killed"], arguments, "0,1", next(iter(subjects))),
-    }
-    first = digests(outs["one"])
-    for name, out in outs.items():
-        print(f"{name}: {seconds[name]:.1f} s, {seconds['one'] / seconds[name]:.2f} times as fast as one", flush=True)
-        compare(name, out, first)
-
-
-def cluster(arguments: argparse.Namespace) -> None:
-    """All datasets through a cluster of two nodes on this machine, each with one card."""
-    subjects = {f"card_{dataset.name}": dataset for dataset in arguments.datasets}
-    manifest = write_manifest(arguments.out / "cards.yaml", subjects, arguments, 1 / arguments.per_card)
-    out = arguments.out / "cluster"
-    with nodes(arguments) as address:
-        seconds = run(manifest, out, arguments, None, "", "--address", address)
-    print(f"two nodes: {seconds:.1f} s", flush=True)
-    if (arguments.out / "one").is_dir():
-        compare("two nodes against one card", out, digests(arguments.out / "one"))
-
-
-@contextmanager
-def nodes(arguments: argparse.Namespace) -> Iterator[str]:
-    """Two Ray nodes, each in a process of its own that ends with the block; yields the address of the first."""
-    address = f"{get_node_ip_address()}:{PORT}"
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        for card in ("0", "1"):
-            gpus = "0" if arguments.device == "cpu" else "1"
-            cpus = str(max(1, (os.cpu_count() or 2) // 2))
-            where = (
-                ["--address", address] if started else ["--head", "--port", str(PORT), "--include-dashboard", "false"]
-            )
-            command = [*RAY, "start", *where, "--num-cpus", cpus, "--num-gpus", gpus, "--block"]
-            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": card, "RAY_USAGE_STATS_ENABLED": "0"}
-            environment["RAY_AUTH_MODE"] = "token"
-            path = arguments.out / f"node{card}.log"
-            with path.open("w") as log:
-                started.append(
-                    subprocess.Popen(
-                        command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                    )
-                )
-            while "Ray runtime started" not in path.read_text():
-                if started[-1].poll() is not None:
-                    sys.exit(f"a Ray node does not start: see {path}")
-                time.sleep(0.5)
-        yield address
-    finally:
-        for process in reversed(started):
-            os.killpg(process.pid, signal.SIGKILL)  # with all that it started
-            process.wait()
+PARTS = {"prepare": prepare, "cards": cards, "cluster": by_cluster, "second": second, "shares": shares}
+_NEEDED = {"prepare": 0.8, "cards": 1.1, "cluster": 0.65, "second": 0.4, "shares": 0.4}
+"""Seconds of a part, at least, as parts of those that one card takes."""
 
 
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["shares", "cards", "cluster"])
     parser.add_argument("out", type=Path)
-    parser.add_argument("datasets", type=Path, nargs="+")
-    parser.add_argument("--preset", default="demo")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--do", nargs="+", default=["eval", "relight"])
-    parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])
-    parser.add_argument("--per-card", type=int, default=4, help="subjects that share a card, in cards and cluster")
-    parser.add_argument("--parts", type=int, nargs="+", default=list(SHARES), help="parts of a card to try, in shares")
-    parser.add_argument("--copies", type=int, default=COPIES)
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--budget", type=float, default=480.0, help="seconds of all parts")
+    parser.add_argument("--seconds", type=float, default=160.0, help="that all subjects shall take one card")
+    parser.add_argument("--subjects", type=int, default=8)
+    parser.add_argument("--per-card", type=int, default=4, help="subjects that share a card")
+    parser.add_argument("--cards", type=int, default=2, help="that `shares` may use")
+    parser.add_argument("--shares", type=int, nargs="+", default=list(SHARES), help="parts of a card to try")
+    parser.add_argument("--scene", action="append", default=[], metavar="KEY=VALUE", help="change of the subjects")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change of the fits")
+    parser.add_argument("--trial", type=int, nargs=2, default=[300, 1100], metavar=("FEW", "MANY"), help="its steps")
+    parser.add_argument("--cpus", type=int, default=4, help="cores of a subject")
     parser.add_argument("--memory", type=float, default=4.0, help="GB of the machine that a stage sets aside")
+    parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])
     arguments = parser.parse_args()
-    if len({dataset.name for dataset in arguments.datasets}) < len(arguments.datasets):
-        parser.error("two datasets have the same name")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    {"shares": shares, "cards": cards, "cluster": cluster}[arguments.what](arguments)
+    work = Work(arguments)
+    for name, part in PARTS.items():
+        if name in arguments.parts and work.clock.allows(name, _NEEDED[name] * arguments.seconds):
+            part(work)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from ..data.dataset import FILE_NAME
 from ..data.importers import SourceFolder, detect
 from ..errors import InputError
 from ..files import write_text
+from ..output_folder import MARKER
 from .manifest import FORMAT, VERSION
 
 _VIDEOS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
@@ -46,8 +47,11 @@ def _found(folder: Path, depth: int) -> list[tuple[Path, str]]:
     """Paths of clips and which source of a subject each is.
 
     A folder with clips in folders of its own is not one itself, whatever it looks like; what else lies in a clip, such
-    as a video of its tracking, belongs to it.
+    as a video of its tracking, belongs to it. Of what runs of this program left, datasets alone can be fitted: a film
+    of an avatar is nobody's video.
     """
+    if (folder / MARKER).is_file():
+        return [(folder, source)] if (source := _source(folder)) == "dataset" else []
     below: list[tuple[Path, str]] = []
     videos: list[tuple[Path, str]] = []
     for path in sorted(folder.iterdir()):

@@ -15,21 +15,21 @@ from ..evaluation.report import REPORT as REPORT_FILE
 from ..files import open_regular, write_text
 from ..pipeline import FILM, PAGE, REPORT
 from .records import LOG, SubjectRecord
-from .results import SUMMARY, TABLE, Spread, spreads, state_of
+from .results import SUMMARY, TABLE, Scores, Spread, spreads, state_of
 
 INDEX = "index.html"
 _HEADLINES = {
-    "reenactment.psnr": "test PSNR, dB",
-    "reenactment.psnr_head": "on the head, dB",
-    "relight.mean.psnr_aligned": "relit, one RGB scale, dB",
-    "normal.mean_angle_deg": "normals, degrees",
+    "reenactment.psnr": "test PSNR",
+    "reenactment.psnr_head": "on the head",
+    "relight.mean.psnr_aligned": "relit, one RGB scale",
+    "normal.mean_angle_deg": "normals",
 }
-"""The scores that a card shows, with their names there."""
+"""The scores that a card shows, in few words."""
 _SIDE = 240  # pixels of a card's picture
 _PICTURES = (f"{REPORT}/{PICTURES}/reenactment_*_prediction.png", f"{FILM}/frames/00000.png", "geometry/preview.png")
 
 
-def write_index(out: Path, records: Mapping[str, SubjectRecord], scores: Mapping[str, Mapping[str, float]]) -> Path:
+def write_index(out: Path, records: Mapping[str, SubjectRecord], scores: Mapping[str, Scores]) -> Path:
     """Write out/index.html, which needs no other file to be shown, and return its path; links lead into `out`."""
     style, script = (
         resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("index.css", "index.js")
@@ -49,22 +49,24 @@ def write_index(out: Path, records: Mapping[str, SubjectRecord], scores: Mapping
     return out / INDEX
 
 
-def _sorting(scores: Mapping[str, Mapping[str, float]]) -> str:
-    names = dict.fromkeys(name for own in scores.values() for name in own)
-    options = "".join(
-        f'<option value="{escape(name)}">{escape(_HEADLINES.get(name, name))}</option>'
-        for name in ("name", *names, "seconds")
-    )
+def _sorting(scores: Mapping[str, Scores]) -> str:
+    known = {key: score for own in scores.values() for key, score in own.items()}
+    groups: dict[str, str] = {}
+    for key, score in known.items():
+        option = f'<option value="{escape(key)}">{escape(score.label)}</option>'
+        groups[score.group] = groups.get(score.group, "") + option
+    options = "".join(f'<optgroup label="{escape(title)}">{own}</optgroup>' for title, own in groups.items())
     return (
-        f'<div class="sorting"><label for="score">Sorted by</label><select id="score">{options}</select>'
+        '<div class="sorting"><label for="score">Sorted by</label><select id="score">'
+        f'<option value="name">name</option><option value="seconds">seconds</option>{options}</select>'
         '<button id="order" data-sign="+">smallest first</button></div>'
     )
 
 
-def _card(out: Path, name: str, record: SubjectRecord, scores: Mapping[str, float]) -> str:
+def _card(out: Path, name: str, record: SubjectRecord, scores: Scores) -> str:
     state, folder = state_of(record), out / name
-    values = json.dumps({**scores, "seconds": record.seconds})
-    facts = [(title, f"{scores[key]:.4g}") for key, title in _HEADLINES.items() if key in scores]
+    values = json.dumps({**{key: score.value for key, score in scores.items()}, "seconds": record.seconds})
+    facts = [(title, scores[key].text) for key, title in _HEADLINES.items() if key in scores]
     facts.append(("seconds", f"{record.seconds:.1f}"))
     told = f"<p>{escape(f'{record.failure.stage}: {record.failure.sentence}')}</p>" if record.failure else ""
     targets = {f"{name}/{REPORT}/{REPORT_FILE}": "report", f"{name}/{PAGE}": "page", f"{name}/{LOG}": "log"}
@@ -94,12 +96,19 @@ def _table(summary: Mapping[str, Spread]) -> str:
     if not summary:
         return ""
     head = "".join(f"<th>{title}</th>" for title in ("score", "subjects", "mean", "worst", "of", "spread"))
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{s.count}</td><td>{s.mean:.4g}</td><td>{s.worst:.4g}</td>"
-        f"<td>{escape(s.subject)}</td><td>{s.spread:.3g}</td></tr>"
-        for name, s in summary.items()
-    )
+    rows, group = "", ""
+    for found in summary.values():
+        if found.score.group != group:
+            group = found.score.group
+            rows += f'<tr><th colspan="6">{escape(group)}</th></tr>'
+        rows += "".join(f"<td>{escape(cell)}</td>" for cell in _cells(found)).join(("<tr>", "</tr>"))
     return (
         f"<h2>All scores</h2>\n<p>Spread is the standard deviation over subjects; <a href='{SUMMARY}'>{SUMMARY}</a> "
         f'has the same.</p>\n<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
     )
+
+
+def _cells(found: Spread) -> tuple[str, ...]:
+    """A row of the table: every number to the digits that mean something, in the score's unit."""
+    mean, spread = (found.score._replace(value=value).text for value in (found.mean, found.spread))
+    return found.score.label, str(found.count), mean, found.score.text, found.subject, spread

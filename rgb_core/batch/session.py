@@ -15,7 +15,7 @@ from .manifest import Needs
 
 _OBJECTS = 100 << 20  # bytes of Ray's object store: what travels through it are rows and records, never pictures
 _TOKEN = Path.home() / ".ray" / "auth_token"
-_FAST = {"OMP_WAIT_POLICY": "passive"}  # of workers, as the `rgb` command has it
+_FAST = {"OMP_WAIT_POLICY": "passive"}  # of workers, as the `rgb` command has it for itself
 
 
 def ray() -> ModuleType:
@@ -52,19 +52,18 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "error",
-        "include_dashboard": False,
-        "runtime_env": {"env_vars": _FAST},
     }
     if address is None:
         cores = (workers or max(1, _cores() // threads)) * threads
         gpus = 0 if device == "cpu" or resolve_device(device).type == "cpu" else None
+        os.environ |= _FAST  # which workers inherit: they are ready before a runtime_env could be
         # "local": never a cluster that happens to run here, or that RAY_ADDRESS names.
         common |= {"address": "local", "num_cpus": cores, "num_gpus": gpus, "object_store_memory": _OBJECTS}
+        common["include_dashboard"] = False
     else:
         if workers is not None:
             raise InputError("--workers is for this machine's own Ray; the cluster at --address knows its cores")
-        common |= {"address": address}
-        common.pop("include_dashboard")
+        common |= {"address": address, "runtime_env": {"env_vars": _FAST}}
     with _own_signals():
         try:
             package.init(**common)

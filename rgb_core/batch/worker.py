@@ -29,14 +29,19 @@ class Board(Protocol):
         """Take one event: the subject and the stage, with what there is to say."""
 
 
+def set_threads(count: int) -> None:
+    """How many threads torch and our kernels on the CPU use in this process."""
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    torch.set_num_threads(count)  # after numba, which starts as many of OpenMP's threads as there are cores
+
+
 def run_leg(job: Job, leg: Leg, board: Board) -> SubjectRecord:
     """Run a leg's stages that are not finished yet; returns the subject's record, in which a failure is noted.
 
     An error of a stage ends the subject and nothing else: the sentence is in the record, the traceback of an error
     that nobody foresaw in the log.
     """
-    torch.set_num_threads(leg.needs.cpus)
-    numba.set_num_threads(min(leg.needs.cpus, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    set_threads(leg.needs.cpus)
     # One that another machine took over may still be ending.
     with locked(job.out, _LOCK, f"another batch is working in {job.out}; wait for it", _PATIENCE):
         record = load_record(job.out, job.entry)

@@ -19,6 +19,8 @@ class Score(NamedTuple):
     decimals: int
     better: int
     """1 where more is better, -1 where less is, 0 where neither."""
+    key: str = ""
+    """Its dotted name in metrics.json, as in `reenactment.psnr`."""
 
     @property
     def written(self) -> float | None:
@@ -108,12 +110,15 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Score]:
     for name, record in _mapping(metrics, "relight").items():
         title = "Relighting, mean of all lights" if name == "mean" else f"Relighting, {name}"
         known = RELIT if name != "mean" else {key: words for key, words in RELIT.items() if key != "psnr_cast_shadow"}
-        scores += [Score(title, words[0], _number(record, key), *words[1:]) for key, words in known.items()]
+        scores += [
+            Score(title, words[0], _number(record, key), *words[1:], f"relight.{name}.{key}")
+            for key, words in known.items()
+        ]
     for kind, title in (("reenactment", "Parts of the head, as filmed"), ("relight", "Parts of the head, relit")):
         parts = _mapping(_mapping(metrics, "parts"), kind)
-        scores += [Score(title, f"PSNR, {part}", _number(parts, part), *_DB) for part in parts]
-    likeness = _mapping(_mapping(metrics, "parts"), "ssim")
-    scores += [Score("Parts of the head, as filmed, SSIM", part, _number(likeness, part), *_SSIM) for part in likeness]
+        scores += [Score(title, f"PSNR, {part}", _number(parts, part), *_DB, f"parts.{kind}.{part}") for part in parts]
+    likeness, title = _mapping(_mapping(metrics, "parts"), "ssim"), "Parts of the head, as filmed, SSIM"
+    scores += [Score(title, part, _number(likeness, part), *_SSIM, f"parts.ssim.{part}") for part in likeness]
     return scores + [score for name in _FIXED if name not in _ON_PICTURES for score in _of_record(metrics, name)]
 
 
@@ -123,15 +128,16 @@ def _of_record(metrics: Mapping[str, Any], name: str) -> list[Score]:
     if not record and name in ("refined", "on_white"):
         return []
     return [
-        Score(title, label, _number(record, key), unit, decimals, better)
+        Score(title, label, _number(record, key), unit, decimals, better, f"{name}.{key}")
         for key, (label, unit, decimals, better) in words.items()
     ]
 
 
 def _perceptual(metrics: Mapping[str, Any], name: str) -> list[Score]:
     distances = _mapping(_mapping(metrics, name), "lpips")
+    title = _FIXED[name][0]
     return [
-        Score(_FIXED[name][0], f"perceptual distance (LPIPS, {net})", _number(distances, net), "", 3, -1)
+        Score(title, f"perceptual distance (LPIPS, {net})", _number(distances, net), "", 3, -1, f"{name}.lpips.{net}")
         for net in distances
     ]
 

@@ -98,6 +98,8 @@ def test_a_folder_of_clips_becomes_a_manifest_that_can_be_read(tmp_path: Path):
         "actors/otto/flame_params.json",
         "nina.mp4",
         "actors/nina/preview.mp4",
+        "demo/relit/.rgb-run.json",
+        "demo/relit/video.mp4",
     ):
         (clips / place).parent.mkdir(parents=True, exist_ok=True)
         (clips / place).write_text("")

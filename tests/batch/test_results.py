@@ -11,39 +11,28 @@ import torch
 
 from rgb_core.batch.records import Failure, SubjectRecord, Taken, load_record
 from rgb_core.batch.report import write_report
-from rgb_core.batch.results import more_is_better, spreads
+from rgb_core.batch.results import spreads, subject_scores
 from rgb_core.images import write_png
 
 TAKEN = Taken(seconds=2.5, memory_mb=600.0, gpu_mb=0.0, disk_mb=1.5, device="a CPU")
 EVIL = "<script>alert('x')</script>"
 
 
-def test_the_worst_score_is_the_smallest_or_the_largest_by_what_the_score_means():
-    scores = {
-        "a": {"reenactment.psnr": 30.0, "normal.skin_deg": 8.0},
-        "b": {"reenactment.psnr": 26.0, "normal.skin_deg": 4.0},
-        "c": {"reenactment.psnr": 28.0},
+def test_the_worst_score_is_the_smallest_or_the_largest_by_what_the_score_means(tmp_path: Path):
+    subjects = {
+        "a": {"reenactment": {"psnr": 30.0}, "normal": {"skin_deg": 8.0}, "light": {"brightest_deg": float("inf")}},
+        "b": {"reenactment": {"psnr": 26.0}, "normal": {"skin_deg": 4.0}, "speed": {"fps": 9.0}},
+        "c": {"reenactment": {"psnr": 28.0, "ssim": None}, "no_such_group": {"psnr": 1.0}},
     }
-    found = spreads(scores)
+    for name, metrics in subjects.items():
+        (tmp_path / name / "report").mkdir(parents=True)
+        (tmp_path / name / "report" / "metrics.json").write_text(json.dumps(metrics))
+    found = spreads({name: subject_scores(tmp_path / name) for name in [*subjects, "never scored"]})
+    assert set(found) == {"reenactment.psnr", "normal.skin_deg"}
     psnr, angle = found["reenactment.psnr"], found["normal.skin_deg"]
     assert (psnr.mean, psnr.worst, psnr.subject, psnr.count) == (28.0, 26.0, "b", 3)
     assert psnr.spread == pytest.approx(2.0)
     assert (angle.mean, angle.worst, angle.subject, angle.count) == (6.0, 8.0, "a", 2)
-
-
-@pytest.mark.parametrize(
-    ("score", "more"),
-    [
-        ("relight.mean.ssim_aligned", True),
-        ("mesh.silhouette_iou", True),
-        ("parts.relight.hair", True),
-        ("reenactment.lpips", False),
-        ("reenactment.mae", False),
-        ("light.irradiance_error", False),
-    ],
-)
-def test_which_scores_are_better_when_larger(score: str, more: bool):
-    assert more_is_better(score) is more
 
 
 class Page(HTMLParser):
@@ -52,7 +41,13 @@ class Page(HTMLParser):
     def __init__(self, text: str):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        """What people read, without scripts and styles."""
         self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] not in ("script", "style"):
+            self.words.append(data)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -97,6 +92,15 @@ def test_the_page_reaches_for_nothing_outside_and_shows_names_as_they_are(batch:
     cards = {attributes["data-name"]: attributes for tag, attributes in page.tags if tag == "article"}
     assert json.loads(cards["good"]["data-scores"] or "") == {"reenactment.psnr": 31.5, "seconds": 2.5}
     assert cards["bad"]["class"] == "card failed"
+
+
+def test_the_page_names_scores_in_words_with_their_units(batch: Path):
+    page = Page((batch / "index.html").read_text())
+    text = " ".join(page.words)
+    assert "reenactment" not in text
+    assert "psnr" not in text
+    assert text.count("31.5\N{NO-BREAK SPACE}dB") == 3  # on the card, and as mean and worst in the table
+    assert [attributes["label"] for tag, attributes in page.tags if tag == "optgroup"] == ["Test frames, as filmed"]
 
 
 def test_a_record_is_that_of_its_row_alone(tmp_path: Path):

@@ -1,5 +1,8 @@
 """A worker's run of a subject: failures end in a sentence, finished stages keep their figures, locks outlive nobody."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,35 @@ def test_a_finished_stage_keeps_the_figures_of_the_run_that_finished_it(job: Job
     assert second.failure is None
     assert second.stages["fit-geometry"] == first.stages["fit-geometry"]
     assert set(second.stages) == {"fit-geometry", "fit-gaussians"}
+
+
+THREADS = """
+import sys
+from pathlib import Path
+import numba, torch
+from rgb_core.batch import worker
+from rgb_core.batch.manifest import Needs, Subject
+from rgb_core.batch.stages import STAGES, Job, Leg, Stage
+from rgb_core.presets import Preset
+
+class Board:
+    def tell(self, event): pass
+
+def count(job, device, progress):
+    print(torch.get_num_threads(), numba.get_num_threads())
+
+STAGES["eval"] = Stage(count, "report")
+job = Job("nina", Subject(dataset=Path("none")), Preset(), Path(sys.argv[1]))
+worker.run_leg(job, Leg(("eval",), Needs(cpus=int(sys.argv[2]), gpus=0)), Board())
+"""
+
+
+@pytest.mark.parametrize("cpus", ["1", "2"])
+def test_a_stage_has_the_threads_that_its_leg_asks_for_however_many_cores_there_are(cpus: str, tmp_path: Path):
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "3", "OMP_NUM_THREADS": "3"}
+    command = [sys.executable, "-c", THREADS, str(tmp_path), cpus]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [cpus, cpus]
 
 
 def test_a_worker_waits_for_one_that_is_still_ending_and_then_says_so(job: Job, monkeypatch: pytest.MonkeyPatch):
