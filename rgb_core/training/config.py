@@ -81,6 +81,9 @@ class GaussianConfig(Settings):
         0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
     )
     refine_tracking: bool = Field(True, description="move and turn the head of every training frame a little")
+    rebalance: float = Field(
+        0.0, ge=0, le=4, description="power of a frame's rarity by which it is seen more often; 0: all alike"
+    )
     max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")
     visibility_cache_mb: int = Field(4096, ge=0, description="memory for visibility bits of training frames")
     checkpoint_every: int = Field(500, gt=0, description="steps between checkpoints")

@@ -40,6 +40,7 @@ from .initialise import initial_avatar
 from .light import LightParameters, mean_radiance
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
+from .rarity import frame_shares
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale", "trained"}
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
@@ -132,6 +133,7 @@ class GaussianFit:
             field = field.everywhere()
         self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
         refined = geometry.refined(dataset.frames("train"))
+        poses = Pose.stack([frame.pose for frame in refined])
         portrait = Portrait.of(dataset.frames("train"), geometry.head.joint_names)
         initial = (
             map_tensors(start, torch.clone)
@@ -143,7 +145,7 @@ class GaussianFit:
             visibility=visibility,
             light=replace(initial.light.to(device), carried=dataset.light_frame == "camera"),
             focal_scale=geometry.focal_scale,
-            trained=TrainedRange.of(Pose.stack([frame.pose for frame in refined]), geometry.head.expression_names),
+            trained=TrainedRange.of(poses, geometry.head.expression_names),
         )
         self.light = LightParameters.of(self.avatar.light.radiance)
         self.level = torch.zeros(1, device=device)  # log factor of all albedos, by which the light is divided
@@ -162,7 +164,8 @@ class GaussianFit:
             config.visibility_cache_mb,
             albedo,
         )
-        self.order = FrameOrder(len(refined), 1, config.steps, seed, device)
+        shares = frame_shares(poses, config.rebalance) if config.rebalance else None
+        self.order = FrameOrder(len(refined), 1, config.steps, seed, device, shares)
         self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
