@@ -18,6 +18,7 @@ class LearningRates(Settings):
     deltas: float = Field(1.0e-3, gt=0, description="in units of the per-channel delta scale")
     normal_offset: float = Field(5.0e-3, gt=0, description="in units of the mesh's unit normal")
     tracking: float = Field(0.02, gt=0, description="hundredths of a radian and millimetres")
+    exposure: float = Field(0.02, gt=0, description="twentieths of a stop")
     level: float = Field(3.0e-3, gt=0, description="log factor of all albedos, by which the light is divided")
     light: float = Field(0.06, gt=0, description="softplus argument, relative to the initial radiance")
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
@@ -41,6 +42,7 @@ class LossWeights(Settings):
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
     normal_offset: float = Field(0.1, ge=0, description="mean square of the normals' offsets from the mesh's")
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
+    exposure: float = Field(1.0e-3, ge=0, description="mean square of the frames' gains, in the units of their rate")
     pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
     opacity_floor: float = Field(
         2.0, ge=0, description="squared lack of opacity of face, ears, lips and the inside of the head below 0.6, mean"
@@ -81,6 +83,9 @@ class GaussianConfig(Settings):
         0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
     )
     refine_tracking: bool = Field(True, description="move and turn the head of every training frame a little")
+    refine_exposure: bool = Field(
+        False, description="find a gain per colour for every training frame: a camera that adjusts itself"
+    )
     rebalance: float = Field(
         0.0, ge=0, le=4, description="power of a frame's rarity by which it is seen more often; 0: all alike"
     )

@@ -33,7 +33,7 @@ from ..shading import SurfaceTracer, light_gaussians
 from ..tensors import map_tensors
 from .colours import colour_from_frames
 from .config import GaussianConfig
-from .corrections import TrackingCorrections
+from .corrections import ExposureCorrections, TrackingCorrections
 from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
@@ -43,7 +43,7 @@ from .optimiser import Optimiser
 from .rarity import frame_shares
 
 _FIXED_FIELDS = {"name", "head", "portrait", "antialias", "one_bounce", "visibility", "focal_scale", "trained"}
-_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
+_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "exposure", "level"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
 
@@ -167,6 +167,7 @@ class GaussianFit:
         shares = frame_shares(poses, config.rebalance) if config.rebalance else None
         self.order = FrameOrder(len(refined), 1, config.steps, seed, device, shares)
         self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
+        self.exposure = ExposureCorrections(torch.zeros(len(refined), 3, device=device))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
@@ -192,6 +193,7 @@ class GaussianFit:
         self.light = LightParameters(tensors["light_raw"].to(self.device), tensors["light_level"].to(self.device))
         self.level = tensors["level_raw"].to(self.device)
         self.tracking.raw = tensors["tracking_raw"].to(self.device)
+        self.exposure.raw = tensors["exposure_raw"].to(self.device)
         self._begin()
         self.optimiser.load_state_tensors(tensors)
         self.statistics.total = tensors["density.total"].to(self.device)
@@ -203,8 +205,9 @@ class GaussianFit:
         self._reset_lookups()
 
     def _new_optimiser(self) -> Optimiser:
-        shared = {"light": self.light.raw, "tracking": self.tracking.raw, "level": self.level}
-        leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
+        corrections = {"tracking": self.tracking.raw, "exposure": self.exposure.raw}
+        shared = {"light": self.light.raw, "level": self.level}
+        leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **corrections, **shared}
         rates = self.config.learning_rates
         return Optimiser(leaves, rates.model_dump(exclude={"final"}), rates.final, self.config.steps)
 
@@ -213,6 +216,8 @@ class GaussianFit:
         frozen = _FROZEN_IN_WARMUP if done < self.config.warmup else frozenset()
         if done < self.config.normal_offsets:
             frozen |= {"normal_offset"}
+        if not self.config.refine_exposure:
+            frozen |= {"exposure"}
         return frozen if self.config.refine_tracking else frozen | {"tracking"}
 
     def _reset_lookups(self) -> None:
@@ -259,7 +264,8 @@ class GaussianFit:
         lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce)
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
         guided = inputs.albedo is not None
-        features = torch.cat([lit.radiance, gaussians.albedo], dim=1) if guided else lit.radiance
+        radiance = self.exposure.apply(lit.radiance, inputs)
+        features = torch.cat([radiance, gaussians.albedo], dim=1) if guided else radiance
         splatted = splat(
             gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity
         )
@@ -267,7 +273,7 @@ class GaussianFit:
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
         terms |= prior_terms(self.avatar, gaussians, envmap, self.priors, config, late)
-        terms["tracking"] = self.tracking.penalty()
+        terms |= {"tracking": self.tracking.penalty(), "exposure": self.exposure.penalty()}
         weights = config.losses.model_dump()
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         loss.backward()
@@ -308,6 +314,7 @@ class GaussianFit:
             "light_level": self.light.level,
             "level_raw": self.level,
             "tracking_raw": self.tracking.raw,
+            "exposure_raw": self.exposure.raw,
         }
         return tensors, {}
 
