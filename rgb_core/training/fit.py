@@ -38,7 +38,7 @@ from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
 from .light import LightParameters, mean_radiance
-from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
+from .objective import ENTROPY_START, AvatarPriors, albedo_term, feature_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 from .rarity import frame_shares
 
@@ -270,6 +270,8 @@ class GaussianFit:
             gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity
         )
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
+        if config.losses.features:
+            terms["features"] = feature_term(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
         terms |= prior_terms(self.avatar, gaussians, envmap, self.priors, config, late)

@@ -45,15 +45,26 @@ class AvatarPriors:
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
     """Terms that compare a premultiplied linear picture [H, W, 3] and its alpha with the target."""
-    weight = target.weight[..., None]
-    predicted = prediction_on_black(color, alpha) * weight
-    wanted = target.image * weight
+    predicted, wanted = _compared(color, alpha, target)
     return {
         "l1": (predicted - wanted).abs().mean(),
         "dssim": 1 - ssim_map(predicted, wanted).mean(),
         "multiscale": _coarse_dssim(predicted, wanted),
         "alpha": ((alpha - target.alpha) * target.weight).abs().mean(),
     }
+
+
+def feature_term(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
+    """Absolute sRGB difference on black in eyes and mouth, summed there and divided by the whole picture's pixels, so
+    that a weight counts those pixels as often again as the same weight of `l1` does."""
+    predicted, wanted = _compared(color, alpha, target)
+    return ((predicted - wanted).abs() * target.features[..., None]).mean()
+
+
+def _compared(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """The picture and its target, sRGB on black [H, W, 3] each, black where the avatar is not responsible."""
+    weight = target.weight[..., None]
+    return prediction_on_black(color, alpha) * weight, target.image * weight
 
 
 def _coarse_dssim(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rgb_core.heads.regions import Region
-from rgb_core.training.objective import picture_terms
+from rgb_core.training.objective import feature_term, picture_terms
 from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 
@@ -70,3 +70,15 @@ def test_coarse_scales_see_what_a_window_does_not():
     )
     assert float(exact["multiscale"]) < 0.02
     assert float(noisy["multiscale"]) < float(noisy["dssim"])
+
+
+def test_errors_in_eyes_and_mouth_alone_cost_there():
+    target = SimpleNamespace(
+        image=torch.full((8, 8, 3), 0.5), weight=torch.ones(8, 8), features=(torch.arange(64) < 16).view(8, 8).float()
+    )
+    picture = torch.full((8, 8, 3), 0.5).pow(2.2)
+    exact = float(feature_term(picture, torch.ones(8, 8), target))
+    elsewhere, there = picture.clone(), picture.clone()
+    elsewhere[4:], there[:2] = 1.0, 1.0
+    assert float(feature_term(elsewhere, torch.ones(8, 8), target)) == pytest.approx(exact, abs=1e-7)
+    assert float(feature_term(there, torch.ones(8, 8), target)) == pytest.approx(0.5 * 16 / 64, rel=1e-3)
