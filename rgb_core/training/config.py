@@ -32,6 +32,9 @@ class LossWeights(Settings):
     multiscale: float = Field(0.6, ge=0, description="1 - SSIM at half and a quarter of the size, mean")
     alpha: float = Field(0.5, ge=0, description="absolute difference of alpha and matte")
     features: float = Field(0.0, ge=0, description="absolute sRGB difference in eyes and mouth, beside `l1`")
+    gradients: float = Field(
+        0.0, ge=0, description="absolute difference of the picture's gradients in sRGB, in the last third"
+    )
     surface: float = Field(20.0, ge=0, description="squared mm of a Gaussian beyond the reach of its surface, mean")
     size: float = Field(0.05, ge=0, description="squared mm of axes beyond `max_scale_mm`, mean")
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")

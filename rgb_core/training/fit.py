@@ -38,7 +38,15 @@ from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
 from .light import LightParameters, mean_radiance
-from .objective import ENTROPY_START, AvatarPriors, albedo_term, feature_term, picture_terms, prior_terms
+from .objective import (
+    LATE_START,
+    AvatarPriors,
+    albedo_term,
+    feature_term,
+    gradient_term,
+    picture_terms,
+    prior_terms,
+)
 from .optimiser import Optimiser
 from .rarity import frame_shares
 
@@ -235,7 +243,7 @@ class GaussianFit:
         """One frame forward, backward and update."""
         (index,) = self.order.numbers(step)
         done = step / self.config.steps
-        late, frozen = done >= ENTROPY_START, self._frozen(done)
+        late, frozen = done >= LATE_START, self._frozen(done)
         lens = self.frames.camera(index).lens
         self.optimiser.schedule(step)
         self.guidance.fill_(1 - done)
@@ -272,6 +280,8 @@ class GaussianFit:
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
         if config.losses.features:
             terms["features"] = feature_term(splatted.image[..., :3], splatted.alpha, inputs)
+        if config.losses.gradients and late:
+            terms["gradients"] = gradient_term(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
         terms |= prior_terms(self.avatar, gaussians, envmap, self.priors, config, late)
