@@ -1,9 +1,9 @@
 """`rgb fit`: from a video to an avatar, all stages in one folder."""
 
 from ..console import Reporter
-from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
+from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set, Torso
 from ..verdicts import judge
-from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, Video
+from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, TorsoOption, Video
 
 _LIGHTS = ("studio", "sunset", "sun")
 
@@ -19,6 +19,7 @@ def fit(
     size: Size = 512,
     fps: Fps = None,
     parsing: Parsing = None,
+    torso: TorsoOption = Torso.cut,
     preset: OptionalPreset = None,
     overrides: Set = None,
     strict: Strict = False,
@@ -43,7 +44,7 @@ def fit(
     where = resolve_device(device)
     settings = load_preset(preset or default_preset(where), overrides)
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps, parsing=parsing)
+    options = TrackingOptions(start, end, stride, size, focal, True, fps, parsing, torso is Torso.keep)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track(video, out / "dataset", model, reporter, options, force=force)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import Reporter
-from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, within
+from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, Torso, within
 from ..verdicts import judge
 
 Video = Annotated[
@@ -35,6 +35,9 @@ Fps = Annotated[
 Parsing = Annotated[
     Path | None, typer.Option("--parsing", help="ONNX file of a face-parsing network (19 CelebAMask classes).")
 ]
+TorsoOption = Annotated[
+    Torso, typer.Option("--torso", help="cut: the head alone; keep: neck, shoulders and clothes as they are.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop where the verdict on the clip has a red line.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
 
@@ -50,6 +53,7 @@ def track(
     size: Size = 512,
     fps: Fps = None,
     parsing: Parsing = None,
+    torso: TorsoOption = Torso.cut,
     preview: Preview = False,
     strict: Strict = False,
     force: Force = False,
@@ -67,7 +71,7 @@ def track(
     from rgb_core.tracking import track as track_video
 
     model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview, fps, parsing)
+    options = TrackingOptions(start, end, stride, size, focal, preview, fps, parsing, torso is Torso.keep)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         tracked = track_video(video, out, model, reporter, options, force=force)

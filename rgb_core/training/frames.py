@@ -15,6 +15,7 @@ from ..shading import Surface, SurfaceTracer
 from .surface_cache import SurfaceCache
 
 _EYES, _MOUTH = (Label.LEFT_EYE, Label.RIGHT_EYE), (Label.INNER_MOUTH, Label.UPPER_LIP, Label.LOWER_LIP)
+_UNLEARNT = {Label.CLOTH, Label.NECKLACE}  # what else is worn moves with the head
 _FEATURES = (*_EYES, *_MOUTH)
 
 
@@ -145,7 +146,7 @@ class TrainingFrames:
         weight, features = torch.ones(rgba.shape[:2]), torch.zeros(rgba.shape[:2])
         if semantic is not None:
             features = has_label(semantic, _FEATURES).float()
-            foreign = has_label(semantic, (Label.CLOTH, Label.NECKLACE))
+            foreign = has_label(semantic, _UNLEARNT & set(self._dataset.foreign))
             weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
         fixed = {
             "rgba": rgba,

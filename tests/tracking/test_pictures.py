@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rgb_core.data import DatasetWriter
-from rgb_core.heads import Pose, builtin_head
+from rgb_core.heads import HeadModel, Pose, builtin_head, with_shoulders
 from rgb_core.heads.regions import Region
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene.labels import Label
@@ -100,8 +100,13 @@ def clip_of(count: int) -> TrackedClip:
 
 @pytest.fixture(scope="module")
 def parsed() -> dict[str, torch.Tensor]:
-    """A painted frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt."""
-    head, clip = builtin_head(), clip_of(1)
+    """A painted frame, parsed for the head alone."""
+    return painted(builtin_head(), False)
+
+
+def painted(head: HeadModel, keep_torso: bool) -> dict[str, torch.Tensor]:
+    """A frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt."""
+    clip = clip_of(1)
     whole = crop_around(torch.tensor([[0.0, 0.0], [256.0, 256.0]]), SIZE, 256)
     views = Views(head, clip, whole, whole.camera(FOCAL, SIZE, clip.world_to_camera))
     view = views.view(0)
@@ -122,7 +127,7 @@ def parsed() -> dict[str, torch.Tensor]:
     noise = torch.randint(0, 12, picture.shape, generator=torch.Generator().manual_seed(0))
     picture = (picture.int() + noise - 6).clamp(0, 255).byte()
     matte = (covered | hair | shirt).float()
-    parser = semantics.Parser(head, spread_correspondence(head))
+    parser = semantics.Parser(head, spread_correspondence(head), keep_torso=keep_torso)
     sight = semantics.Sight(picture, matte, view.fragments, below, 60.0)
     parser.learn([sight])
     labels, cut = parser.parse(sight)
@@ -149,6 +154,19 @@ def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) ->
     face = parsed["region"] == Region.SKIN
     face[190:] = False
     assert float(parsed["matte"][face].min()) == 1
+
+
+def test_a_torso_that_is_kept_stays_in_the_matte_as_far_as_the_shoulders_go(parsed: dict[str, torch.Tensor]) -> None:
+    kept = painted(with_shoulders(builtin_head()), True)
+    covered = kept["region"] >= 0
+    inner = kept["shirt"] & covered
+    inner[225:] = False
+    assert float(kept["matte"][inner].median()) == 1
+    assert bool((kept["labels"][kept["shirt"]] == Label.CLOTH).float().mean() > 0.8)
+    corner = kept["matte"][250:, :6]
+    assert float(corner.max()) < 0.05
+    head = parsed["matte"] == 1
+    assert float(kept["matte"][head].min()) > 0.99
 
 
 def turns(joints: torch.Tensor) -> torch.Tensor:
