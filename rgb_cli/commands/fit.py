@@ -43,11 +43,12 @@ def fit(
 
     where = resolve_device(device)
     settings = load_preset(preset or default_preset(where), overrides)
-    model = load_head(head) if head else builtin_head()
     options = TrackingOptions(start, end, stride, size, focal, True, fps, parsing, torso is Torso.keep)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        tracked = track(video, out / "dataset", model, reporter, options, force=force)
+        tracked = track(
+            video, out / "dataset", load_head(head) if head else builtin_head(), reporter, options, force=force
+        )
     judge(reporter, tracked.quality, not as_json, strict)
     with reporter.live():
         fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)

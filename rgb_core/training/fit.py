@@ -172,8 +172,7 @@ class GaussianFit:
             config.visibility_cache_mb,
             albedo,
         )
-        shares = frame_shares(poses, config.rebalance) if config.rebalance else None
-        self.order = FrameOrder(len(refined), 1, config.steps, seed, device, shares)
+        self.order = FrameOrder(len(refined), 1, config.steps, seed, device, frame_shares(poses, config.rebalance))
         self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
         self.exposure = ExposureCorrections(torch.zeros(len(refined), 3, device=device))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
