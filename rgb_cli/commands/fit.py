@@ -3,7 +3,7 @@
 from ..console import Reporter
 from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set, Torso
 from ..verdicts import judge
-from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, TorsoOption, Video
+from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, TorsoOption, Video, head_model
 
 _LIGHTS = ("studio", "sunset", "sun")
 
@@ -36,7 +36,6 @@ def fit(
     from rgb_core import pipeline
     from rgb_core.devices import resolve_device
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
-    from rgb_core.heads import builtin_head, load_head
     from rgb_core.presets import default_preset, load_preset
     from rgb_core.rendering import Renderer
     from rgb_core.tracking import TrackingOptions, track
@@ -46,9 +45,7 @@ def fit(
     options = TrackingOptions(start, end, stride, size, focal, True, fps, parsing, torso is Torso.keep)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        tracked = track(
-            video, out / "dataset", load_head(head) if head else builtin_head(), reporter, options, force=force
-        )
+        tracked = track(video, out / "dataset", head_model(head), reporter, options, force=force)
     judge(reporter, tracked.quality, not as_json, strict)
     with reporter.live():
         fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)
