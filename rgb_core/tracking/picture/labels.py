@@ -6,7 +6,7 @@ from typing import NamedTuple
 import mesh_rasterizer
 import torch
 from mesh_rasterizer import Fragments
-from scipy.ndimage import label
+from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
@@ -130,6 +130,8 @@ class Parser:
         near, far = (_beside(mesh.upper, reach * sight.height) for reach in (_CHEEK_REACH, _HAIR_REACH))
         beside = near | (high & far)
         labels[free & above & beside] = Label.HAIR
+        if self._collar is not None:
+            labels[free & above & ~high & (self._collar.odds(colours) > 0)] = Label.CLOTH  # a collar behind the jaw
         hairy = self._odds(self._hair, colours)
         labels[(labels == Label.HAIR) & (hairy < -_PRIOR)] = Label.SKIN
         labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
@@ -139,6 +141,7 @@ class Parser:
             labels = torch.where(person & has_label(classes, _NETWORK_KNOWS), classes, labels)
         labels, neck = self._dressed(labels, sight, mesh, colours, classes)
         cloth = labels == Label.CLOTH
+        cloth |= free & ~high & ~person & _nearest(cloth, person)  # the soft edge of clothes is theirs
         labels[~person] = Label.BACKGROUND
         if self._keep_torso:
             return labels.byte(), sight.matte * nearby(mesh.inside, ~free, _HAIR_REACH * sight.height)
@@ -211,6 +214,15 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
         return torch.full_like(values, torch.inf)
     plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None]).solution
     return (basis @ plane)[..., 0].to(values)
+
+
+def _nearest(mask: Tensor, known: Tensor) -> Tensor:
+    """[H, W] bool: where the nearest pixel of `known` [H, W] is one of a mask [H, W]."""
+    if not bool(known.any()):
+        return torch.zeros_like(mask)
+    nearest = distance_transform_edt(~known.numpy(), return_distances=False, return_indices=True)
+    rows, columns = torch.from_numpy(nearest).long()
+    return mask[rows, columns]
 
 
 def _largest_piece(mask: Tensor) -> Tensor:
