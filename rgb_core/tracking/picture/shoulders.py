@@ -8,12 +8,13 @@ from ...heads import HeadModel
 from ...heads.shoulders import lower_edge
 
 _RIM = 0.03  # metres over which the matte fades towards the edge of the shoulders
+_NOTHING = 0.004  # metres beside that edge without any, so that what lies beyond it, and takes the edge's, has none
 
 
 def within_rim(head: HeadModel) -> Tensor:
     """[V] 1 on the head, falling smoothly to 0 at the lower edge of its shoulders."""
-    share = torch.cdist(head.vertices, head.vertices[lower_edge(head)]).amin(1) / _RIM
-    return _smooth(share)
+    distance = torch.cdist(head.vertices, head.vertices[lower_edge(head)]).amin(1)
+    return _smooth((distance - _NOTHING) / _RIM)
 
 
 def nearby(values: Tensor, known: Tensor, reach: float) -> Tensor:
