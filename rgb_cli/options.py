@@ -16,6 +16,13 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Torso(StrEnum):
+    """What tracking does with shoulders and clothes."""
+
+    cut = "cut"
+    keep = "keep"
+
+
 _SEEDS = 2**63 - 1
 LARGEST_SIDE = 8192
 """Pixels of a picture that any option may ask for."""

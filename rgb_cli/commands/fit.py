@@ -1,9 +1,9 @@
 """`rgb fit`: from a video to an avatar, all stages in one folder."""
 
 from ..console import Reporter
-from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set
+from ..options import Device, DeviceOption, Force, Json, OptionalPreset, Out, Quiet, Seed, Set, Torso
 from ..verdicts import judge
-from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, Video
+from .track import End, Focal, Fps, HeadFile, Parsing, Size, Start, Strict, Stride, TorsoOption, Video, head_model
 
 _LIGHTS = ("studio", "sunset", "sun")
 
@@ -19,6 +19,7 @@ def fit(
     size: Size = 512,
     fps: Fps = None,
     parsing: Parsing = None,
+    torso: TorsoOption = Torso.cut,
     preset: OptionalPreset = None,
     overrides: Set = None,
     strict: Strict = False,
@@ -35,18 +36,16 @@ def fit(
     from rgb_core import pipeline
     from rgb_core.devices import resolve_device
     from rgb_core.evaluation.relit_sheet import write_relit_sheet
-    from rgb_core.heads import builtin_head, load_head
     from rgb_core.presets import default_preset, load_preset
     from rgb_core.rendering import Renderer
     from rgb_core.tracking import TrackingOptions, track
 
     where = resolve_device(device)
     settings = load_preset(preset or default_preset(where), overrides)
-    model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview=True, fps=fps, parsing=parsing)
+    options = TrackingOptions(start, end, stride, size, focal, True, fps, parsing, torso is Torso.keep)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        tracked = track(video, out / "dataset", model, reporter, options, force=force)
+        tracked = track(video, out / "dataset", head_model(head), reporter, options, force=force)
     judge(reporter, tracked.quality, not as_json, strict)
     with reporter.live():
         fitted = pipeline.fit(tracked.dataset, out, settings, reporter, seed, where, force)

@@ -1,13 +1,16 @@
 """`rgb track`: a video becomes a native dataset."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..console import Reporter
-from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, within
+from ..options import LARGEST_SIDE, Force, Json, Out, Quiet, Torso, within
 from ..verdicts import judge
+
+if TYPE_CHECKING:
+    from rgb_core.heads import HeadModel
 
 Video = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="Video of one person's head: a file, or a folder of pictures.")
@@ -35,8 +38,18 @@ Fps = Annotated[
 Parsing = Annotated[
     Path | None, typer.Option("--parsing", help="ONNX file of a face-parsing network (19 CelebAMask classes).")
 ]
+TorsoOption = Annotated[
+    Torso, typer.Option("--torso", help="cut: the head alone; keep: neck, shoulders and clothes as they are.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop where the verdict on the clip has a red line.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a video of landmarks, mesh, matte and labels.")]
+
+
+def head_model(path: Path | None) -> "HeadModel":
+    """The head model of `--head`."""
+    from rgb_core.heads import builtin_head, load_head
+
+    return load_head(path) if path else builtin_head()
 
 
 def track(
@@ -50,6 +63,7 @@ def track(
     size: Size = 512,
     fps: Fps = None,
     parsing: Parsing = None,
+    torso: TorsoOption = Torso.cut,
     preview: Preview = False,
     strict: Strict = False,
     force: Force = False,
@@ -62,15 +76,13 @@ def track(
 
     Example: rgb track clip.mp4 -o subject --preview
     """
-    from rgb_core.heads import builtin_head, load_head
     from rgb_core.tracking import TrackingOptions
     from rgb_core.tracking import track as track_video
 
-    model = load_head(head) if head else builtin_head()
-    options = TrackingOptions(start, end, stride, size, focal, preview, fps, parsing)
+    options = TrackingOptions(start, end, stride, size, focal, preview, fps, parsing, torso is Torso.keep)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
-        tracked = track_video(video, out, model, reporter, options, force=force)
+        tracked = track_video(video, out, head_model(head), reporter, options, force=force)
     if as_json:
         reporter.result("tracked", {"folder": str(out), **tracked.quality})
     judge(reporter, tracked.quality, not as_json, strict)

@@ -59,6 +59,8 @@ class TrackingChoices(Settings):
 
     parsing: Path | None = None
     """ONNX file of a face-parsing network."""
+    keep_torso: bool = False
+    """Model shoulders and clothes too."""
 
     def options(self) -> TrackingOptions:
         """The same for `tracking.track`, with a video of what was found, as `rgb fit` makes it."""

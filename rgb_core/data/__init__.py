@@ -1,6 +1,6 @@
 """Datasets: frames, the native format and its ground truth."""
 
-from .dataset import Dataset, load_dataset
+from .dataset import TORSO_KEPT, Dataset, load_dataset
 from .frame import Frame
 from .frame_maps import FrameMaps
 from .ground_truth import GroundTruth, TrueMotion
@@ -13,6 +13,7 @@ __all__ = [
     "Frame",
     "FrameMaps",
     "GroundTruth",
+    "TORSO_KEPT",
     "TrueMotion",
     "load_dataset",
     "read_ply",

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..heads import HeadModel, load_head
 from ..scene import Camera
+from ..scene.labels import FOREIGN, Label
 from .frame import Frame, FrameContext, parse_frame
 from .ground_truth import GroundTruth
 from .pixels import check_reduction, load_labels, load_linear, load_rgba
@@ -21,6 +22,8 @@ from .records import Defects, Record, read_json
 FORMAT = "rgb-dataset"
 VERSION = 1
 FILE_NAME = "dataset.json"
+TORSO_KEPT = "torso_kept"
+"""Key of `source`: true where clothes belong to what the frames show of the head."""
 LIGHT_FRAMES = ("world", "camera")
 _KEYS = frozenset(
     {"format", "version", "subject", "width", "height", "fps", "head_model", "light_frame", "shape", "splits", "frames"}
@@ -117,6 +120,12 @@ class Dataset:
             InputError: when the file is damaged or `size` is larger than the images.
         """
         return load_labels(frame.semantic, (self.width, self.height), size) if frame.semantic else None
+
+    @property
+    def foreign(self) -> tuple[Label, ...]:
+        """What is worn and no part of the avatar; clothes are where `rgb track --torso keep` left them in the matte."""
+        kept = bool((self.extra.get("source") or {}).get(TORSO_KEPT))
+        return tuple(label for label in FOREIGN if not (kept and label == Label.CLOTH))
 
     @property
     def envmaps(self) -> dict[str, Path]:

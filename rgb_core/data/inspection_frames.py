@@ -9,7 +9,7 @@ from torch import Tensor
 from ..images import srgb_bytes_to_linear
 from ..scene import Camera
 from ..scene.camera import SeenMesh
-from ..scene.labels import FOREIGN, has_label
+from ..scene.labels import has_label
 from .dataset import Dataset
 from .frame import Frame
 
@@ -104,5 +104,5 @@ def _overlap(dataset: Dataset, frame: Frame, inside: Tensor, labels: Tensor | No
     drawn = draw_head(dataset, frame, camera).mask
     either = matte | drawn
     if labels is not None:
-        either &= ~has_label(labels[rows][:, columns], FOREIGN)
+        either &= ~has_label(labels[rows][:, columns], dataset.foreign)
     return float((matte & drawn & either).sum()) / max(int(either.sum()), 1)

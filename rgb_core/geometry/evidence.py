@@ -10,7 +10,7 @@ from ..data import Dataset, Frame, FrameMaps
 from ..devices import CPU
 from ..errors import InputError
 from ..progress import Progress
-from ..scene.labels import BARE_SKIN, FOREIGN, Label
+from ..scene.labels import BARE_SKIN, Label
 
 _UNLABELLED = 255  # every pixel of a frame without labels
 
@@ -93,7 +93,7 @@ class Evidence:
         cameras = [frame.camera.resized(*self.size) for frame in frames]
         self.intrinsics = torch.tensor([camera.intrinsics for camera in cameras]).to(device)
         self.world_to_camera = torch.stack([camera.world_to_camera for camera in cameras]).to(device)
-        self._mask_weight = _by_label(dict.fromkeys(FOREIGN, 0.0), 1.0).to(device)
+        self._mask_weight = _by_label(dict.fromkeys(dataset.foreign, 0.0), 1.0).to(device)
         known = dict.fromkeys((*BARE_SKIN, Label.LEFT_BROW, Label.RIGHT_BROW, _UNLABELLED), 1.0)
         self._colour_weight = _by_label({**known, Label.HAIR: _HAIR_COLOUR_WEIGHT}, 0.0).to(device)
 

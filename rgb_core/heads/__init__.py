@@ -6,6 +6,7 @@ from .model import HeadModel, PosedHead
 from .motion import MOTION_FORMAT, MOTION_VERSION, Motion, motion_record
 from .normals import vertex_normals
 from .pose import Pose
+from .shoulders import with_shoulders
 from .storage import load_head, save_head
 from .subdivision import subdivide
 from .transfer import expression_transfer, name_transfer
@@ -28,4 +29,5 @@ __all__ = [
     "save_head",
     "subdivide",
     "vertex_normals",
+    "with_shoulders",
 ]

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Dataset, DatasetWriter, load_dataset
+from ..data import TORSO_KEPT, Dataset, DatasetWriter, load_dataset
 from ..data.records import read_json
 from ..errors import InputError
 from ..files import write_text
 from ..fingerprints import files_in, fingerprint
-from ..heads import HeadModel, Pose
+from ..heads import HeadModel, Pose, with_shoulders
 from ..output_folder import OutputFolder
 from ..progress import Progress
 from ..tensor_files import read_tensors, write_tensors
@@ -67,6 +67,8 @@ class TrackingOptions:
     """Frames per second of a folder of pictures."""
     parsing: Path | None = None
     """ONNX file of a face-parsing network."""
+    keep_torso: bool = False
+    """Model neck, shoulders and clothes as they are, in place of cutting clothes out."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def track(
         InputError: when the video, the folder or the detector cannot be used.
     """
     options = options or TrackingOptions()
+    head = with_shoulders(head) if options.keep_torso else head
     out = Path(out)
     video = open_video(path, options.fps)
     for note in video.notes:
@@ -132,11 +135,14 @@ def _track(
     correspondence = _correspondence(head, detector, work)
     clip = _clip(work / "clip.safetensors", head, correspondence, observed, video, progress, options.focal)
     rows = torch.linspace(0, len(numbers) - 1, min(_OUTLINES, len(numbers))).round().long().unique().tolist()
-    crop = crop_around(outline(head, clip, video.size, rows), video.size, options.size)
+    crop = crop_around(outline(head, clip, video.size, rows, options.keep_torso), video.size, options.size)
     views = Views(head, clip, crop, crop.camera(clip.focal, video.size, clip.world_to_camera))
-    frames = FrameWriter(video, numbers, views, Parser(head, correspondence, network), detector)
+    parser = Parser(head, correspondence, network, options.keep_torso)
+    frames = FrameWriter(video, numbers, views, parser, detector)
     frames.learn_colours(progress)
     source = {"video": video.path.name, "crop": crop.window, "video_size": video.size, "stride": options.stride}
+    if options.keep_torso:
+        source[TORSO_KEPT] = True
     writer = DatasetWriter(
         out,
         video.path.stem,

@@ -80,9 +80,10 @@ def frame_name(number: int) -> str:
 
 
 def _image(picture: Tensor, matte: Tensor, labels: Tensor) -> Tensor:
-    """uint8 [H, W, 4] the head on nothing; cloth keeps its colours under a matte of 0."""
-    colours = torch.where((labels == Label.CLOTH)[..., None], picture, foreground(picture, matte))
-    shown = (matte > 0) | (labels == Label.CLOTH)
+    """uint8 [H, W, 4] the head on nothing; cloth that is cut out keeps its colours under a matte of 0."""
+    cut = (labels == Label.CLOTH) & (matte == 0)
+    colours = torch.where(cut[..., None], picture, foreground(picture, matte))
+    shown = (matte > 0) | cut
     return torch.cat([colours * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
 
 

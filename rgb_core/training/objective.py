@@ -16,8 +16,8 @@ from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_en
 
 _OPAQUE = 255
 _HALVINGS = 2
-# Share of the steps from which opacities are driven to 0 or 1.
-ENTROPY_START = 2 / 3
+# Share of the steps from which opacities are driven to 0 or 1, and fine detail counts.
+LATE_START = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,33 @@ class AvatarPriors:
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
     """Terms that compare a premultiplied linear picture [H, W, 3] and its alpha with the target."""
-    weight = target.weight[..., None]
-    predicted = prediction_on_black(color, alpha) * weight
-    wanted = target.image * weight
+    predicted, wanted = _compared(color, alpha, target)
     return {
         "l1": (predicted - wanted).abs().mean(),
         "dssim": 1 - ssim_map(predicted, wanted).mean(),
         "multiscale": _coarse_dssim(predicted, wanted),
         "alpha": ((alpha - target.alpha) * target.weight).abs().mean(),
     }
+
+
+def feature_term(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
+    """Absolute sRGB difference on black in eyes and mouth, summed there and divided by the whole picture's pixels, so
+    that a weight counts those pixels as often again as the same weight of `l1` does."""
+    predicted, wanted = _compared(color, alpha, target)
+    return ((predicted - wanted).abs() * target.features[..., None]).mean()
+
+
+def gradient_term(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
+    """Mean absolute difference of the differences between neighbouring pixels, sRGB on black: of fine detail alone."""
+    predicted, wanted = _compared(color, alpha, target)
+    error = predicted - wanted
+    return (error.diff(dim=0).abs().mean() + error.diff(dim=1).abs().mean()) / 2
+
+
+def _compared(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """The picture and its target, sRGB on black [H, W, 3] each, black where the avatar is not responsible."""
+    weight = target.weight[..., None]
+    return prediction_on_black(color, alpha) * weight, target.image * weight
 
 
 def _coarse_dssim(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -86,7 +104,7 @@ def prior_terms(
     config: GaussianConfig,
     late: bool,
 ) -> dict[str, torch.Tensor]:
-    """Terms that need no picture; `late` says whether ENTROPY_START has passed."""
+    """Terms that need no picture; `late` says whether LATE_START has passed."""
     distance = (avatar.neutral["position"] - priors.surface).norm(dim=1)
     excess = (gaussians.scales * (1 / MILLIMETRE) - config.max_scale_mm).clamp_min(0)
     terms = {

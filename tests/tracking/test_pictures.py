@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rgb_core.data import DatasetWriter
-from rgb_core.heads import Pose, builtin_head
+from rgb_core.heads import HeadModel, Pose, builtin_head, with_shoulders
 from rgb_core.heads.regions import Region
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene.labels import Label
@@ -100,8 +100,14 @@ def clip_of(count: int) -> TrackedClip:
 
 @pytest.fixture(scope="module")
 def parsed() -> dict[str, torch.Tensor]:
-    """A painted frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt."""
-    head, clip = builtin_head(), clip_of(1)
+    """A painted frame, parsed for the head alone."""
+    return painted(builtin_head(), False)
+
+
+def painted(head: HeadModel, keep_torso: bool, wing: bool = False) -> dict[str, torch.Tensor]:
+    """A frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt; `wing`: its collar stands up
+    behind the jaw, with an edge that the matte blurs."""
+    clip = clip_of(1)
     whole = crop_around(torch.tensor([[0.0, 0.0], [256.0, 256.0]]), SIZE, 256)
     views = Views(head, clip, whole, whole.camera(FOCAL, SIZE, clip.world_to_camera))
     view = views.view(0)
@@ -115,6 +121,9 @@ def parsed() -> dict[str, torch.Tensor]:
         & (region != Region.EAR)
     )
     shirt = (rows > 206) & (region != Region.SKIN)
+    beside = torch.nn.functional.max_pool2d(covered.float()[None], 13, 1, 6)[0] > 0
+    collar = (rows > 170) & beside & ~covered & wing
+    shirt |= collar
     picture = torch.full((256, 256, 3), 230, dtype=torch.uint8)
     picture[covered] = torch.tensor([200, 140, 110], dtype=torch.uint8)
     picture[hair & ~((region >= 0) & (region != Region.SCALP))] = torch.tensor([30, 22, 18], dtype=torch.uint8)
@@ -122,11 +131,14 @@ def parsed() -> dict[str, torch.Tensor]:
     noise = torch.randint(0, 12, picture.shape, generator=torch.Generator().manual_seed(0))
     picture = (picture.int() + noise - 6).clamp(0, 255).byte()
     matte = (covered | hair | shirt).float()
-    parser = semantics.Parser(head, spread_correspondence(head))
+    if wing:
+        soft = torch.nn.functional.max_pool2d(collar.float()[None], 7, 1, 3)[0] > 0
+        matte = torch.where(soft & (matte == 0), 0.4, matte)
+    parser = semantics.Parser(head, spread_correspondence(head), keep_torso=keep_torso)
     sight = semantics.Sight(picture, matte, view.fragments, below, 60.0)
     parser.learn([sight])
     labels, cut = parser.parse(sight)
-    return {"labels": labels, "matte": cut, "region": region, "hair": hair & ~covered, "shirt": shirt}
+    return {"labels": labels, "matte": cut, "region": region, "hair": hair & ~covered, "shirt": shirt, "collar": collar}
 
 
 def test_labels_follow_the_model_and_colours(parsed: dict[str, torch.Tensor]) -> None:
@@ -149,6 +161,31 @@ def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) ->
     face = parsed["region"] == Region.SKIN
     face[190:] = False
     assert float(parsed["matte"][face].min()) == 1
+
+
+def test_a_collar_behind_the_jaw_leaves_nothing_in_the_matte() -> None:
+    shown = painted(builtin_head(), False, wing=True)
+    around = torch.nn.functional.max_pool2d(shown["collar"].float()[None], 7, 1, 3)[0] > 0
+    around &= shown["region"] < 0
+    around[:174] = False
+    assert int(around.sum()) > 300
+    assert float(shown["matte"][around].mean()) < 0.02
+    face = shown["region"] == Region.SKIN
+    face[164:] = False
+    assert float(shown["matte"][face].mean()) > 0.99
+
+
+def test_a_torso_that_is_kept_stays_in_the_matte_as_far_as_the_shoulders_go(parsed: dict[str, torch.Tensor]) -> None:
+    kept = painted(with_shoulders(builtin_head()), True)
+    covered = kept["region"] >= 0
+    inner = kept["shirt"] & covered
+    inner[225:] = False
+    assert float(kept["matte"][inner].median()) == 1
+    assert bool((kept["labels"][kept["shirt"]] == Label.CLOTH).float().mean() > 0.8)
+    corner = kept["matte"][250:, :6]
+    assert float(corner.max()) < 0.05
+    head = parsed["matte"] == 1
+    assert float(kept["matte"][head].min()) > 0.99
 
 
 def turns(joints: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,8 @@ import torch
 
 from rgb_core.gathering import Gathering
 from rgb_core.heads.regions import Region
-from rgb_core.training.objective import picture_terms
+from rgb_core.images import srgb_to_linear
+from rgb_core.training.objective import feature_term, gradient_term, picture_terms
 from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
 
 
@@ -85,3 +86,24 @@ def test_coarse_scales_see_what_a_window_does_not():
     )
     assert float(exact["multiscale"]) < 0.02
     assert float(noisy["multiscale"]) < float(noisy["dssim"])
+
+
+def test_errors_in_eyes_and_mouth_alone_cost_there():
+    target = SimpleNamespace(
+        image=torch.full((8, 8, 3), 0.5), weight=torch.ones(8, 8), features=(torch.arange(64) < 16).view(8, 8).float()
+    )
+    picture = torch.full((8, 8, 3), 0.5).pow(2.2)
+    exact = float(feature_term(picture, torch.ones(8, 8), target))
+    elsewhere, there = picture.clone(), picture.clone()
+    elsewhere[4:], there[:2] = 1.0, 1.0
+    assert float(feature_term(elsewhere, torch.ones(8, 8), target)) == pytest.approx(exact, abs=1e-7)
+    assert float(feature_term(there, torch.ones(8, 8), target)) == pytest.approx(0.5 * 16 / 64, rel=1e-3)
+
+
+def test_the_gradients_see_lost_detail_and_no_even_error():
+    wanted = torch.full((8, 8, 3), 0.5)
+    wanted[:, ::2] += 0.1
+    target = SimpleNamespace(image=wanted, weight=torch.ones(8, 8))
+    blurred, darker = torch.full((8, 8, 3), 0.55), wanted - 0.1
+    costs = [float(gradient_term(srgb_to_linear(each), torch.ones(8, 8), target)) for each in (blurred, darker)]
+    assert costs == pytest.approx([0.05, 0.0], abs=1e-5)

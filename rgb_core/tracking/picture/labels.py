@@ -6,7 +6,7 @@ from typing import NamedTuple
 import mesh_rasterizer
 import torch
 from mesh_rasterizer import Fragments
-from scipy.ndimage import label
+from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
@@ -18,6 +18,7 @@ from ..detect.correspondence import Correspondence
 from .collar import Band, Collar, learn_collar
 from .colours import LEAST_SAMPLES, Colour, distribution, local_colours
 from .parsing import ParsingNetwork
+from .shoulders import nearby, within_rim
 
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
@@ -61,6 +62,8 @@ class OnMesh(NamedTuple):
 
     labels: Tensor
     """int64 labels, background beside the mesh."""
+    inside: Tensor
+    """1, falling smoothly to 0 at the edge of the shoulders where they are kept."""
     forehead: Tensor
     """bool."""
     neck: Tensor
@@ -74,9 +77,18 @@ class OnMesh(NamedTuple):
 class Parser:
     """Labels frames of one clip; `learn` comes first."""
 
-    def __init__(self, head: HeadModel, correspondence: Correspondence, network: ParsingNetwork | None = None):
-        """`network` decides what neither mesh nor colours know: hair, what is worn, and where the neck ends."""
-        self._network = network
+    def __init__(
+        self,
+        head: HeadModel,
+        correspondence: Correspondence,
+        network: ParsingNetwork | None = None,
+        keep_torso: bool = False,
+    ):
+        """`network` decides what neither mesh nor colours know: hair, what is worn, and where the neck ends.
+
+        `keep_torso` leaves neck, shoulders and clothes in the matte as far as the head model goes.
+        """
+        self._network, self._keep_torso = network, keep_torso
         labels = _vertex_labels(head, correspondence)
         self._codes = labels.unique()
         marks = correspondence.points(head.vertices)
@@ -86,7 +98,8 @@ class Parser:
         self._lowest = float(mouth - _NECK_LINE * (eyes - mouth))
         self._fading = float(_NECK_FADE * (eyes - mouth))
         neck = head.region == Region.NECK
-        columns = [head.vertices[:, 1], forehead, neck, *(labels == code for code in self._codes)]
+        inside = within_rim(head) if keep_torso else torch.ones(head.vertex_count)
+        columns = [head.vertices[:, 1], inside, forehead, neck, *(labels == code for code in self._codes)]
         self._attributes = torch.stack([column.float() for column in columns], 1)
         self._faces = head.faces
         self._skin: Colour | None = None
@@ -107,7 +120,7 @@ class Parser:
         self._collar = learn_collar(bands)
 
     def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
-        """Labels uint8 [H, W] and the matte [H, W] of the head alone, without the torso."""
+        """Labels uint8 [H, W] and the matte [H, W] of the head alone, or with the torso where that is kept."""
         person, free = sight.matte > 0.5, sight.free
         mesh, colours = self._on_mesh(sight), local_colours(sight.picture)
         labels = mesh.labels.clone()
@@ -117,6 +130,8 @@ class Parser:
         near, far = (_beside(mesh.upper, reach * sight.height) for reach in (_CHEEK_REACH, _HAIR_REACH))
         beside = near | (high & far)
         labels[free & above & beside] = Label.HAIR
+        if self._collar is not None:
+            labels[free & above & ~high & (self._collar.odds(colours) > 0)] = Label.CLOTH  # a collar behind the jaw
         hairy = self._odds(self._hair, colours)
         labels[(labels == Label.HAIR) & (hairy < -_PRIOR)] = Label.SKIN
         labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
@@ -126,7 +141,10 @@ class Parser:
             labels = torch.where(person & has_label(classes, _NETWORK_KNOWS), classes, labels)
         labels, neck = self._dressed(labels, sight, mesh, colours, classes)
         cloth = labels == Label.CLOTH
+        cloth |= free & ~high & ~person & _nearest(cloth, person)  # the soft edge of clothes is theirs
         labels[~person] = Label.BACKGROUND
+        if self._keep_torso:
+            return labels.byte(), sight.matte * nearby(mesh.inside, ~free, _HAIR_REACH * sight.height)
         matte = sight.matte * (1 - _voted(cloth.float())) * ~cloth
         matte = torch.where(neck, matte * self._fade(mesh), matte)
         return labels.byte(), matte * _largest_piece(matte > 0)
@@ -164,13 +182,13 @@ class Parser:
     def _on_mesh(self, sight: Sight) -> OnMesh:
         """Borders run smoothly through the triangles, not along their edges."""
         values = mesh_rasterizer.interpolate(sight.fragments, self._faces, self._attributes)[0]
-        height, forehead, neck, codes = values.split([1, 1, 1, len(self._codes)], -1)
+        height, inside, forehead, neck, codes = values.split([1, 1, 1, 1, len(self._codes)], -1)
         free = sight.free
         labels = torch.where(free, Label.BACKGROUND, self._codes[codes.argmax(-1)])
         necked = (neck[..., 0] > 0.5) & ~free
         vertical = torch.where(free, _extended(height[..., 0], necked), height[..., 0])
         upper = ~free & ~necked & (vertical >= self._lowest)
-        return OnMesh(labels, (forehead[..., 0] > 0.5) & ~free, necked, vertical, upper)
+        return OnMesh(labels, inside[..., 0], (forehead[..., 0] > 0.5) & ~free, necked, vertical, upper)
 
 
 def _plain(mesh: OnMesh) -> Tensor:
@@ -196,6 +214,15 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
         return torch.full_like(values, torch.inf)
     plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None]).solution
     return (basis @ plane)[..., 0].to(values)
+
+
+def _nearest(mask: Tensor, known: Tensor) -> Tensor:
+    """[H, W] bool: where the nearest pixel of `known` [H, W] is one of a mask [H, W]."""
+    if not bool(known.any()):
+        return torch.zeros_like(mask)
+    nearest = distance_transform_edt(~known.numpy(), return_distances=False, return_indices=True)
+    rows, columns = torch.from_numpy(nearest).long()
+    return mask[rows, columns]
 
 
 def _largest_piece(mask: Tensor) -> Tensor:

@@ -73,11 +73,13 @@ class Views:
         return MeshView(seen.vertices[0], seen.fragments, -(away @ (up / height)), height)
 
 
-def outline(head: HeadModel, clip: TrackedClip, video: tuple[int, int], rows: Sequence[int]) -> Tensor:
-    """[B, V', 2] the head's outer surface above the chin in pixels of the video, for choosing a crop."""
+def outline(
+    head: HeadModel, clip: TrackedClip, video: tuple[int, int], rows: Sequence[int], whole_bust: bool
+) -> Tensor:
+    """[B, V', 2] the head's outer surface down to the chin, or the whole bust, in pixels of the video, for a crop."""
     whole = Crop((0, 0, *video), video)
     views = Views(head, clip, whole, whole.camera(clip.focal, video, clip.world_to_camera))
-    chosen = head.vertices[:, 1] > _lowest(head)
+    chosen = head.vertices[:, 1] > (-torch.inf if whole_bust else _lowest(head))
     return views.camera.project(views.vertices(rows)[:, chosen])[0]
 
 
