@@ -48,6 +48,7 @@ class LossWeights(Settings):
     normal_offset: float = Field(
         0.1, ge=0, description="mean square of the normals' offsets from the mesh's, without hair"
     )
+    normal_smoothness: float = Field(0.0, ge=0, description="mean square of what neighbours' normals lean apart")
     normal_offset_hair: float = Field(0.1, ge=0, description="the same of hair, whose relief the mesh lacks")
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
     exposure: float = Field(1.0e-3, ge=0, description="mean square of the frames' gains, in the units of their rate")

@@ -12,7 +12,7 @@ from .config import GaussianConfig
 from .frames import FrameInputs
 from .level import Level, SkinPrior
 from .light import light_smoothness
-from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
+from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, normal_smoothness, opacity_entropy
 
 _OPAQUE = 255
 _HALVINGS = 2
@@ -117,6 +117,7 @@ def prior_terms(
         "brightest": priors.parts.too_bright(gaussians.albedo),
         "opacity_floor": priors.parts.opacity_floor(gaussians),
         **priors.parts.leaning(avatar.neutral["normal_offset"]),
+        "normal_smoothness": normal_smoothness(avatar.lean(gaussians), priors.pairs),
         "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
     if late:

@@ -145,6 +145,11 @@ def albedo_smoothness(albedo: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     return (difference.square().sum(1) + _ROBUST**2).sqrt().mean() - _ROBUST
 
 
+def normal_smoothness(lean: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+    """Mean squared difference of how normals lean from the mesh's, [P, 3] in one space, over `pairs`."""
+    return _Differences.apply(lean, pairs).square().mean()
+
+
 def opacity_entropy(opacity: torch.Tensor) -> torch.Tensor:
     """Mean binary entropy (nats): small when Gaussians are either there or not."""
     p = opacity.clamp(1e-4, 1 - 1e-4)

@@ -10,7 +10,14 @@ from rgb_core.gathering import Gathering
 from rgb_core.heads.regions import Region
 from rgb_core.images import srgb_to_linear
 from rgb_core.training.objective import feature_term, gradient_term, picture_terms
-from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
+from rgb_core.training.priors import (
+    Pairs,
+    PartPriors,
+    albedo_smoothness,
+    neighbours,
+    normal_smoothness,
+    opacity_entropy,
+)
 
 
 def test_opacity_entropy_peaks_at_one_half():
@@ -33,6 +40,13 @@ def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge
     assert float(albedo_smoothness(even, pairs)) == pytest.approx(0, abs=1e-7)
     costs = [float(albedo_smoothness(torch.tensor([[0.4] * 3, [0.4 * factor] * 3]), pairs)) for factor in (0.3, 0.09)]
     assert costs[1] < 2.3 * costs[0]  # squares would cost four times as much
+
+
+def test_normals_that_lean_alike_cost_nothing():
+    pairs = Pairs.of(torch.tensor([0]), torch.tensor([1]), 2)
+    alike = torch.tensor([[0.3, 0.0, 0.1], [0.3, 0.0, 0.1]])
+    assert float(normal_smoothness(alike, pairs)) == 0
+    assert float(normal_smoothness(alike * torch.tensor([[1.0], [-1.0]]), pairs)) == pytest.approx(0.4 / 3)
 
 
 def test_the_gradient_of_the_smoothness_is_that_of_plain_indexing():
