@@ -320,7 +320,7 @@ def main() -> None:
     parser.add_argument("--scene", action="append", default=[], metavar="KEY=VALUE", help="change of the subjects")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change of the fits")
     parser.add_argument("--trial", type=int, nargs=2, default=[300, 1100], metavar=("FEW", "MANY"), help="its steps")
-    parser.add_argument("--cpus", type=int, default=4, help="cores of a subject")
+    parser.add_argument("--cpus", type=int, default=2, help="cores of a subject")
     parser.add_argument("--memory", type=float, default=4.0, help="GB of the machine that a stage sets aside")
     parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])
     arguments = parser.parse_args()

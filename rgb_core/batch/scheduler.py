@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ from ..presets import Preset
 from .manifest import Manifest
 from .records import Failure, SubjectRecord, load_record
 from .report import write_report
-from .session import check_room, interruptible, ray, session
+from .session import check_alive, check_room, interruptible, ray, session
 from .stages import Job, Leg, legs_of
 from .worker import run_leg, run_leg_on_gpu
 
 _LOCK = ".rgb-batch.lock"
 _RETRIES = 3  # of a task whose worker or machine was lost
 _POLL = 0.25  # seconds between looks at what workers tell
+_CHECK = 5.0  # seconds between looks at whether Ray is there
 
 
 @dataclass(frozen=True)
@@ -151,11 +153,15 @@ class _Run:
         """
         for name in self._legs:
             self._submit(name, 0)
+        checked = time.monotonic()
         while self._running and (max_failures is None or self._failures < max_failures):
             done, _ = ray().wait(list(self._running), timeout=_POLL)
             self._hear()
             for task in done:
                 self._ended(task)
+            if time.monotonic() > checked + _CHECK:
+                check_alive()
+                checked = time.monotonic()
 
     def _submit(self, name: str, index: int) -> None:
         leg = self._legs[name][index]

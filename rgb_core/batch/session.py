@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from .manifest import Needs
 
 _OBJECTS = 100 << 20  # bytes of Ray's object store: what travels through it are rows and records, never pictures
 _TOKEN = Path.home() / ".ray" / "auth_token"
+_PATIENCE = 5.0  # seconds for a connection
 _FAST = {"OMP_WAIT_POLICY": "passive"}  # of workers, as the `rgb` command has it for itself
 
 
@@ -88,6 +90,21 @@ def interruptible() -> Iterator[None]:
         if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
             raise error.__cause__ from None
         raise
+
+
+def check_alive() -> None:
+    """Make sure that Ray's control store is there, for want of which Ray ends the whole program after a minute.
+
+    Raises:
+        InputError: when nobody listens where it was.
+    """
+    host, _, port = ray().get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except ConnectionRefusedError:
+        raise InputError("Ray has ended; run the same command again to continue") from None
+    except OSError:  # a machine that is slow or away may come back
+        return
 
 
 def check_room(needs: list[Needs]) -> None:

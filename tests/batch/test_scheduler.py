@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -84,6 +85,41 @@ def test_a_killed_worker_is_replaced_and_failures_stop_nobody(
     assert "fit-geometry" in {event["stage"] for event in heard.events}  # the last may come too late
     assert "other,unfinished" in (out / "results.csv").read_text()
     assert not ray.is_initialized()
+
+
+LOST = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from rgb_core.batch import scheduler
+from rgb_core.batch.manifest import parse_manifest
+from rgb_core.errors import InputError
+
+def leg(job, leg, board):
+    board.tell({"subject": job.name, "stage": "eval", "done": 1, "total": 2})
+    time.sleep(600)
+
+class Killer:
+    def begin(self, subjects, given_up): pass
+    def end(self, subject, record): pass
+    def event(self, event):
+        ray = subprocess.run(["pgrep", "-P", str(os.getpid()), "gcs_server"], capture_output=True, text=True)
+        for process in ray.stdout.split():
+            os.kill(int(process), signal.SIGKILL)
+
+scheduler.run_leg = leg
+manifest = parse_manifest("format: rgb-batch\\nversion: 1\\nsubjects: {a: {dataset: d}}", "manifest", Path(sys.argv[1]))
+try:
+    scheduler.run_batch(manifest, Path(sys.argv[1]) / "out", Killer(), scheduler.BatchOptions(workers=1, device="cpu"))
+except InputError as error:
+    print(error)
+"""
+
+
+def test_when_ray_itself_is_killed_a_sentence_says_so_and_the_results_are_written(tmp_path: Path):
+    command = [sys.executable, "-c", LOST, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout == "Ray has ended; run the same command again to continue\n"
+    assert "a,unfinished" in (tmp_path / "out" / "results.csv").read_text()
 
 
 def test_a_mistyped_subject_is_refused_before_anything_starts(manifest: Manifest, tmp_path: Path):
