@@ -23,7 +23,7 @@ from .shoulders import nearby, within_rim
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
 _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of skin on its forehead
-_HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.08, 0.1
+_HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.15, 0.1
 """How far hair, neck, and what is beside the cheeks extend beyond the mesh, of the height from chin to brows."""
 _COLLAR, _SHADOW = 0.25, 2.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
 _NECK_LINE = 1.0  # of the way from the eyes to the mouth, below the mouth: the head ends there, in its own frame
