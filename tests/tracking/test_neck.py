@@ -75,7 +75,9 @@ def test_a_torso_with_a_joint_of_its_own_moves_slowly_under_a_head_that_shakes()
     torso = after[:, head.vertices[:, 1] < -0.19].mean(1)
     torso = torso - torso[25]
     middle = slice(20, 31)  # a second's smoothing needs that much to either side
-    assert float((torso[middle] - (drift - drift[25])[middle])[:, :2].abs().max()) < 7e-4  # the chest lies before the root
+    assert (
+        float((torso[middle] - (drift - drift[25])[middle])[:, :2].abs().max()) < 7e-4
+    )  # the chest lies before the root
     marks = spread_correspondence(head).points
     before = head.pose(clip.pose.to(torch.float32)).vertices
     moved = (marks(after) - marks(before)).norm(dim=-1)
