@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--poses", type=Path)
     arguments = parser.parse_args()
     if arguments.tracked:
-        clip = load_dataset(arguments.tracked)
-        compare(load_dataset(arguments.source), clip, load_geometry(arguments.poses).refined(clip.all_frames))
+        truth, clip = (load_dataset(folder, pictures=False) for folder in (arguments.source, arguments.tracked))
+        compare(truth, clip, load_geometry(arguments.poses).refined(clip.all_frames))
         return
     head = load_head(arguments.head) if arguments.head else builtin_head()
     with start_detector(Silent()), tempfile.TemporaryDirectory() as folder:
