@@ -10,6 +10,8 @@ from ..rotations import axis_angle_to_matrix
 
 NECK = "neck"
 """Name of the joint between torso and skull."""
+TORSO = "torso"
+"""Name of the joint that moves the torso alone, where a head model has one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,18 @@ def test_the_neck_turns_without_the_shoulders(wide: HeadModel):
     assert float((turned - still).norm(dim=1).max()) > 0.03
 
 
+def test_the_torso_has_a_path_of_its_own(wide: HeadModel):
+    """A milliradian about its joint is a millimetre across the view, for whoever it is; the head stays."""
+    person = wide.with_identity(torch.linspace(-1, 1, len(wide.shape_basis)))
+    pose = Pose.rest(len(wide.expression_names), wide.joint_count)
+    joints = pose.joints.clone()
+    joints[-1] = torch.tensor([2e-3, 3e-3, 0.0])
+    moved = person.pose(Pose(pose.expression, joints, pose.translation)).vertices - person.pose(pose).vertices
+    shoulders = moved[builtin_head().vertex_count :].mean(0)
+    assert shoulders[:2].tolist() == pytest.approx([3e-3, -2e-3], rel=0.15)
+    assert float(moved[wide.vertices[:, 1] > 0].norm(dim=1).max()) < 1e-4
+
+
 def test_heads_without_a_neck_or_a_bust_are_refused():
     head = builtin_head()
     with pytest.raises(InputError, match="joint called 'neck'"):

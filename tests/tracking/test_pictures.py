@@ -104,9 +104,11 @@ def parsed() -> dict[str, torch.Tensor]:
     return painted(builtin_head(), False)
 
 
-def painted(head: HeadModel, keep_torso: bool, wing: bool = False) -> dict[str, torch.Tensor]:
-    """A frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt; `wing`: its collar stands up
-    behind the jaw, with an edge that the matte blurs."""
+def painted(head: HeadModel, keep_torso: bool, wing: bool = False, collar_row: int = 206) -> dict[str, torch.Tensor]:
+    """A frame: skin with dark hair that stands 8 pixels off the scalp, on a green shirt that begins at a row.
+
+    `wing`: its collar stands up behind the jaw, with an edge that the matte blurs.
+    """
     clip = clip_of(1)
     whole = crop_around(torch.tensor([[0.0, 0.0], [256.0, 256.0]]), SIZE, 256)
     views = Views(head, clip, whole, whole.camera(FOCAL, SIZE, clip.world_to_camera))
@@ -120,7 +122,7 @@ def painted(head: HeadModel, keep_torso: bool, wing: bool = False) -> dict[str, 
         & (region != Region.SKIN)
         & (region != Region.EAR)
     )
-    shirt = (rows > 206) & (region != Region.SKIN)
+    shirt = (rows > collar_row) & (region != Region.SKIN)
     beside = torch.nn.functional.max_pool2d(covered.float()[None], 13, 1, 6)[0] > 0
     collar = (rows > 170) & beside & ~covered & wing
     shirt |= collar
@@ -161,6 +163,18 @@ def test_the_torso_is_taken_out_of_the_matte(parsed: dict[str, torch.Tensor]) ->
     face = parsed["region"] == Region.SKIN
     face[190:] = False
     assert float(parsed["matte"][face].min()) == 1
+
+
+def test_a_neck_ends_at_the_collar_or_fades_out_where_there_is_none() -> None:
+    """An open neck fades from row 200 to 226: a shirt at row 213 keeps what is above it whole."""
+    whole, open_neck = (painted(builtin_head(), False, collar_row=row) for row in (213, 240))
+    middle = (whole["region"] == Region.NECK) & ((torch.arange(256) - 128).abs() < 20)
+    rows = torch.arange(256)[:, None]
+    assert float(whole["matte"][middle & (rows > 200) & (rows < 209)].min()) == 1
+    levels = [float(open_neck["matte"][middle & (rows == row)].mean()) for row in (200, 208, 214, 224)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] > 0.95
+    assert levels[-1] < 0.05
 
 
 def test_a_collar_behind_the_jaw_leaves_nothing_in_the_matte() -> None:

@@ -11,6 +11,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import builtin_head
 from rgb_core.heads.pose import skull_rotation
 from rgb_core.progress import Silent
+from rgb_core.scene.labels import Label
 from rgb_core.tracking import Tracked, TrackingOptions, track
 from rgb_core.tracking import track as track_module_function
 from rgb_core.tracking.detect import detection
@@ -127,6 +128,18 @@ def test_one_frame_is_a_dataset(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path / "out")
     assert len(dataset.all_frames) == 1
     assert dataset.splits["test"] == ()
+
+
+def test_a_torso_that_is_kept_belongs_to_what_is_fitted(tmp_path: Path) -> None:
+    truth = talking(1)
+    video, options = film(tmp_path / "one.mp4", truth), TrackingOptions(keep_torso=True)
+    kept = track(video, tmp_path / "kept", builtin_head(), Silent(), options, PerfectDetector(truth)).dataset
+    cut = track(video, tmp_path / "cut", builtin_head(), Silent(), None, PerfectDetector(truth)).dataset
+    assert Label.CLOTH in cut.foreign
+    assert Label.CLOTH not in kept.foreign
+    assert kept.head.joint_names == (*cut.head.joint_names, "torso")
+    shown = [int((clip.load_rgba(clip.all_frames[0])[..., 3] > 127).sum()) for clip in (cut, kept)]
+    assert shown[1] > shown[0] + 1000  # pixels of shoulders; both pictures are the whole frame
 
 
 def test_a_video_without_a_face_is_one_sentence(clip: tuple[Path, Truth], tmp_path: Path) -> None:

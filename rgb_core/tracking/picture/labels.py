@@ -23,11 +23,12 @@ from .shoulders import nearby, within_rim
 _BROW_REACH = 0.006  # metres from a brow's landmarks
 _FOREHEAD = 0.004  # metres above the brows from which hair may hang over the mesh's skin
 _PRIOR = 2.0  # log odds: of hair where the model has a scalp or no surface, of skin on its forehead
-_HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.08, 0.1
+_HAIR_REACH, _NECK_REACH, _CHEEK_REACH = 0.5, 0.15, 0.1
 """How far hair, neck, and what is beside the cheeks extend beyond the mesh, of the height from chin to brows."""
 _COLLAR, _SHADOW = 0.25, 2.0  # of the same height: the shade of the chin, and the log odds that cloth needs there
 _NECK_LINE = 1.0  # of the way from the eyes to the mouth, below the mouth: the head ends there, in its own frame
 _NECK_FADE = 0.7  # of the same distance: how far below that line the neck fades out where no collar ends it
+_OPEN, _FADED = 0.02, 0.1  # of a neck's area where a fade would leave less than this: no collar ends such a neck
 _TORSO = 0.9  # of the height from chin to brows below the chin: a person's pixels there are clothed, or bare shoulders
 _SURE = 0.95  # matte of a pixel that shows the person for sure
 _COARSE = 4  # pixels; distances need not be finer
@@ -105,6 +106,7 @@ class Parser:
         self._skin: Colour | None = None
         self._hair: Colour | None = None
         self._collar: Collar | None = None
+        self._closed = False
 
     def learn(self, sights: Sequence[Sight]) -> None:
         """The colours of skin, hair and cloth, from frames spread over the clip; what is hardly seen stays unknown."""
@@ -118,6 +120,16 @@ class Parser:
             bands.append(_band(sight, mesh, colours))
         self._skin, self._hair = (distribution(torch.cat(found)) for found in (skin, hair))
         self._collar = learn_collar(bands)
+        self._closed = self._collar is not None and self._ends_at_a_collar(self._collar, sights, bands)
+
+    def _ends_at_a_collar(self, collar: Collar, sights: Sequence[Sight], bands: Sequence[Band]) -> bool:
+        """Whether hardly any bare skin of these frames lies below where an open neck has faded out."""
+        bare = beyond = 0
+        for sight, band in zip(sights, bands, strict=True):
+            neck = collar.bare(band, torch.zeros_like(sight.matte))
+            bare += int(neck.sum())
+            beyond += int((neck & (self._share(self._on_mesh(sight)) < _FADED)).sum())
+        return beyond < _OPEN * bare
 
     def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
         """Labels uint8 [H, W] and the matte [H, W] of the head alone, or with the torso where that is kept."""
@@ -169,6 +181,10 @@ class Parser:
         return labels, low & ~cloth
 
     def _fade(self, mesh: OnMesh) -> Tensor:
+        """[H, W] how much of the neck is kept: all of it where a collar ends it."""
+        return torch.ones_like(mesh.vertical) if self._closed else self._share(mesh)
+
+    def _share(self, mesh: OnMesh) -> Tensor:
         """[H, W] 1 on the neck, falling smoothly to 0 below its line."""
         share = ((mesh.vertical - self._lowest) / self._fading + 1).clamp(0, 1)
         return share * share * (3 - 2 * share)

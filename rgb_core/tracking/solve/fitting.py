@@ -59,7 +59,7 @@ def fit_clip(
         for coarseness in _COARSENESS:
             fit.look_at(pictures, coarseness)
             progress.advance()
-    return bend_neck(head, fit.result(), correspondence)
+    return bend_neck(head, fit.result(), correspondence, observations.times.double() / observations.fps)
 
 
 class ClipFit:

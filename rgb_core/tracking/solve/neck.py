@@ -11,20 +11,24 @@ import torch
 from torch import Tensor
 
 from ...heads import HeadModel, Pose
-from ...heads.pose import NECK
+from ...heads.pose import NECK, TORSO
 from ...rotations import axis_angle_to_matrix, matrix_to_axis_angle, nearest_rotation
 from ..detect.correspondence import Correspondence
 from .clip import TrackedClip
 
 _FARTHEST = math.radians(50)  # that a neck turns without the shoulders
 _ROUNDS = 2  # skinning gives the root a few hundredths of the face: the second round finds what the first left
+_SLOW = 0.5  # seconds; standard deviation of the times over which the torso's path is averaged
 _CHUNK = 64  # frames posed at a time
 
 
-def bend_neck(head: HeadModel, clip: TrackedClip, correspondence: Correspondence) -> TrackedClip:
+def bend_neck(head: HeadModel, clip: TrackedClip, correspondence: Correspondence, seconds: Tensor) -> TrackedClip:
     """The clip with its torso at rest and the landmarks where they were, within tenths of a millimetre.
 
-    A head without a neck joint stays as it is.
+    A torso with a joint of its own goes its own slow way across the view. A head without a neck joint stays as it is.
+
+    Args:
+        seconds: [N] the frames' times.
     """
     if NECK not in head.joint_names:
         return clip
@@ -43,8 +47,22 @@ def bend_neck(head: HeadModel, clip: TrackedClip, correspondence: Correspondence
         turn = nearest_rotation((wanted - wanted.mean(1, keepdim=True)).mT @ (marks - marks.mean(1, keepdim=True)))
         translation = translation + (wanted - marks).mean(1)
         bend = torso.mT @ turn @ torso @ bend
+    if TORSO in head.joint_names:
+        moved = _with_slow_torso(head, moved, seconds)
     shift = _projected(moved, _marks(head, moved, correspondence)) - _projected(clip, wanted)
     return dataclasses.replace(moved, projected=clip.projected + shift)
+
+
+def _with_slow_torso(head: HeadModel, clip: TrackedClip, seconds: Tensor) -> TrackedClip:
+    """The clip with turns of the torso's joint that leave the torso a path smooth in time, to first order."""
+    near = torch.exp(-0.5 * ((seconds[:, None] - seconds) / _SLOW).square())
+    slow = near @ clip.pose.translation / near.sum(1, keepdim=True)
+    torso, root = head.joint_names.index(TORSO), axis_angle_to_matrix(clip.pose.joints[:, 0])
+    away = (root.mT @ (slow - clip.pose.translation)[..., None])[..., 0]
+    behind = (head.joint_positions[0] - head.joint_positions[torso])[2].double()
+    joints = clip.pose.joints.clone()
+    joints[:, torso] = torch.stack([-away[:, 1], away[:, 0], torch.zeros_like(seconds)], 1) / behind
+    return dataclasses.replace(clip, pose=Pose(clip.pose.expression, joints, clip.pose.translation))
 
 
 def _torso(skull: Tensor) -> Tensor:
