@@ -147,7 +147,7 @@ def albedo_smoothness(albedo: torch.Tensor, pairs: Pairs) -> torch.Tensor:
 
 def normal_smoothness(lean: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     """Mean squared difference of how normals lean from the mesh's, [P, 3] in one space, over `pairs`."""
-    return _Differences.apply(lean, pairs).square().mean()
+    return pairs.differences(lean).square().mean()
 
 
 def opacity_entropy(opacity: torch.Tensor) -> torch.Tensor:
