@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from training_kernels import SummedRows
 
 from ..avatar import NEUTRAL, Avatar, load_avatar, materials, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
@@ -127,6 +128,7 @@ class GaussianFit:
         self.runner: GraphRunner[FrameInputs] = GraphRunner(device)
         self.log, self.room = StepLog(progress, device, ("loss",), _STEPS_AT_ONCE), Room(device, _SPARE_ROOM)
         self.names: tuple[str, ...] = ()  # of a step's values, the loss first
+        self._weights: dict[tuple[str, ...], torch.Tensor] = {}
         field = expression_field(geometry.head)
         if not config.consistency:
             field = field.everywhere()
@@ -167,7 +169,8 @@ class GaussianFit:
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
-        self.priors = AvatarPriors.of(self.avatar, config.skin_luminance)
+        self.priors = AvatarPriors.of(self.avatar, config)
+        self.owner = self.avatar.expressions.gaussian.to(torch.int32)  # of every delta
         self.statistics = DensityStatistics(self.avatar.count, device)
 
     def active(self) -> AbstractContextManager[None]:
@@ -214,7 +217,8 @@ class GaussianFit:
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
-            self.priors = AvatarPriors.of(self.avatar, self.config.skin_luminance)
+            self.priors = AvatarPriors.of(self.avatar, self.config)
+            self.owner = self.avatar.expressions.gaussian.to(torch.int32)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_room()
 
@@ -245,13 +249,15 @@ class GaussianFit:
     def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, frozen: frozenset[str]) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
         config = self.config
-        gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
-        lean = self.avatar.lean(gaussians)
-        gaussians = self.tracking.apply(gaussians, inputs)
+        with torch.no_grad():
+            blend = self.avatar.blend(inputs.expression)
+        blend.learned.requires_grad_()
+        posed = self.avatar.pose_blended(blend, inputs.joints, inputs.transforms)
+        gaussians = self.tracking.apply(posed, inputs)
         factor = self.level.exp()
         gaussians = replace(gaussians, albedo=gaussians.albedo * factor)
         envmap = self.light.envmap() / factor
-        surface = attach_learned(self.avatar, gaussians, lean, inputs.surface, inputs.eye)
+        surface = attach_learned(self.avatar, gaussians.means, posed.rotations, inputs.surface, inputs.world_to_camera)
         seen = visible_to(self.avatar.attachment, self.faces, inputs.visibility)
         lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce)
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
@@ -263,17 +269,29 @@ class GaussianFit:
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
-        terms |= prior_terms(self.avatar, gaussians, envmap, self.priors, config, late)
+        terms |= prior_terms(self.avatar.neutral, gaussians, envmap, self.priors, late)
         terms["tracking"] = self.tracking.penalty()
-        weights = config.losses.model_dump()
-        loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        self.names = ("loss", *terms, "deltas")
+        values = torch.stack(list(terms.values()))
+        loss = (self._weights_of(tuple(terms)) * values).sum()
         loss.backward()
         assert screen.grad is not None
+        assert blend.learned.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
         self.optimiser.step(frozen)
+        price = config.losses.deltas
+        decay = 2 * price / max(self.avatar.deltas.numel(), 1)
+        rows = SummedRows(blend.learned.grad, self.owner, blend.weights, decay)
+        deltas = self.optimiser.step_rows("deltas", rows)
         self.room.note(splatted.instances)
-        self.names = ("loss", *terms)
-        return torch.stack([loss, *terms.values()]).detach()
+        return torch.cat([(loss + price * deltas)[None], values, deltas[None]]).detach()
+
+    def _weights_of(self, names: tuple[str, ...]) -> torch.Tensor:
+        """The weights of terms side by side, on the device before a step with these terms is recorded."""
+        if names not in self._weights:
+            weights = self.config.losses.model_dump()
+            self._weights[names] = torch.tensor([weights[name] for name in names], device=self.device)
+        return self._weights[names]
 
     def _rearrange(self, step: int) -> None:
         self._settle_level()

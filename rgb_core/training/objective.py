@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 
 import torch
+from training_kernels import Neighbours, Ranges, gaussian_priors
 
 from ..avatar import Avatar, PosedGaussians
 from ..images.compositing import prediction_on_black, truth_on_black
 from ..images.ssim import ssim_map
-from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
 from .level import Level
 from .light import light_smoothness
-from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
+from .priors import albedo_smoothness, neighbours, part_ranges
 
 _OPAQUE = 255
 _HALVINGS = 2
+# What `gaussian_priors` returns.
+GAUSSIAN_TERMS = "surface", "size", "materials", "opacity_floor", "normal_offset", "opacity_entropy"
 # Share of the steps from which opacities are driven to 0 or 1.
 ENTROPY_START = 2 / 3
 
@@ -24,22 +26,19 @@ ENTROPY_START = 2 / 3
 class AvatarPriors:
     """Lookups that change only when Gaussians are rearranged."""
 
-    parts: PartPriors
-    pairs: Pairs
-    """Neighbours for albedo smoothness."""
+    ranges: Ranges
+    pairs: Neighbours
+    """For albedo smoothness."""
     level: Level
-    surface: torch.Tensor
-    """[P, 3] the attached points of the neutral mesh."""
 
     @classmethod
-    def of(cls, avatar: Avatar, skin_luminance: float | None) -> "AvatarPriors":
+    def of(cls, avatar: Avatar, config: GaussianConfig) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
-        surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
+        surface, region = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces), avatar.region()
         return cls(
-            PartPriors.of(avatar),
-            neighbours(surface, avatar.region()),
-            Level.of(avatar.region(), skin_luminance),
-            surface,
+            part_ranges(region, surface, config.max_scale_mm),
+            neighbours(surface, region),
+            Level.of(region, config.skin_luminance),
         )
 
 
@@ -79,27 +78,31 @@ def albedo_term(albedo: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) 
 
 
 def prior_terms(
-    avatar: Avatar,
+    neutral: dict[str, torch.Tensor],
     gaussians: PosedGaussians,
     envmap: torch.Tensor,
     priors: AvatarPriors,
-    config: GaussianConfig,
     late: bool,
 ) -> dict[str, torch.Tensor]:
-    """Terms that need no picture; `late` says whether ENTROPY_START has passed."""
-    distance = (avatar.neutral["position"] - priors.surface).norm(dim=1)
-    excess = (gaussians.scales * (1 / MILLIMETRE) - config.max_scale_mm).clamp_min(0)
-    terms = {
-        "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
-        "size": excess.square().mean(),
+    """Terms that need no picture; `late` says whether ENTROPY_START has passed.
+
+    Args:
+        neutral: raw parameters of the avatar.
+    """
+    means = gaussian_priors(
+        neutral["position"],
+        gaussians.scales,
+        gaussians.roughness,
+        gaussians.specular_albedo[:, :1],
+        gaussians.opacities,
+        neutral["normal_offset"],
+        priors.ranges,
+    )
+    terms = dict(zip(GAUSSIAN_TERMS, means.unbind(), strict=True))
+    if not late:
+        del terms["opacity_entropy"]
+    return terms | {
         "light_smoothness": light_smoothness(envmap),
         "level": priors.level.improbability(gaussians, envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
-        "materials": priors.parts.materials(gaussians),
-        "opacity_floor": priors.parts.opacity_floor(gaussians),
-        "normal_offset": avatar.neutral["normal_offset"].square().mean(),
-        "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
-    if late:
-        terms["opacity_entropy"] = opacity_entropy(gaussians.opacities)
-    return terms

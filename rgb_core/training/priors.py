@@ -1,13 +1,11 @@
 """What is known about heads before the first picture: how shiny their parts are, and that skin is mostly even."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from gaussian_blendshapes import weighted_segment_sum
 from scipy.spatial import cKDTree
+from training_kernels import Neighbours, Ranges, unevenness
 
-from ..avatar import Avatar, PosedGaussians
 from ..heads.regions import Region
 from ..units import MILLIMETRE
 
@@ -46,40 +44,22 @@ _PARTS = (
 
 _NEIGHBOURS = 4
 _ROBUST = 0.1
+_BLACK = 0.02  # added to albedos before their logarithm
 
 
-@dataclass(frozen=True)
-class PartPriors:
-    """Ranges per Gaussian, looked up by the head region it is attached to."""
+def part_ranges(region: torch.Tensor, surface: torch.Tensor, largest_mm: float) -> Ranges:
+    """What Gaussians of the head regions [P] that belong to points `surface` [P, 3] may be for nothing.
 
-    roughness: torch.Tensor
-    """[P, 2]."""
-    specular: torch.Tensor
-    """[P, 2]."""
-    reach: torch.Tensor
-    """[P] metres above the surface."""
-    floor: torch.Tensor
-    """[P] least opacity."""
-
-    @classmethod
-    def of(cls, avatar: Avatar) -> "PartPriors":
-        """The ranges of the avatar's Gaussians."""
-        region = avatar.region()
-        table = torch.zeros(len(Region), 6)
-        for part in _PARTS:
-            values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
-            table[list(part.regions)] = values
-        rows = table.to(region.device)[region.long()]
-        return cls(rows[:, 0:2], rows[:, 2:4], rows[:, 4], rows[:, 5])
-
-    def materials(self, gaussians: PosedGaussians) -> torch.Tensor:
-        """Mean squared excess of roughness and specular albedo over their ranges."""
-        specular = gaussians.specular_albedo[:, 0]
-        return _hinge(gaussians.roughness[:, 0], self.roughness) + _hinge(specular, self.specular)
-
-    def opacity_floor(self, gaussians: PosedGaussians) -> torch.Tensor:
-        """Mean squared lack of opacity below the parts' floors."""
-        return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
+    Args:
+        largest_mm: their longest axis.
+    """
+    table = torch.zeros(len(Region), 6)
+    for part in _PARTS:
+        values = torch.tensor([*part.roughness, *part.specular, MILLIMETRE * part.reach, part.floor])
+        table[list(part.regions)] = values
+    rows = table.to(region.device)[region.long()]
+    bounds, reach, floor = rows[:, :4].contiguous(), rows[:, 4].contiguous(), rows[:, 5].contiguous()
+    return Ranges(surface, reach, bounds, floor, MILLIMETRE, largest_mm)
 
 
 def usual_specular(region: torch.Tensor) -> torch.Tensor:
@@ -90,69 +70,25 @@ def usual_specular(region: torch.Tensor) -> torch.Tensor:
     return middle.to(region.device)[region.long()][:, None]
 
 
-def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
-    below, above = (bounds[:, 0] - value).clamp_min(0), (value - bounds[:, 1]).clamp_min(0)
-    return (below.square() + above.square()).mean()
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """M pairs of P Gaussians, sorted by the first."""
-
-    first: torch.Tensor
-    """[M] int64."""
-    second: torch.Tensor
-    """[M] int64."""
-    first_offsets: torch.Tensor
-    """[P + 1]: the pairs whose first is p."""
-    by_second: torch.Tensor
-    """[M] the pairs sorted by the second."""
-    second_offsets: torch.Tensor
-    """[P + 1]: the places in `by_second` of those whose second is p."""
-
-    @classmethod
-    def of(cls, first: torch.Tensor, second: torch.Tensor, count: int) -> "Pairs":
-        """Pairs of `count` Gaussians, `first` sorted."""
-
-        def starts(index: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
-
-        return cls(first, second, starts(first), torch.argsort(second, stable=True), starts(second))
-
-
-class _Differences(torch.autograd.Function):
-    """values[first] - values[second], whose gradient adds in a fixed order, unlike that of indexing on a GPU."""
-
-    @staticmethod
-    def forward(ctx, values, pairs):
-        ctx.pairs = pairs
-        return values[pairs.first] - values[pairs.second]
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        pairs, ones = ctx.pairs, torch.ones_like(gradient[:, 0])
-        out = weighted_segment_sum(gradient, ones, pairs.first_offsets)
-        return out - weighted_segment_sum(gradient[pairs.by_second], ones, pairs.second_offsets), None
-
-
-def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Pairs:
+def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Neighbours:
     """Gaussians of one head region that are attached near each other at `surface` [P, 3]."""
     points = surface.cpu().numpy()
     _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
     first = torch.arange(len(points)).repeat_interleave(index.shape[1] - 1).to(region.device)
     second = torch.from_numpy(index[:, 1:]).flatten().to(region.device)
     alike = region[first] == region[second]
-    return Pairs.of(first[alike], second[alike], len(points))
+    return _pairs(first[alike], second[alike], len(points))
 
 
-def albedo_smoothness(albedo: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+def _pairs(first: torch.Tensor, second: torch.Tensor, count: int) -> Neighbours:
+    """Pairs of `count` Gaussians, `first` sorted."""
+
+    def starts(index: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
+
+    return Neighbours(first, second, starts(first), torch.argsort(second, stable=True), starts(second))
+
+
+def albedo_smoothness(albedo: torch.Tensor, pairs: Neighbours) -> torch.Tensor:
     """Mean robust (Charbonnier) difference of log albedo over `pairs`: edges cost little more than slopes."""
-    difference = _Differences.apply(torch.log(albedo + 0.02), pairs)
-    return (difference.square().sum(1) + _ROBUST**2).sqrt().mean() - _ROBUST
-
-
-def opacity_entropy(opacity: torch.Tensor) -> torch.Tensor:
-    """Mean binary entropy (nats): small when Gaussians are either there or not."""
-    p = opacity.clamp(1e-4, 1 - 1e-4)
-    return -(p * p.log() + (1 - p) * (1 - p).log()).mean()
+    return unevenness(albedo, pairs, _BLACK, _ROBUST)

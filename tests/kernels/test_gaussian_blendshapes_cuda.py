@@ -79,7 +79,9 @@ def test_a_pose_can_be_captured_on_a_side_stream_and_repeats_bit_for_bit():
     def work():
         mesh = pose_head(head, *pose)
         gaussians = pose_gaussians(table, mesh.weights, mesh.transforms)
-        return [*mesh, *gaussians, *attach(table, mesh, occlusion, gaussians, camera)]
+        means, rotations = gaussians.means, gaussians.rotations
+        surface = attach(table.anchors, mesh.normals, occlusion, table.normal_offset, means, rotations, camera)
+        return [*mesh, *gaussians, *surface]
 
     expected = [tensor.clone() for tensor in work()]
     stream = torch.cuda.Stream()
@@ -103,7 +105,7 @@ def test_skinning_and_its_gradients_agree_with_the_reference(joints: int):
     transforms = reference.pose_head(random_head(joints=joints), *random_pose(random_head(joints=joints), 0.5))[2]
     skin = torch.rand(points, joints, generator=generator)
     carrier = Carrier(
-        0.1 * torch.randn(points, 7, generator=generator),
+        0.1 * torch.randn(points, 10, generator=generator),
         torch.randn(points, 3, generator=generator),
         skin / skin.sum(1, keepdim=True),
         transforms,

@@ -121,7 +121,7 @@ def learned_frame(
     gaussians = avatar.pose(pose.expression, pose.joints, posed.transforms)
     tracer = SurfaceTracer(head.faces, attached_vertices(avatar), avatar.light.size)
     surface = tracer.trace(posed.vertices, visibility, to_world)
-    attached = attach_learned(avatar, gaussians, avatar.lean(gaussians), surface, camera.center)
+    attached = attach_learned(avatar, gaussians.means, gaussians.rotations, surface, camera.world_to_camera)
     seen = visible_to(avatar.attachment, head.faces.int(), surface.visibility)
     envmap = shining.resampled(*avatar.light.size).radiance
     lit = light_gaussians(gaussians, attached, seen, envmap, to_world, avatar.one_bounce)

@@ -5,15 +5,25 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from training_kernels import gaussian_priors
 
 from rgb_core.heads.regions import Region
-from rgb_core.training.objective import picture_terms
-from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
+from rgb_core.training.objective import GAUSSIAN_TERMS, picture_terms
+from rgb_core.training.priors import albedo_smoothness, neighbours, part_ranges
+
+
+def costs(region: Region, opacity: float) -> dict[str, float]:
+    """The terms of two equal Gaussians that nothing else is wrong with."""
+    ranges = part_ranges(torch.full((2,), region), torch.zeros(2, 3), 5.0)
+    middle = ranges.bounds[:, 0:2].mean(1, keepdim=True), ranges.bounds[:, 2:4].mean(1, keepdim=True)
+    still = torch.zeros(2, 3)
+    means = gaussian_priors(still, still + 1e-3, *middle, torch.full((2, 1), opacity), still, ranges)
+    return dict(zip(GAUSSIAN_TERMS, means.tolist(), strict=True))
 
 
 def test_opacity_entropy_peaks_at_one_half():
-    assert float(opacity_entropy(torch.full((4, 1), 0.5))) == pytest.approx(math.log(2))
-    assert float(opacity_entropy(torch.tensor([[1.0], [0.0]]))) < 2e-3
+    assert costs(Region.SCALP, 0.5)["opacity_entropy"] == pytest.approx(math.log(2))
+    assert max(costs(Region.SCALP, opacity)["opacity_entropy"] for opacity in (0.0, 1.0)) < 2e-3
 
 
 def test_neighbours_stay_within_a_region():
@@ -26,7 +36,7 @@ def test_neighbours_stay_within_a_region():
 
 
 def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge():
-    pairs = Pairs.of(torch.tensor([0]), torch.tensor([1]), 2)
+    pairs = neighbours(torch.eye(3)[:2], torch.zeros(2, dtype=torch.uint8))
     even = torch.full((2, 3), 0.4)
     assert float(albedo_smoothness(even, pairs)) == pytest.approx(0, abs=1e-7)
     costs = [float(albedo_smoothness(torch.tensor([[0.4] * 3, [0.4 * factor] * 3]), pairs)) for factor in (0.3, 0.09)]
@@ -46,12 +56,10 @@ def test_the_gradient_of_the_smoothness_is_that_of_plain_indexing():
 
 
 def test_skin_has_an_opacity_floor_and_hair_has_none():
-    """A lack of 0.4 below 0.6 costs 0.16 where it counts."""
-    avatar = SimpleNamespace(region=lambda: torch.tensor([Region.SKIN, Region.SCALP]), count=2)
-    parts = PartPriors.of(avatar)
-    cost = parts.opacity_floor(SimpleNamespace(opacities=torch.tensor([[0.2], [0.2]])))
-    assert float(cost) == pytest.approx(0.16 / 2)
-    assert float(parts.opacity_floor(SimpleNamespace(opacities=torch.tensor([[0.7], [0.0]])))) == 0
+    """A lack of 0.4 below 0.6 costs 0.16 where it counts; nothing else does."""
+    assert costs(Region.SKIN, 0.2)["opacity_floor"] == pytest.approx(0.16)
+    assert costs(Region.SKIN, 0.7)["opacity_floor"] == costs(Region.SCALP, 0.2)["opacity_floor"] == 0
+    assert [costs(Region.SKIN, 0.2)[name] for name in ("surface", "size", "materials", "normal_offset")] == [0] * 4
 
 
 def test_coarse_scales_see_what_a_window_does_not():
