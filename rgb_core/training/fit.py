@@ -138,7 +138,7 @@ class GaussianFit:
         initial = (
             map_tensors(start, torch.clone)
             if start
-            else initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
+            else initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed, device)
         )
         self.avatar = replace(
             initial.to(device),
