@@ -79,8 +79,9 @@ __device__ __forceinline__ void visit_nodes(
     const bool open = remaining(entry, bits, active).any();
     const bool inner = open && node.count == 0;
     const unsigned inner_lanes = __ballot_sync(ALL_LANES, inner);
-    const float distance2 = dot(node.centre, node.centre);
-    const bool nearer = distance2 < __shfl_xor_sync(ALL_LANES, distance2, 1);
+    const float distance2 = dot(node.centre, node.centre), of_other = __shfl_xor_sync(ALL_LANES, distance2, 1);
+    // One of two is on top, whichever way they are compared: equal distances, and NaN, must not leave a place empty.
+    const bool nearer = lane % 2 ? !(of_other < distance2) : distance2 < of_other;
     if (inner) {
         // The nearer of two on top: what it occludes need not be sought in the other.
         const int both = inner_lanes >> (lane & ~1) & 3, rank = rank_in(inner_lanes, lane & ~1);
