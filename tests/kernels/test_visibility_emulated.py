@@ -96,3 +96,13 @@ def test_siblings_are_neighbours_and_hold_every_node_once(size: tuple[int, int])
         if count == 0:
             assert order.places[node + 1] // 2 == order.places[right] // 2 == order.pairs[node]
     assert 1 <= len(order.roots) <= 32
+
+
+def test_children_at_one_distance():
+    """Coincident faces: no two children of a node differ in distance, and each waits in a place of its own."""
+    vertices, faces = soup(40, 0.6, torch.Generator().manual_seed(3))
+    many = torch.cat([faces, faces[:1].expand(400, 3)]).int().contiguous()
+    points, normals = torch.full((5, 3), 0.5), torch.zeros(5, 3)
+    points[:, 0] += 0.05 * torch.arange(5)
+    tree = CudaTree(vertices, many)
+    assert torch.equal(bits(tree, points, normals), expected_bits(vertices, many, points, normals))
