@@ -93,10 +93,11 @@ def check_similarity(device: str, shape: tuple[int, ...]) -> None:
     a, b = pictures(shape)
     upstream = torch.rand(shape, generator=torch.Generator().manual_seed(3))
     values, (by_a, _) = exact(lambda x, y: training_kernels.similarity(x, y, MEASURE), [a, b], [upstream])
-    a, b, upstream = on(device, a, b, upstream)
-    value, *slopes = training_kernels.cuda.similarity(a, b, *MEASURE)
-    agree([value], values, 2e-5)  # variances are small differences of squares
-    agree([training_kernels.cuda.similarity_backward(a, b, slopes, upstream, MEASURE.weights)], [by_a], 1e-4)
+    for backend, place in ((training_kernels.cuda, device), (training_kernels.cpu_similarity, "cpu")):
+        x, y, by = on(place, a, b, upstream)
+        value, *slopes = backend.similarity(x, y, *MEASURE)
+        agree([value], values, 2e-5)  # variances are small differences of squares
+        agree([backend.similarity_backward(x, y, slopes, by, MEASURE.weights)], [by_a], 1e-4)
 
 
 def check_steps_of_rows(device: str, rows: int) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from blendshape_samples import random_gaussians, random_head, random_pose
+from blendshape_samples import check_skinning, random_gaussians, random_head, random_pose
 from gaussian_blendshapes import (
     Carrier,
     FaceRings,
@@ -137,6 +137,11 @@ def test_gradients_of_skinning_are_those_of_finite_differences():
         return reference.skin(learned[:-1], learned[-1], scale, carrier, 0.1)
 
     assert torch.autograd.gradcheck(skinned, (*motion, *leaves))
+
+
+@pytest.mark.parametrize("joints", [1, 4])
+def test_skinning_and_its_gradients_agree_with_the_reference(joints: int):
+    check_skinning("cpu", joints)
 
 
 def test_a_head_at_rest_has_finite_gradients_by_its_motion():

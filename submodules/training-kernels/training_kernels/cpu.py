@@ -1,4 +1,4 @@
-"""Adam and windowed means on the CPU."""
+"""Adam and the evenness of albedo on the CPU."""
 
 import math
 
@@ -86,41 +86,6 @@ def _update_rows(
                 parameter[row, i] = p - size * m / (math.sqrt(v) * correction + eps)
                 total += p * p
         squares[chunk] = total
-
-
-def window_mean(images: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
-    """[N, H, W, C] float32; see `window.window_mean`."""
-    source = as_numpy(images.contiguous())
-    count, height, width, channels = source.shape
-    across, out = np.empty_like(source), np.empty_like(source)
-    rows = (array.reshape(count * height, width * channels) for array in (source, across, out))
-    _window(*rows, height, channels, np.array(weights, np.float32))
-    return torch.from_numpy(out)
-
-
-@parallel_jit
-def _window(source, across, out, height, channels, weights):
-    """Sums along the rows [N H, W C] of `source` into `across`, and down its columns into `out`."""
-    rows, length = source.shape
-    for row in prange(rows):
-        for i in range(length):
-            across[row, i] = weights[0] * source[row, i]
-        for distance in range(1, len(weights)):
-            shift, weight = distance * channels, weights[distance]
-            for i in range(shift, length):
-                across[row, i] += weight * source[row, i - shift]
-            for i in range(length - shift):
-                across[row, i] += weight * source[row, i + shift]
-    for row in prange(rows):
-        first = row // height * height
-        for i in range(length):
-            out[row, i] = weights[0] * across[row, i]
-        for distance in range(1, len(weights)):
-            weight = weights[distance]
-            for other in (row - distance, row + distance):
-                if first <= other < first + height:
-                    for i in range(length):
-                        out[row, i] += weight * across[other, i]
 
 
 def unevenness(albedo: torch.Tensor, pairs: Neighbours, black: float, robust: float) -> torch.Tensor:

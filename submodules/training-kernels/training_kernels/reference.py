@@ -29,9 +29,9 @@ def _along(axis: int, padded: Tensor, weights: tuple[float, ...]) -> Tensor:
     return result
 
 
-def similarity(means: Tensor, c1: float, c2: float) -> tuple[Tensor, ...]:
-    """SSIM and its slopes by the windowed means of a, ab and aa, from `means` [5, H, W, C] of a, b, aa, bb and ab."""
-    mean_a, mean_b, aa, bb, ab = means
+def similarity(a: Tensor, b: Tensor, weights: tuple[float, ...], c1: float, c2: float) -> tuple[Tensor, ...]:
+    """S and its slopes by the windowed means of a, ab and aa; see `similarity.similarity`."""
+    mean_a, mean_b, aa, bb, ab = window_mean(torch.stack([a, b, a * a, b * b, a * b]), weights)
     squares = mean_a * mean_a + mean_b * mean_b
     products = mean_a * mean_b
     luminance = 2 * products + c1
@@ -44,6 +44,15 @@ def similarity(means: Tensor, c1: float, c2: float) -> tuple[Tensor, ...]:
     by_squares = value * (1 / structure_norm - 1 / luminance_norm)
     by_mean = by_product * mean_b + 2 * by_squares * mean_a
     return value, by_mean, 2 * luminance / norm, -value / structure_norm
+
+
+def similarity_backward(
+    a: Tensor, b: Tensor, slopes: Sequence[Tensor], gradient: Tensor, weights: tuple[float, ...]
+) -> Tensor:
+    """Gradient by a."""
+    # The window is symmetric, so that the blur is its own adjoint.
+    first, cross, second = window_mean(torch.stack(tuple(slopes)) * gradient, weights)
+    return first + b * cross + 2 * a * second
 
 
 def move(means: Tensor, rotations: Tensor, raw: Tensor, correction: Correction) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Structural similarity (Wang et al. 2004) of two pictures by pixel, with a closed-form gradient."""
 
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -7,9 +8,8 @@ from kernel_runtime import ArgumentError, device_of
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import cuda, reference
+from . import cpu_similarity, cuda, reference
 from .tables import Measure
-from .window import window_mean
 
 
 class _Similarity(torch.autograd.Function):
@@ -54,16 +54,15 @@ def similarity(a: Tensor, b: Tensor, measure: Measure) -> Tensor:
 
 def _measured(a: Tensor, b: Tensor, measure: Measure) -> tuple[Tensor, ...]:
     """S and its slopes by the windowed means of a, ab and aa."""
-    if a.is_cuda:
-        return cuda.similarity(a, b, measure.weights, measure.c1, measure.c2)
-    means = window_mean(torch.stack([a, b, a * a, b * b, a * b]), measure.weights)
-    return reference.similarity(means, measure.c1, measure.c2)
+    return _backend(a).similarity(a, b, *measure)
 
 
 def _pulled(a: Tensor, b: Tensor, slopes: list[Tensor], gradient: Tensor, measure: Measure) -> Tensor:
     """The gradient by a."""
-    if a.is_cuda:
-        return cuda.similarity_backward(a, b, slopes, gradient, measure.weights)
-    # The window is symmetric, so that the blur is its own adjoint.
-    first, cross, second = window_mean(torch.stack(slopes) * gradient, measure.weights)
-    return first + b * cross + 2 * a * second
+    return _backend(a).similarity_backward(a, b, slopes, gradient, measure.weights)
+
+
+def _backend(image: Tensor) -> ModuleType:
+    if image.is_cuda:
+        return cuda
+    return cpu_similarity if image.dtype == torch.float32 else reference

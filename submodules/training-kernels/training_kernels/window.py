@@ -3,7 +3,7 @@
 import torch
 from kernel_runtime import ArgumentError, require_cpu
 
-from . import cpu, reference
+from . import cpu_similarity, reference
 
 MAX_RADIUS = 15
 
@@ -26,4 +26,4 @@ def window_mean(images: torch.Tensor, weights: tuple[float, ...]) -> torch.Tenso
     if not 1 <= len(weights) <= MAX_RADIUS + 1:
         raise ArgumentError(f"weights: expected 1 to {MAX_RADIUS + 1}, got {len(weights)}")
     require_cpu("window_mean", images)
-    return (cpu if images.dtype == torch.float32 else reference).window_mean(images, weights)
+    return (cpu_similarity if images.dtype == torch.float32 else reference).window_mean(images, weights)
