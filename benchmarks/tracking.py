@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--poses", type=Path)
     arguments = parser.parse_args()
     if arguments.tracked:
-        truth, clip = (load_dataset(folder, pictures=False) for folder in (arguments.source, arguments.tracked))
-        compare(truth, clip, load_geometry(arguments.poses).refined(clip.all_frames))
+        known, clip = (load_dataset(folder, pictures=False) for folder in (arguments.source, arguments.tracked))
+        compare(known, clip, load_geometry(arguments.poses).refined(clip.all_frames))
         return
     head = load_head(arguments.head) if arguments.head else builtin_head()
     with start_detector(Silent()), tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ from kernel_runtime import UnsupportedDevice
 from kernel_runtime.ahead import all_modules, compile_ahead
 from kernel_runtime.cubins import nvrtc_version
 from kernel_runtime.cuda import architecture
+from torchoptixext_visibility.cpu_bvh import compile_build
 
 from .errors import InputError
 
@@ -45,10 +46,14 @@ def start_device(name: str) -> Future[torch.device]:
 
 
 def start_kernels(device: torch.device) -> None:
-    """Have a GPU's kernels compiled, or read from the cache, side by side while the data is read; returns at once."""
+    """Have a GPU's kernels compiled, or read from the cache, side by side while the data is read; returns at once.
+
+    A tree's shape is found on the host even then, by code that is compiled meanwhile too.
+    """
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         compile_ahead(all_modules(), architecture(index))
+        compile_build()
 
 
 def _missing_for_cuda() -> str | None:

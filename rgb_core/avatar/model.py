@@ -7,7 +7,7 @@ from gaussian_blendshapes import Carrier, skin_gaussians, weighted_segment_sum
 
 from ..heads import HeadModel, Pose
 from ..heads.regions import UNCHANGING, in_regions
-from ..rotations import axis_angle_to_matrix, quaternion_rotate
+from ..rotations import axis_angle_to_matrix
 from ..scene import Light
 from ..tensors import ON_HOST, to_device
 from .attachment import Attachment
@@ -22,7 +22,6 @@ CHANNELS = {"position": 3, "rotation": 4, "log_scale": 3, "opacity": 1, "albedo"
 # mesh's lies in its own axes.
 NEUTRAL = {**CHANNELS, "normal_offset": 3}
 DELTA_WIDTH = sum(CHANNELS.values())
-_LOG_SCALE = slice(7, 10)  # its columns in a row of deltas
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,18 @@ class PosedGaussians:
     """[P, 1]."""
     specular_albedo: torch.Tensor
     """[P, 3]."""
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What the expressions of one frame do to P Gaussians."""
+
+    moved: torch.Tensor
+    """[P, 10] as the mesh does it: change of position, of the identity quaternion, and of log scales."""
+    learned: torch.Tensor
+    """[P, DELTA_WIDTH] in units of `delta_scale`."""
+    weights: torch.Tensor
+    """[N] how much each pair counts in `learned`."""
 
 
 @dataclass
@@ -102,6 +113,17 @@ class Avatar:
             pose.expression[self.head.expression_index(name)] = strength
         return pose
 
+    def blend(self, expression: torch.Tensor) -> Blend:
+        """What expressions do, by their coefficients [E]; differentiable in these and in `deltas`."""
+        pairs = self.expressions
+        weights = expression[pairs.expression]
+        of_deltas = weights * pairs.consistency
+        return Blend(
+            moved=weighted_segment_sum(pairs.initial, weights, pairs.offsets),
+            learned=weighted_segment_sum(self.deltas, of_deltas, pairs.offsets),
+            weights=of_deltas,
+        )
+
     def pose(self, expression: torch.Tensor, joints: torch.Tensor, transforms: torch.Tensor) -> PosedGaussians:
         """The Gaussians of one frame, differentiable in `neutral` and `deltas`.
 
@@ -110,29 +132,20 @@ class Avatar:
             joints: [J, 3] axis-angle.
             transforms: [J, 4, 4] of the head posed by the same coefficients.
         """
-        pairs = self.expressions
-        weights = expression[pairs.expression]
-        moved, stretch = weighted_segment_sum(pairs.initial, weights, pairs.offsets).split([7, 3], dim=1)
+        return self.pose_blended(self.blend(expression), joints, transforms)
+
+    def pose_blended(self, blend: Blend, joints: torch.Tensor, transforms: torch.Tensor) -> PosedGaussians:
+        """`pose` behind `blend`, differentiable in `neutral` and in what was blended."""
         carrier = Carrier(
-            moved=moved.contiguous(),
+            moved=blend.moved,
             corrective=self._pose_corrective(joints),
             skin_weights=self.attachment.interpolate(self.head.skin_weights, self.head.faces),
             transforms=transforms[:, :3].flatten(1),
         )
-        learned = weighted_segment_sum(self.deltas, weights * pairs.consistency, pairs.offsets)
-        stretch = stretch / self.delta_scale[_LOG_SCALE]
-        learned = learned + torch.nn.functional.pad(stretch, (_LOG_SCALE.start, DELTA_WIDTH - _LOG_SCALE.stop))
-        posed = skin_gaussians(self.neutral, learned, self.delta_scale, carrier, MIN_ROUGHNESS)
+        posed = skin_gaussians(self.neutral, blend.learned, self.delta_scale, carrier, MIN_ROUGHNESS)
         fields = posed._asdict()
         specular = fields.pop("specular").expand(-1, 3)
         return PosedGaussians(specular_albedo=specular, **fields)
-
-    def lean(self, gaussians: PosedGaussians) -> torch.Tensor:
-        """By how much the normals of posed Gaussians lean from the mesh's, [P, 3] in world space.
-
-        Normals are no reason for a Gaussian to turn: there is no gradient for its rotation.
-        """
-        return quaternion_rotate(gaussians.rotations.detach(), self.neutral["normal_offset"])
 
     def _pose_corrective(self, joints: torch.Tensor) -> torch.Tensor | None:
         """Offsets [P, 3] of the head model's pose correctives at the attached points; None where it has none."""

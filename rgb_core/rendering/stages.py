@@ -12,9 +12,8 @@ import gaussian_blendshapes
 import torch
 from diff_envshade import PointVisibility
 from diff_gaussian_rasterization import Rasterization, rasterize
-from gaussian_blendshapes import GaussianTable, PosedMesh
+from gaussian_blendshapes import Anchors, GaussianTable, PosedMesh
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..avatar import Avatar, PosedGaussians
 from ..avatar.attachment import Attachment
@@ -74,20 +73,16 @@ def pose_packed(table: GaussianTable, mesh: PosedMesh) -> PosedGaussians:
 
 
 def attach_learned(
-    avatar: Avatar, gaussians: PosedGaussians, lean: Tensor, surface: Surface, eye: Tensor
+    avatar: Avatar,
+    means: Tensor,  # [P, 3]
+    rotations: Tensor,  # [P, 4] of the axes in which normals lean from the mesh's
+    surface: Surface,
+    world_to_camera: Tensor,  # [3, 4]
 ) -> AttachedSurface:
-    """The surface points of an avatar's Gaussians, differentiable in their means and in `lean`.
-
-    Args:
-        lean: [P, 3] world space, added to the unit normals of the mesh (`Avatar.lean`).
-        eye: [3] the camera's centre.
-    """
-    attachment, faces = avatar.attachment, avatar.head.faces
-    normals = normalize(attachment.interpolate(surface.normals, faces), dim=1)
-    normals = normalize(normals + lean, dim=1)
-    views = normalize(eye - gaussians.means, dim=1)
-    occlusion = None if surface.occlusion is None else attachment.interpolate(surface.occlusion, faces)
-    return AttachedSurface(normals, views, occlusion)
+    """The surface points of an avatar's Gaussians, differentiable in their means and normal offsets."""
+    anchors = Anchors(avatar.head.faces[avatar.attachment.face_id].int(), avatar.attachment.barycentric)
+    offset = avatar.neutral["normal_offset"]
+    return _attached(anchors, surface.normals, surface.occlusion, offset, means, rotations, world_to_camera)
 
 
 def attach_packed(
@@ -98,8 +93,23 @@ def attach_packed(
     world_to_camera: Tensor,  # [3, 4]
 ) -> AttachedSurface:
     """The surface points of a packed avatar's Gaussians, in one launch."""
+    means, rotations = gaussians.means, gaussians.rotations
+    return _attached(table.anchors, mesh.normals, occlusion, table.normal_offset, means, rotations, world_to_camera)
+
+
+def _attached(
+    anchors: Anchors,
+    normals: Tensor,  # [V, 3]
+    occlusion: Tensor | None,  # [V, 1]
+    normal_offset: Tensor,
+    means: Tensor,
+    rotations: Tensor,
+    world_to_camera: Tensor,
+) -> AttachedSurface:
     of_vertices = None if occlusion is None else occlusion[:, 0]
-    attached = gaussian_blendshapes.attach(table, mesh, of_vertices, gaussians, world_to_camera)
+    attached = gaussian_blendshapes.attach(
+        anchors, normals, of_vertices, normal_offset, means, rotations, world_to_camera
+    )
     return AttachedSurface(attached.normals, attached.views, None if occlusion is None else attached.occlusion)
 
 

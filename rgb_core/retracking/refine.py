@@ -201,7 +201,7 @@ class Refinement:
         expression, joints, _ = leaves
         gaussians = avatar.pose(expression, joints, avatar.head.pose(Pose(*leaves)).transforms)
         with torch.no_grad():
-            surface = attach_learned(avatar, gaussians, avatar.lean(gaussians), frame.surface, frame.eye)
+            surface = attach_learned(avatar, gaussians.means, gaussians.rotations, frame.surface, frame.world_to_camera)
         seen = visible_to(avatar.attachment, self._faces, frame.visibility)
         shining = avatar.light.radiance, frame.light_to_world
         from_head = light_from_head(self._bounce, avatar, gaussians, frame.surface, *shining)

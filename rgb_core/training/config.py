@@ -31,25 +31,18 @@ class LossWeights(Settings):
     dssim: float = Field(0.2, ge=0, description="1 - SSIM")
     multiscale: float = Field(0.6, ge=0, description="1 - SSIM at half and a quarter of the size, mean")
     alpha: float = Field(0.5, ge=0, description="absolute difference of alpha and matte")
-    features: float = Field(0.0, ge=0, description="absolute sRGB difference in eyes and mouth, beside `l1`")
-    gradients: float = Field(
-        0.0, ge=0, description="absolute difference of the picture's gradients in sRGB, in the last third"
-    )
     surface: float = Field(20.0, ge=0, description="squared mm of a Gaussian beyond the reach of its surface, mean")
     size: float = Field(0.05, ge=0, description="squared mm of axes beyond `max_scale_mm`, mean")
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
     albedo_smoothness: float = Field(0.1, ge=0, description="robust log-albedo difference of neighbours")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
-    brightest: float = Field(0.0, ge=0, description="squared albedo beyond what a part of the head can have, mean")
     level: float = Field(
         1.0e-3, ge=0, description="half the squared deviations of skin and light from what is known of them"
     )
     deltas: float = Field(0.01, ge=0, description="mean square of the learned expression deltas")
     normal_offset: float = Field(
-        0.1, ge=0, description="mean square of the normals' offsets from the mesh's, without hair"
+        0.1, ge=0, description="mean square of the normals' offsets from the mesh's; those of hair cost a third"
     )
-    normal_smoothness: float = Field(0.0, ge=0, description="mean square of what neighbours' normals lean apart")
-    normal_offset_hair: float = Field(0.1, ge=0, description="the same of hair, whose relief the mesh lacks")
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
     exposure: float = Field(1.0e-3, ge=0, description="mean square of the frames' gains, in the units of their rate")
     pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
@@ -88,7 +81,7 @@ class GaussianConfig(Settings):
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
-    traced_bounce: bool = Field(False, description="which skin blocks is traced, else it is taken to be like the point")
+    traced_bounce: bool = Field(True, description="which skin blocks is traced, else it is taken to be like the point")
     normal_offsets: float = Field(
         0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from training_kernels import Correction, move_rigidly
 
 from ..avatar import PosedGaussians
 from .frames import FrameInputs
@@ -24,14 +25,9 @@ class TrackingCorrections:
 
     def apply(self, gaussians: PosedGaussians, inputs: FrameInputs) -> PosedGaussians:
         """The Gaussians of a frame moved by its correction, to first order in the turn."""
-        own = (self.raw - self.raw.mean(0)).index_select(0, inputs.index)[0]
-        turn, shift = _RADIANS * own[:3], _METRES * own[3:]
-        root = inputs.transforms[0]
-        axes = root[:3, :3]
-        pivot = root[:3, 3] + axes @ self._centre
-        spin, slide = axes @ turn, axes @ shift
-        means = gaussians.means + torch.addmm(slide - torch.linalg.cross(spin, pivot), gaussians.means, _cross(spin).T)
-        return replace(gaussians, means=means, rotations=gaussians.rotations @ _left_product(spin).T)
+        correction = Correction(inputs.index, inputs.transforms[0], self._centre, _RADIANS, _METRES)
+        means, rotations = move_rigidly(gaussians.means, gaussians.rotations, self.raw, correction)
+        return replace(gaussians, means=means, rotations=rotations)
 
     def penalty(self) -> Tensor:
         """Mean square, []."""
@@ -55,17 +51,3 @@ class ExposureCorrections:
     def penalty(self) -> Tensor:
         """Mean square, []."""
         return self.raw.square().mean()
-
-
-def _cross(vector: Tensor) -> Tensor:
-    """The matrix [3, 3] whose product with any w is `vector` [3] x w."""
-    return torch.linalg.cross(vector.expand(3, 3), torch.eye(3, device=vector.device)).T
-
-
-def _left_product(spin: Tensor) -> Tensor:
-    """The matrix [4, 4] that turns quaternions (w, x, y, z) by a small rotation vector [3] and keeps their length."""
-    half = 0.5 * spin
-    first = torch.nn.functional.pad(-half, (1, 0))[None]
-    rest = torch.cat([half[:, None], _cross(half)], dim=1)
-    matrix = torch.eye(4, device=spin.device) + torch.cat([first, rest])
-    return matrix / (1 + half.square().sum()).sqrt()

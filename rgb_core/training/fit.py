@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from training_kernels import SummedRows
 
 from ..avatar import NEUTRAL, Avatar, load_avatar, materials, save_avatar
 from ..avatar.deformation import ExpressionField, expression_field
@@ -39,30 +40,14 @@ from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
 from .level import SkinPrior
 from .light import LightParameters, mean_radiance
-from .objective import (
-    LATE_START,
-    AvatarPriors,
-    albedo_term,
-    feature_term,
-    gradient_term,
-    picture_terms,
-    prior_terms,
-)
+from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
 from .rarity import frame_shares
 from .whites import skin_beside_whites
 
-_FIXED_FIELDS = {
-    "name",
-    "head",
-    "portrait",
-    "antialias",
-    "one_bounce",
-    "traced_bounce",
-    "visibility",
-    "focal_scale",
-    "trained",
-}
+_FIXED_FIELDS = frozenset(
+    ["name", "head", "portrait", "antialias", "one_bounce", "traced_bounce", "visibility", "focal_scale", "trained"]
+)
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "exposure", "level"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
@@ -148,6 +133,7 @@ class GaussianFit:
         self.runner: GraphRunner[FrameInputs] = GraphRunner(device)
         self.log, self.room = StepLog(progress, device, ("loss",), _STEPS_AT_ONCE), Room(device, _SPARE_ROOM)
         self.names: tuple[str, ...] = ()  # of a step's values, the loss first
+        self._weights: dict[tuple[str, ...], torch.Tensor] = {}
         field = expression_field(geometry.head)
         if not config.consistency:
             field = field.everywhere()
@@ -158,7 +144,7 @@ class GaussianFit:
         initial = (
             map_tensors(start, torch.clone)
             if start
-            else initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed)
+            else initial_avatar(dataset.subject, geometry.head, field, portrait, config, seed, device)
         )
         self.avatar = replace(
             initial.to(device),
@@ -192,7 +178,8 @@ class GaussianFit:
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
         self.skin = SkinPrior.of(skin_beside_whites(dataset, refined), config.skin_luminance)
-        self.priors = AvatarPriors.of(self.avatar, self.skin)
+        self.priors = AvatarPriors.of(self.avatar, config, self.skin)
+        self.owner = self.avatar.expressions.gaussian.to(torch.int32)  # of every delta
         self.statistics = DensityStatistics(self.avatar.count, device)
 
     def active(self) -> AbstractContextManager[None]:
@@ -243,7 +230,8 @@ class GaussianFit:
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
-            self.priors = AvatarPriors.of(self.avatar, self.skin)
+            self.priors = AvatarPriors.of(self.avatar, self.config, self.skin)
+            self.owner = self.avatar.expressions.gaussian.to(torch.int32)
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_room()
 
@@ -256,7 +244,7 @@ class GaussianFit:
         """One frame forward, backward and update."""
         (index,) = self.order.numbers(step)
         done = step / self.config.steps
-        late, frozen = done >= LATE_START, self._frozen(done)
+        late, frozen = done >= ENTROPY_START, self._frozen(done)
         lens = self.frames.camera(index).lens
         self.optimiser.schedule(step)
         self.guidance.fill_(1 - done)
@@ -274,13 +262,15 @@ class GaussianFit:
     def _optimise(self, inputs: FrameInputs, lens: Lens, late: bool, frozen: frozenset[str]) -> torch.Tensor:
         """Gradients and update by one frame; returns the loss and its unweighted terms, in the order of the log."""
         config = self.config
-        gaussians = self.avatar.pose(inputs.expression, inputs.joints, inputs.transforms)
-        lean = self.avatar.lean(gaussians)
-        gaussians = self.tracking.apply(gaussians, inputs)
+        with torch.no_grad():
+            blend = self.avatar.blend(inputs.expression)
+        blend.learned.requires_grad_()
+        posed = self.avatar.pose_blended(blend, inputs.joints, inputs.transforms)
+        gaussians = self.tracking.apply(posed, inputs)
         factor = self.level.exp()
         gaussians = replace(gaussians, albedo=gaussians.albedo * factor)
         envmap = self.light.envmap() / factor
-        surface = attach_learned(self.avatar, gaussians, lean, inputs.surface, inputs.eye)
+        surface = attach_learned(self.avatar, gaussians.means, posed.rotations, inputs.surface, inputs.world_to_camera)
         seen = visible_to(self.avatar.attachment, self.faces, inputs.visibility)
         given = gaussians, inputs.surface, envmap, inputs.light_to_world
         from_head = light_from_head(self.bounce, self.avatar, *given)
@@ -293,23 +283,31 @@ class GaussianFit:
             gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity
         )
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
-        if config.losses.features:
-            terms["features"] = feature_term(splatted.image[..., :3], splatted.alpha, inputs)
-        if config.losses.gradients and late:
-            terms["gradients"] = gradient_term(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
-        terms |= prior_terms(self.avatar, gaussians, envmap, self.priors, config, late)
+        terms |= prior_terms(self.avatar.neutral, gaussians, envmap, self.priors, late)
         terms |= {"tracking": self.tracking.penalty(), "exposure": self.exposure.penalty()}
-        weights = config.losses.model_dump()
-        loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        self.names = ("loss", *terms, "deltas")
+        values = torch.stack(list(terms.values()))
+        loss = (self._weights_of(tuple(terms)) * values).sum()
         loss.backward()
         assert screen.grad is not None
+        assert blend.learned.grad is not None
         self.statistics.add(screen.grad, splatted.radii)
         self.optimiser.step(frozen)
+        price = config.losses.deltas
+        decay = 2 * price / max(self.avatar.deltas.numel(), 1)
+        rows = SummedRows(blend.learned.grad, self.owner, blend.weights, decay)
+        deltas = self.optimiser.step_rows("deltas", rows)
         self.room.note(splatted.instances)
-        self.names = ("loss", *terms)
-        return torch.stack([loss, *terms.values()]).detach()
+        return torch.cat([(loss + price * deltas)[None], values, deltas[None]]).detach()
+
+    def _weights_of(self, names: tuple[str, ...]) -> torch.Tensor:
+        """The weights of terms side by side, on the device before a step with these terms is recorded."""
+        if names not in self._weights:
+            weights = self.config.losses.model_dump()
+            self._weights[names] = torch.tensor([weights[name] for name in names], device=self.device)
+        return self._weights[names]
 
     def _rearrange(self, step: int) -> None:
         self._settle_level()

@@ -14,9 +14,7 @@ from ..scene.labels import Label, has_label
 from ..shading import Surface, SurfaceTracer
 from .surface_cache import SurfaceCache
 
-_EYES, _MOUTH = (Label.LEFT_EYE, Label.RIGHT_EYE), (Label.INNER_MOUTH, Label.UPPER_LIP, Label.LOWER_LIP)
 _UNLEARNT = {Label.CLOTH, Label.NECKLACE}  # what else is worn moves with the head
-_FEATURES = (*_EYES, *_MOUTH)
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,6 @@ class FrameInputs:
     """[H, W, 4] uint8, sRGB, straight alpha."""
     weight: Tensor
     """[H, W] 0 where the avatar is not responsible (cloth)."""
-    features: Tensor
-    """[H, W] 1 on eyes and mouth; 0 everywhere in frames without labels."""
     albedo: Tensor | None
     """[H, W, 4] uint8 pseudo-albedo, sRGB, straight alpha."""
     index: Tensor
@@ -143,15 +139,13 @@ class TrainingFrames:
         frame = self.frames[index]
         rgba = self._dataset.load_rgba(frame, self.size)
         semantic = self._dataset.semantic(frame, self.size)
-        weight, features = torch.ones(rgba.shape[:2]), torch.zeros(rgba.shape[:2])
+        weight = torch.ones(rgba.shape[:2])
         if semantic is not None:
-            features = has_label(semantic, _FEATURES).float()
             foreign = has_label(semantic, _UNLEARNT & set(self._dataset.foreign))
             weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
         fixed = {
             "rgba": rgba,
             "weight": weight,
-            "features": features,
             "albedo": None if self._albedo is None else self._albedo.load(frame, self.size),
             "index": torch.tensor([index]),
             "expression": frame.pose.expression,

@@ -9,6 +9,7 @@ from ..avatar.deformation import ExpressionField, largest_growth
 from ..avatar.model import bind_expressions
 from ..avatar.portrait import Portrait
 from ..avatar.sampling import sample_surface
+from ..devices import CPU
 from ..heads import HeadModel, vertex_normals
 from ..heads.regions import Region
 from ..rotations import matrix_to_quaternion
@@ -32,16 +33,26 @@ _DELTA_SCALE = {
 
 
 def initial_avatar(
-    name: str, head: HeadModel, field: ExpressionField, portrait: Portrait, config: GaussianConfig, seed: int
+    name: str,
+    head: HeadModel,
+    field: ExpressionField,
+    portrait: Portrait,
+    config: GaussianConfig,
+    seed: int,
+    device: torch.device = CPU,
 ) -> Avatar:
-    """An avatar of about `config.gaussians` uncoloured Gaussians on the neutral mesh of `head`."""
+    """An avatar of about `config.gaussians` uncoloured Gaussians on the neutral mesh of `head`, on the CPU as that is.
+
+    Args:
+        device: where their distances are measured.
+    """
     visible = (head.region[head.faces] != Region.OTHER).all(1)
     # A lid that unfolds must cover the eye: as many Gaussians as its largest area needs.
     density = visible * largest_growth(head)
     face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, density)
     attachment = Attachment(face_id, barycentric)
     position = attachment.interpolate(head.vertices, head.faces)
-    spacing = mean_squared_distance(position).clamp_min(1e-10).sqrt()
+    spacing = mean_squared_distance(position.to(device)).to(CPU).clamp_min(1e-10).sqrt()
     normals = attachment.interpolate(vertex_normals(head.vertices, head.faces), head.faces)
     count = len(position)
     scale = spacing[:, None] * torch.tensor([1.0, 1.0, _FLATNESS])

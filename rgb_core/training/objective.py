@@ -3,75 +3,59 @@
 from dataclasses import dataclass
 
 import torch
+from training_kernels import Neighbours, Ranges, gaussian_priors
 
 from ..avatar import Avatar, PosedGaussians
 from ..images.compositing import prediction_on_black, truth_on_black
 from ..images.ssim import ssim_map
-from ..units import MILLIMETRE
 from .config import GaussianConfig
 from .frames import FrameInputs
 from .level import Level, SkinPrior
 from .light import light_smoothness
-from .priors import Pairs, PartPriors, albedo_smoothness, neighbours, normal_smoothness, opacity_entropy
+from .priors import albedo_smoothness, neighbours, part_ranges, stiffness
 
 _OPAQUE = 255
 _HALVINGS = 2
-# Share of the steps from which opacities are driven to 0 or 1, and fine detail counts.
-LATE_START = 2 / 3
+# What `gaussian_priors` returns.
+GAUSSIAN_TERMS = "surface", "size", "materials", "opacity_floor", "normal_offset", "opacity_entropy"
+# Share of the steps from which opacities are driven to 0 or 1.
+ENTROPY_START = 2 / 3
 
 
 @dataclass(frozen=True)
 class AvatarPriors:
     """Lookups that change only when Gaussians are rearranged."""
 
-    parts: PartPriors
-    pairs: Pairs
-    """Neighbours for albedo smoothness."""
+    ranges: Ranges
+    pairs: Neighbours
+    """For albedo smoothness."""
+    stiffness: torch.Tensor
+    """[P, 1] of normals."""
     level: Level
-    surface: torch.Tensor
-    """[P, 3] the attached points of the neutral mesh."""
 
     @classmethod
-    def of(cls, avatar: Avatar, skin: SkinPrior) -> "AvatarPriors":
+    def of(cls, avatar: Avatar, config: GaussianConfig, skin: SkinPrior) -> "AvatarPriors":
         """The lookups of the avatar as it stands."""
-        surface = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces)
+        surface, region = avatar.attachment.interpolate(avatar.head.vertices, avatar.head.faces), avatar.region()
         return cls(
-            PartPriors.of(avatar),
-            neighbours(surface, avatar.region()),
-            Level.of(avatar.region(), skin),
-            surface,
+            part_ranges(region, surface, config.max_scale_mm),
+            neighbours(surface, region),
+            stiffness(region),
+            Level.of(region, skin),
         )
 
 
 def picture_terms(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> dict[str, torch.Tensor]:
     """Terms that compare a premultiplied linear picture [H, W, 3] and its alpha with the target."""
-    predicted, wanted = _compared(color, alpha, target)
+    weight = target.weight[..., None]
+    predicted = prediction_on_black(color, alpha) * weight
+    wanted = target.image * weight
     return {
         "l1": (predicted - wanted).abs().mean(),
         "dssim": 1 - ssim_map(predicted, wanted).mean(),
         "multiscale": _coarse_dssim(predicted, wanted),
         "alpha": ((alpha - target.alpha) * target.weight).abs().mean(),
     }
-
-
-def feature_term(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
-    """Absolute sRGB difference on black in eyes and mouth, summed there and divided by the whole picture's pixels, so
-    that a weight counts those pixels as often again as the same weight of `l1` does."""
-    predicted, wanted = _compared(color, alpha, target)
-    return ((predicted - wanted).abs() * target.features[..., None]).mean()
-
-
-def gradient_term(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> torch.Tensor:
-    """Mean absolute difference of the differences between neighbouring pixels, sRGB on black: of fine detail alone."""
-    predicted, wanted = _compared(color, alpha, target)
-    error = predicted - wanted
-    return (error.diff(dim=0).abs().mean() + error.diff(dim=1).abs().mean()) / 2
-
-
-def _compared(color: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) -> tuple[torch.Tensor, torch.Tensor]:
-    """The picture and its target, sRGB on black [H, W, 3] each, black where the avatar is not responsible."""
-    weight = target.weight[..., None]
-    return prediction_on_black(color, alpha) * weight, target.image * weight
 
 
 def _coarse_dssim(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -97,29 +81,31 @@ def albedo_term(albedo: torch.Tensor, alpha: torch.Tensor, target: FrameInputs) 
 
 
 def prior_terms(
-    avatar: Avatar,
+    neutral: dict[str, torch.Tensor],
     gaussians: PosedGaussians,
     envmap: torch.Tensor,
     priors: AvatarPriors,
-    config: GaussianConfig,
     late: bool,
 ) -> dict[str, torch.Tensor]:
-    """Terms that need no picture; `late` says whether LATE_START has passed."""
-    distance = (avatar.neutral["position"] - priors.surface).norm(dim=1)
-    excess = (gaussians.scales * (1 / MILLIMETRE) - config.max_scale_mm).clamp_min(0)
-    terms = {
-        "surface": ((distance - priors.parts.reach).clamp_min(0) * (1 / MILLIMETRE)).square().mean(),
-        "size": excess.square().mean(),
+    """Terms that need no picture; `late` says whether ENTROPY_START has passed.
+
+    Args:
+        neutral: raw parameters of the avatar.
+    """
+    means = gaussian_priors(
+        neutral["position"],
+        gaussians.scales,
+        gaussians.roughness,
+        gaussians.specular_albedo[:, :1],
+        gaussians.opacities,
+        priors.stiffness * neutral["normal_offset"],
+        priors.ranges,
+    )
+    terms = dict(zip(GAUSSIAN_TERMS, means.unbind(), strict=True))
+    if not late:
+        del terms["opacity_entropy"]
+    return terms | {
         "light_smoothness": light_smoothness(envmap),
         "level": priors.level.improbability(gaussians, envmap),
         "albedo_smoothness": albedo_smoothness(gaussians.albedo, priors.pairs),
-        "materials": priors.parts.materials(gaussians),
-        "brightest": priors.parts.too_bright(gaussians.albedo),
-        "opacity_floor": priors.parts.opacity_floor(gaussians),
-        **priors.parts.leaning(avatar.neutral["normal_offset"]),
-        "normal_smoothness": normal_smoothness(avatar.lean(gaussians), priors.pairs),
-        "deltas": avatar.deltas.square().mean() if len(avatar.deltas) else envmap.new_zeros(()),
     }
-    if late:
-        terms["opacity_entropy"] = opacity_entropy(gaussians.opacities)
-    return terms

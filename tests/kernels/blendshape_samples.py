@@ -1,8 +1,16 @@
 """Random heads and Gaussians that the blendshape tests share."""
 
 import torch
-from gaussian_blendshapes import GaussianTable, HeadTable, pack_gaussians, pack_head
-from gaussian_blendshapes.tables import CHANNELS
+from gaussian_blendshapes import (
+    Carrier,
+    GaussianTable,
+    HeadTable,
+    pack_gaussians,
+    pack_head,
+    reference,
+    skin_gaussians,
+)
+from gaussian_blendshapes.tables import CHANNELS, LEARNED
 from visibility_meshes import head as head_mesh
 
 
@@ -65,3 +73,36 @@ def random_gaussians(head: HeadTable, points: int, device: str = "cpu") -> Gauss
         (0.3 * torch.randn(points, 3, generator=generator)).to(device),
         0.1,
     )
+
+
+def assert_near(actual, expected, tolerance: float = 3e-6):
+    for left, right in zip(actual, expected, strict=True):
+        scale = float(right.detach().abs().max()) if right.numel() else 1.0
+        torch.testing.assert_close(left.double().cpu(), right, rtol=0, atol=tolerance * max(scale, 1e-3))
+
+
+def check_skinning(device: str, joints: int) -> None:
+    """Values and gradients of `skin_gaussians` on a device against float64."""
+    generator = torch.Generator().manual_seed(5)
+    points = 300
+    neutral = {name: torch.randn(points, width, generator=generator) for name, width in LEARNED.items()}
+    learned, scale = torch.randn(points, 16, generator=generator), torch.rand(16, generator=generator)
+    transforms = reference.pose_head(random_head(joints=joints), *random_pose(random_head(joints=joints), 0.5))[2]
+    skin = torch.rand(points, joints, generator=generator)
+    carrier = Carrier(
+        0.1 * torch.randn(points, 10, generator=generator),
+        torch.randn(points, 3, generator=generator),
+        skin / skin.sum(1, keepdim=True),
+        transforms,
+    )
+    leaves = [tensor.double().requires_grad_() for tensor in (*neutral.values(), learned)]
+    doubled = Carrier(*(tensor.double() for tensor in vars(carrier).values()))
+    exact = reference.skin(leaves[:-1], leaves[-1], scale.double(), doubled, 0.1)
+    upstream = [torch.randn(out.shape, generator=generator) for out in exact]
+    exact_gradients = torch.autograd.grad(exact, leaves, [g.double() for g in upstream])
+    mine = [tensor.to(device).requires_grad_() for tensor in (*neutral.values(), learned)]
+    there = Carrier(*(tensor.to(device) for tensor in vars(carrier).values()))
+    out = skin_gaussians(dict(zip(LEARNED, mine[:-1], strict=True)), mine[-1], scale.to(device), there, 0.1)
+    assert_near(out[:1] + out[2:], exact[:1] + exact[2:], 1e-5)
+    assert_near(out[1:2], exact[1:2], 3e-4)
+    assert_near(torch.autograd.grad(out, mine, [g.to(device) for g in upstream]), exact_gradients, 3e-4)

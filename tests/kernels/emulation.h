@@ -23,6 +23,7 @@
 #define __align__(bytes) __attribute__((aligned(bytes)))
 
 struct uint2 { unsigned x, y; };
+struct int2 { int x, y; };
 struct uint3 { unsigned x, y, z; };
 struct float3 { float x, y, z; };
 struct __align__(16) float4 { float x, y, z, w; };
@@ -33,12 +34,18 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 template <class A, class B> inline std::common_type_t<A, B> min(A a, B b) { return b < a ? b : a; }
 template <class A, class B> inline std::common_type_t<A, B> max(A a, B b) { return b > a ? b : a; }
 inline float __fdividef(float a, float b) { return a / b; }
+inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 inline float exp2_approximate(float x) { return exp2f(x); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __clz(unsigned x) { return x == 0 ? 32 : __builtin_clz(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs(x); }
 inline int __float_as_int(float x) { int bits; memcpy(&bits, &x, sizeof bits); return bits; }
+inline float __int_as_float(int bits) { float x; memcpy(&x, &bits, sizeof x); return x; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
 template <class T> inline T __ldcg(const T* address) { return *address; }
+template <class T> inline T __ldg(const T* address) { return *address; }
+template <class T> inline void __stcg(T* address, T value) { *address = value; }
 inline void __threadfence() {}
 
 // Between two switches of fibers everything is atomic.
@@ -108,11 +115,11 @@ inline void __syncthreads() { emulation::meet(emulation::block, emulation::runni
 inline int votes_of_block(int vote) {
     const uint64_t* votes = emulation::meet(emulation::block, emulation::running, vote != 0);
     int count = 0;
-    for (unsigned i = 0; i < blockDim.x; ++i) count += votes[i] != 0;
+    for (unsigned i = 0; i < blockDim.x * blockDim.y; ++i) count += votes[i] != 0;
     return count;
 }
 inline int __syncthreads_or(int vote) { return votes_of_block(vote) > 0; }
-inline int __syncthreads_and(int vote) { return votes_of_block(vote) == static_cast<int>(blockDim.x); }
+inline int __syncthreads_and(int vote) { return votes_of_block(vote) == static_cast<int>(blockDim.x * blockDim.y); }
 
 inline void __syncwarp() { emulation::meet_warp(0); }
 inline unsigned __ballot_sync(unsigned, bool vote) {
@@ -131,6 +138,9 @@ template <class T> inline T value_of_lane(T value, int lane) {
     memcpy(&value, &bits, sizeof value);
     return value;
 }
+template <class T> inline T __shfl_sync(unsigned, T value, int lane) {
+    return value_of_lane(value, lane % emulation::WARP);
+}
 template <class T> inline T __shfl_xor_sync(unsigned, T value, int offset) {
     return value_of_lane(value, emulation::running % emulation::WARP ^ offset);
 }
@@ -141,7 +151,8 @@ template <class T> inline T __shfl_up_sync(unsigned, T value, int offset) {
 
 namespace emulation {
 
-inline void run_block(int threads) {
+inline void run_block() {
+    const int threads = blockDim.x * blockDim.y;
     block.start(threads);
     for (Group& warp : warps) warp.start(WARP);
     for (int t = 0; t < threads; ++t) {
@@ -158,7 +169,7 @@ inline void run_block(int threads) {
         for (int t = 0; t < threads; ++t) {
             if (fibers[t].done) continue;
             running = t;
-            threadIdx = {static_cast<unsigned>(t), 0, 0};
+            threadIdx = {t % blockDim.x, t / blockDim.x, 0};
             swapcontext(&scheduler, &fibers[t].context);
             if (fibers[t].done) --left;
         }
@@ -167,24 +178,24 @@ inline void run_block(int threads) {
 // Runs a kernel with parameters that lie where the array of pointers says, as the driver does.
 template <class... Parameters, size_t... I>
 void launch(
-    void (*kernel)(Parameters...), const int* grid, int threads, void** parameters, std::index_sequence<I...>) {
+    void (*kernel)(Parameters...), const int* grid, const int* threads, void** parameters, std::index_sequence<I...>) {
     static void (*started)(Parameters...);
     static std::tuple<Parameters...> values;
     started = kernel;
     values = {*static_cast<Parameters*>(parameters[I])...};
     body = [] { std::apply(started, values); };
     gridDim = {static_cast<unsigned>(grid[0]), static_cast<unsigned>(grid[1]), static_cast<unsigned>(grid[2])};
-    blockDim = {static_cast<unsigned>(threads), 1, 1};
+    blockDim = {static_cast<unsigned>(threads[0]), static_cast<unsigned>(threads[1]), 1};
     for (unsigned z = 0; z < gridDim.z; ++z)
         for (unsigned y = 0; y < gridDim.y; ++y)
             for (unsigned x = 0; x < gridDim.x; ++x) {
                 blockIdx = {x, y, z};
-                run_block(threads);
+                run_block();
             }
 }
 
 template <class... Parameters>
-void launch(void (*kernel)(Parameters...), const int* grid, int threads, void** parameters) {
+void launch(void (*kernel)(Parameters...), const int* grid, const int* threads, void** parameters) {
     launch(kernel, grid, threads, parameters, std::index_sequence_for<Parameters...>{});
 }
 

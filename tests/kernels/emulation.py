@@ -26,7 +26,7 @@ class Emulator:
         self._libraries: dict[str, ctypes.CDLL] = {}
         self._layouts: dict[tuple[str, tuple[type, ...]], parameters.ParameterLayout] = {}
 
-    def launch(self, kernel: cuda.Kernel, grid, block: int, args, shared_bytes: int = 0) -> None:
+    def launch(self, kernel: cuda.Kernel, grid, block, args, shared_bytes: int = 0) -> None:
         """Run a kernel to its end."""
         types = tuple(map(type, args))
         if (kernel.name, types) not in self._layouts:
@@ -37,7 +37,7 @@ class Emulator:
         self._run(kernel, cuda._three(grid), block, memory)
         layout.release(memory)
 
-    def launch_prepared(self, prepared: PreparedKernel, device: int, blocks, threads: int, *values) -> None:
+    def launch_prepared(self, prepared: PreparedKernel, device: int, blocks, threads, *values) -> None:
         """The same for a kernel with prepared types."""
         assert device == ON_CPU
         room = prepared._memory.take()
@@ -45,9 +45,9 @@ class Emulator:
         self._run(prepared.kernel, blocks, threads, room)
         prepared._memory.give_back(room)
 
-    def _run(self, kernel: cuda.Kernel, blocks, threads: int, room: parameters.Room) -> None:
+    def _run(self, kernel: cuda.Kernel, blocks, threads, room: parameters.Room) -> None:
         run = getattr(self._library(kernel._module), _symbol(kernel.name))
-        run((ctypes.c_int * 3)(*blocks), threads, ctypes.c_void_p(room.address))
+        run((ctypes.c_int * 3)(*blocks), (ctypes.c_int * 3)(*cuda._three(threads)), ctypes.c_void_p(room.address))
 
     def _library(self, module: cuda.CudaModule) -> ctypes.CDLL:
         name = module.source.source
@@ -62,7 +62,7 @@ class Emulator:
                 text = text.replace(instruction, replacement)
             (self._folder / name).write_text(text)
         entrances = [
-            f'extern "C" void {_symbol(name)}(const int* grid, int threads, void** parameters) '
+            f'extern "C" void {_symbol(name)}(const int* grid, const int* threads, void** parameters) '
             f"{{ emulation::launch({name}, grid, threads, parameters); }}"
             for name in module.kernels
         ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from blendshape_samples import random_gaussians, random_head, random_pose
+from blendshape_samples import check_skinning, random_gaussians, random_head, random_pose
 from gaussian_blendshapes import (
     Carrier,
     FaceRings,
@@ -90,7 +90,10 @@ def test_views_point_at_the_camera():
     turn = torch.tensor([[angle.cos(), 0, angle.sin()], [0, 1, 0], [-angle.sin(), 0, angle.cos()]])
     eye = torch.tensor([0.2, -0.1, 2.0])
     camera = torch.cat([turn, -(turn @ eye)[:, None]], dim=1)
-    attached = attach(table, mesh, torch.full((len(head.rest),), 0.25), gaussians, camera)
+    occlusion = torch.full((len(head.rest),), 0.25)
+    attached = attach(
+        table.anchors, mesh.normals, occlusion, table.normal_offset, gaussians.means, gaussians.rotations, camera
+    )
     towards = torch.nn.functional.normalize(eye - gaussians.means, dim=1)
     torch.testing.assert_close(attached.views, towards, rtol=0, atol=1e-5)
     torch.testing.assert_close(attached.occlusion, torch.full((30, 1), 0.25))
@@ -124,7 +127,7 @@ def test_gradients_of_skinning_are_those_of_finite_differences():
     head = random_head()
     transforms = pose_head(head, *random_pose(head, 0.3)).transforms.double()
     skin = torch.rand(points, 3, generator=generator, dtype=torch.float64)
-    moved = 0.1 * torch.randn(points, 7, generator=generator, dtype=torch.float64)
+    moved = 0.1 * torch.randn(points, 10, generator=generator, dtype=torch.float64)
     corrective = torch.randn(points, 3, generator=generator, dtype=torch.float64)
     motion = [tensor.requires_grad_() for tensor in (moved, corrective, transforms)]
     scale = torch.rand(16, generator=generator, dtype=torch.float64)
@@ -136,11 +139,16 @@ def test_gradients_of_skinning_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(skinned, (*motion, *leaves))
 
 
+@pytest.mark.parametrize("joints", [1, 4])
+def test_skinning_and_its_gradients_agree_with_the_reference(joints: int):
+    check_skinning("cpu", joints)
+
+
 def test_a_head_at_rest_has_finite_gradients_by_its_motion():
     """No turn is where the square roots in a quaternion have none."""
     neutral = {name: torch.ones(4, width) for name, width in LEARNED.items()}
     rest = torch.eye(4)[None, :3].flatten(1).requires_grad_()
-    carrier = Carrier(torch.zeros(4, 7), None, torch.ones(4, 1), rest)
+    carrier = Carrier(torch.zeros(4, 10), None, torch.ones(4, 1), rest)
     posed = skin_gaussians(neutral, torch.zeros(4, 16), torch.ones(16), carrier, 0.1)
     (gradient,) = torch.autograd.grad(posed.rotations[:, 1].sum() + posed.means.sum(), rest)
     assert gradient.isfinite().all()
@@ -150,7 +158,7 @@ def test_a_head_at_rest_has_finite_gradients_by_its_motion():
 def test_inputs_of_another_kind_are_refused_by_name():
     points = 4
     neutral = {name: torch.zeros(points, width) for name, width in LEARNED.items()}
-    carrier = Carrier(torch.zeros(points, 7), None, torch.ones(points, 1), torch.zeros(1, 12))
+    carrier = Carrier(torch.zeros(points, 10), None, torch.ones(points, 1), torch.zeros(1, 12))
     good = neutral, torch.zeros(points, 16), torch.ones(16), carrier, 0.1
     assert skin_gaussians(*good).means.shape == (points, 3)
     with pytest.raises(ArgumentError, match=r"learned: expected shape \[4, 16\], got \[4, 15\]"):

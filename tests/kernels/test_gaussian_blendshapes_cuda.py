@@ -2,28 +2,19 @@
 
 import pytest
 import torch
-from blendshape_samples import random_gaussians, random_head, random_pose
+from blendshape_samples import assert_near, check_skinning, random_gaussians, random_head, random_pose
 from gaussian_blendshapes import (
-    Carrier,
     attach,
     pose_gaussians,
     pose_head,
     reference,
-    skin_gaussians,
     weighted_segment_sum,
 )
-from gaussian_blendshapes.tables import LEARNED
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU"),
 ]
-
-
-def assert_near(actual, expected, tolerance: float = 3e-6):
-    for left, right in zip(actual, expected, strict=True):
-        scale = float(right.abs().max()) if right.numel() else 1.0
-        torch.testing.assert_close(left.double().cpu(), right, rtol=0, atol=tolerance * max(scale, 1e-3))
 
 
 @pytest.mark.parametrize("joints", [1, 3, 6])
@@ -79,7 +70,9 @@ def test_a_pose_can_be_captured_on_a_side_stream_and_repeats_bit_for_bit():
     def work():
         mesh = pose_head(head, *pose)
         gaussians = pose_gaussians(table, mesh.weights, mesh.transforms)
-        return [*mesh, *gaussians, *attach(table, mesh, occlusion, gaussians, camera)]
+        means, rotations = gaussians.means, gaussians.rotations
+        surface = attach(table.anchors, mesh.normals, occlusion, table.normal_offset, means, rotations, camera)
+        return [*mesh, *gaussians, *surface]
 
     expected = [tensor.clone() for tensor in work()]
     stream = torch.cuda.Stream()
@@ -96,26 +89,4 @@ def test_a_pose_can_be_captured_on_a_side_stream_and_repeats_bit_for_bit():
 
 @pytest.mark.parametrize("joints", [1, 4])
 def test_skinning_and_its_gradients_agree_with_the_reference(joints: int):
-    generator = torch.Generator().manual_seed(5)
-    points = 300
-    neutral = {name: torch.randn(points, width, generator=generator) for name, width in LEARNED.items()}
-    learned, scale = torch.randn(points, 16, generator=generator), torch.rand(16, generator=generator)
-    transforms = reference.pose_head(random_head(joints=joints), *random_pose(random_head(joints=joints), 0.5))[2]
-    skin = torch.rand(points, joints, generator=generator)
-    carrier = Carrier(
-        0.1 * torch.randn(points, 7, generator=generator),
-        torch.randn(points, 3, generator=generator),
-        skin / skin.sum(1, keepdim=True),
-        transforms,
-    )
-    leaves = [tensor.double().requires_grad_() for tensor in (*neutral.values(), learned)]
-    doubled = Carrier(*(tensor.double() for tensor in vars(carrier).values()))
-    exact = reference.skin(leaves[:-1], leaves[-1], scale.double(), doubled, 0.1)
-    upstream = [torch.randn(out.shape, generator=generator) for out in exact]
-    exact_gradients = torch.autograd.grad(exact, leaves, [g.double() for g in upstream])
-    mine = [tensor.cuda().requires_grad_() for tensor in (*neutral.values(), learned)]
-    on_gpu = Carrier(*(tensor.cuda() for tensor in vars(carrier).values()))
-    out = skin_gaussians(dict(zip(LEARNED, mine[:-1], strict=True)), mine[-1], scale.cuda(), on_gpu, 0.1)
-    assert_near(out[:1] + out[2:], exact[:1] + exact[2:], 1e-5)
-    assert_near(out[1:2], exact[1:2], 3e-4)
-    assert_near(torch.autograd.grad(out, mine, [g.cuda() for g in upstream]), exact_gradients, 3e-4)
+    check_skinning("cuda", joints)

@@ -5,7 +5,10 @@ import pytest
 pytest.importorskip("cuda.core")
 from gaussian_blendshapes import cuda
 
-MODULES = {module.source.source: module for module in (cuda._HEAD, cuda._GAUSSIANS, cuda._SKINNING, cuda._SEGMENTS)}
+MODULES = {
+    module.source.source: module
+    for module in (cuda._HEAD, cuda._GAUSSIANS, cuda._SKINNING, cuda._SEGMENTS, cuda._ATTACHING)
+}
 
 
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"])

@@ -127,7 +127,7 @@ def learned_frame(
     needed = attached_vertices(avatar) if bounce is None else attached_vertices(avatar) | bounce.seen
     tracer = SurfaceTracer(head.faces, needed, avatar.light.size)
     surface = tracer.trace(posed.vertices, visibility, to_world)
-    attached = attach_learned(avatar, gaussians, avatar.lean(gaussians), surface, camera.center)
+    attached = attach_learned(avatar, gaussians.means, gaussians.rotations, surface, camera.world_to_camera)
     seen = visible_to(avatar.attachment, head.faces.int(), surface.visibility)
     from_head = light_from_head(bounce, avatar, gaussians, surface, envmap, to_world)
     lit = light_gaussians(gaussians, attached, seen, envmap, to_world, avatar.one_bounce, from_head)

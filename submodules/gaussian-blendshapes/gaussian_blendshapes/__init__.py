@@ -1,12 +1,15 @@
 """Blendshapes and linear blend skinning of head meshes and of Gaussians attached to them."""
 
-from .gaussians import PosedGaussians, attach, pack_gaussians, pose_gaussians
+from .attaching import Attached, attach
+from .gaussians import PosedGaussians, pack_gaussians, pose_gaussians
 from .head import PosedMesh, pack_head, pose_head, vertex_normals
 from .segment_sum import weighted_segment_sum
 from .skinning import skin_gaussians
-from .tables import Carrier, FaceRings, GaussianTable, HeadTable
+from .tables import Anchors, Carrier, FaceRings, GaussianTable, HeadTable
 
 __all__ = [
+    "Anchors",
+    "Attached",
     "Carrier",
     "FaceRings",
     "GaussianTable",

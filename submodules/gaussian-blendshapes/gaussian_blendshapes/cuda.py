@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from kernel_runtime.cuda import CudaModule
 
-from .tables import Carrier, FaceRings, GaussianTable, HeadTable
+from .tables import Anchors, Carrier, FaceRings, GaussianTable, HeadTable
 
 _PACKAGE, _HEADERS = "gaussian_blendshapes", ("skinning.cuh", "posing.cuh")
 _HEAD = CudaModule(_PACKAGE, "head.cu", ("posing.cuh",))
@@ -13,7 +13,9 @@ _POSE_JOINTS, _POSE_VERTICES, _NORMALS = (
     _HEAD.kernel(name) for name in ("pose_joints", "pose_vertices", "vertex_normals")
 )
 _GAUSSIANS = CudaModule(_PACKAGE, "gaussians.cu", _HEADERS)
-_POSE_GAUSSIANS, _ATTACH = _GAUSSIANS.kernel("pose_gaussians"), _GAUSSIANS.kernel("attach")
+_POSE_GAUSSIANS = _GAUSSIANS.kernel("pose_gaussians")
+_ATTACHING = CudaModule(_PACKAGE, "attaching.cu", ("posing.cuh",))
+_ATTACH, _ATTACH_BACKWARD = _ATTACHING.kernel("attach"), _ATTACHING.kernel("attach_backward")
 _SKINNING = CudaModule(_PACKAGE, "skinning.cu", _HEADERS)
 _SKIN, _SKIN_BACKWARD = _SKINNING.kernel("skin_forward"), _SKINNING.kernel("skin_backward")
 _SEGMENTS = CudaModule(_PACKAGE, "segment_sum.cu")
@@ -121,19 +123,38 @@ def _skinning_arguments(
 
 
 def attach(
-    table: GaussianTable,
+    anchors: Anchors,
     vertex_normals: torch.Tensor,
     occlusion: torch.Tensor | None,
+    normal_offset: torch.Tensor,
     means: torch.Tensor,
     rotations: torch.Tensor,
     world_to_camera: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The fields of `gaussians.Attached`."""
+    """The fields of `attaching.Attached`."""
     points = len(means)
     outputs = means.new_empty(points, 3), means.new_empty(points, 3), means.new_empty(points, 1)
     _ATTACH.launch(_blocks(points), _THREADS, (
-        vertex_normals, occlusion, table.corners, table.barycentric, table.normal_offset, means, rotations,
-        world_to_camera, points, *outputs,
+        vertex_normals, occlusion, *anchors, normal_offset, means, rotations, world_to_camera, points, *outputs,
+    ))  # fmt: skip
+    return outputs
+
+
+def attach_backward(
+    anchors: Anchors,
+    vertex_normals: torch.Tensor,
+    rotations: torch.Tensor,
+    world_to_camera: torch.Tensor,
+    normal_offset: torch.Tensor,
+    means: torch.Tensor,
+    by_normals: torch.Tensor,
+    by_views: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients [P, 3] by `normal_offset` and by `means`."""
+    outputs = torch.empty_like(normal_offset), torch.empty_like(means)
+    _ATTACH_BACKWARD.launch(_blocks(len(means)), _THREADS, (
+        vertex_normals, *anchors, normal_offset, means, rotations, world_to_camera, len(means),
+        by_normals.contiguous(), by_views.contiguous(), *outputs,
     ))  # fmt: skip
     return outputs
 

@@ -1,4 +1,4 @@
-// One pose of all Gaussians in a single pass over their deltas, and the surface they are attached to.
+// One pose of all Gaussians in a single pass over their deltas.
 #include "skinning.cuh"
 
 constexpr int WARP = 32;
@@ -70,33 +70,4 @@ extern "C" __global__ void __launch_bounds__(THREADS) pose_gaussians(
   opacities[p] = sigmoid(raw[OPACITY]);
   roughness[p] = least_roughness + (1 - least_roughness) * sigmoid(raw[ROUGHNESS]);
   specular[p] = sigmoid(raw[SPECULAR]);
-}
-
-// Of every Gaussian: its unit normal, which leans from that of the point of the mesh it is attached to by normal_offset
-// [points, 3] in the axes that its quaternion (w, x, y, z) turns; the occlusion (null: none) of that point; and the unit
-// direction to the camera world_to_camera [3, 4].
-extern "C" __global__ void attach(
-    const float* vertex_normals, const float* vertex_occlusion, const int* corners, const float* barycentric,
-    const float* normal_offset, const float* means, const float4* rotations, const float* world_to_camera, int points,
-    float* normals, float* views, float* occlusion) {
-  int p = blockIdx.x * blockDim.x + threadIdx.x;
-  if (p >= points) return;
-  float3 normal = make_float3(0, 0, 0);
-  float hidden = 0;
-  for (int k = 0; k < 3; ++k) {
-    int vertex = corners[3ll * p + k];
-    float weight = barycentric[3ll * p + k];
-    normal = normal + weight * load3(vertex_normals, vertex);
-    if (vertex_occlusion != nullptr) hidden += weight * vertex_occlusion[vertex];
-  }
-  float4 q = rotations[p];
-  float3 axis = make_float3(q.y, q.z, q.w), lean = load3(normal_offset, p);
-  lean = lean + 2.f * cross(axis, cross(axis, lean) + q.x * lean);
-  store3(normals, p, unit(unit(normal) + lean));
-  const float* m = world_to_camera;
-  float3 eye = make_float3(
-      -(m[0] * m[3] + m[4] * m[7] + m[8] * m[11]), -(m[1] * m[3] + m[5] * m[7] + m[9] * m[11]),
-      -(m[2] * m[3] + m[6] * m[7] + m[10] * m[11]));
-  store3(views, p, unit(eye - load3(means, p)));
-  occlusion[p] = hidden;
 }

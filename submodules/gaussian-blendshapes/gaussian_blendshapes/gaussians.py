@@ -6,7 +6,6 @@ import torch
 from kernel_runtime import ArgumentError, check_tensor, device_of
 
 from . import cuda, reference
-from .head import PosedMesh
 from .tables import CHANNELS, WIDTH, GaussianTable
 
 _MOST_EXPRESSIONS = 2**15
@@ -22,14 +21,6 @@ class PosedGaussians(NamedTuple):
     albedo: torch.Tensor  # [P, 3] linear
     roughness: torch.Tensor  # [P, 1]
     specular: torch.Tensor  # [P, 1]
-
-
-class Attached(NamedTuple):
-    """The surface point of every Gaussian."""
-
-    normals: torch.Tensor  # [P, 3] unit
-    views: torch.Tensor  # [P, 3] unit, towards the camera
-    occlusion: torch.Tensor  # [P, 1]
 
 
 def pack_gaussians(
@@ -94,18 +85,3 @@ def pose_gaussians(table: GaussianTable, weights: torch.Tensor, transforms: torc
     transforms = check_tensor("transforms", transforms, (table.skin_weights.shape[1], 12))
     backend = reference if kind == "cpu" else cuda
     return PosedGaussians(*backend.pose_gaussians(table, weights, transforms))
-
-
-def attach(
-    table: GaussianTable,
-    mesh: PosedMesh,
-    occlusion: torch.Tensor | None,  # [V]
-    gaussians: PosedGaussians,
-    world_to_camera: torch.Tensor,  # [3, 4]
-) -> Attached:
-    """Normal of every Gaussian, occlusion of the mesh point that it is attached to, and its direction to the camera."""
-    means, rotations = gaussians.means, gaussians.rotations
-    kind = device_of("attach", mesh.normals, occlusion, means, world_to_camera)
-    world_to_camera = check_tensor("world_to_camera", world_to_camera, (3, 4))
-    backend = reference if kind == "cpu" else cuda
-    return Attached(*backend.attach(table, mesh.normals, occlusion, means, rotations, world_to_camera))

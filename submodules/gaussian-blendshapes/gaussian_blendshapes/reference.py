@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .tables import CHANNELS, LEARNED, Carrier, FaceRings, GaussianTable, HeadTable
+from .tables import CHANNELS, LEARNED, MOVED, Anchors, Carrier, FaceRings, GaussianTable, HeadTable
 
 _POLAR_STEPS = 4
 
@@ -52,7 +52,8 @@ def pose_gaussians(table: GaussianTable, weights: Tensor, transforms: Tensor) ->
     corrective = torch.einsum(
         "k,kpc->pc", weights[len(weights) - len(table.corrective) :], table.corrective[..., :3].to(weights)
     )
-    moved = torch.cat([torch.zeros_like(corrective), change["turn"]], dim=1)
+    still = torch.zeros_like(corrective)
+    moved = torch.cat([still, change["turn"], still], dim=1)
     learned = torch.cat([change[name] for name in LEARNED], dim=1)
     carrier = Carrier(moved, corrective, table.skin_weights.to(weights), transforms)
     tensors = [neutral[name] for name in LEARNED]
@@ -65,7 +66,7 @@ def skin(
     """The fields of `gaussians.PosedGaussians`; see `skinning.skin_gaussians`."""
     changes = (learned * delta_scale).split(list(LEARNED.values()), dim=1)
     raw = {name: value + change for name, value, change in zip(LEARNED, neutral, changes, strict=True)}
-    shift, turn = carrier.moved.split([3, 4], dim=1)
+    shift, turn, stretch = carrier.moved.split(list(MOVED.values()), dim=1)
     if carrier.corrective is not None:
         shift = shift + carrier.corrective
     identity = torch.eye(4, dtype=turn.dtype, device=turn.device)[0]
@@ -74,7 +75,7 @@ def skin(
     return (
         torch.einsum("pab,pb->pa", blended[:, :, :3], raw["position"] + shift) + blended[:, :, 3],
         _multiply(_smooth_quaternion(_nearest_rotation(blended[:, :, :3])), own),
-        raw["log_scale"].exp(),
+        (raw["log_scale"] + stretch).exp(),
         torch.sigmoid(raw["opacity"]),
         torch.sigmoid(raw["albedo"]),
         least_roughness + (1 - least_roughness) * torch.sigmoid(raw["roughness"]),
@@ -83,17 +84,18 @@ def skin(
 
 
 def attach(
-    table: GaussianTable,
+    anchors: Anchors,
     vertex_normals: Tensor,
     occlusion: Tensor | None,
+    normal_offset: Tensor,
     means: Tensor,
     rotations: Tensor,
     world_to_camera: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The fields of `gaussians.Attached`."""
-    corners, barycentric = table.corners.long(), table.barycentric.to(means)[..., None]
+    corners, barycentric = anchors.corners.long(), anchors.barycentric.to(means)[..., None]
     normals = normalize((vertex_normals[corners] * barycentric).sum(1), dim=1)
-    normals = normalize(normals + _turned(rotations, table.normal_offset.to(means)), dim=1)
+    normals = normalize(normals + _turned(rotations, normal_offset.to(means)), dim=1)
     eye = -world_to_camera[:, :3].T @ world_to_camera[:, 3]
     hidden = torch.zeros_like(means[:, :1])
     if occlusion is not None:

@@ -1,7 +1,8 @@
 // Turning, skinning and decoding of Gaussians from blended parameters, and the gradients by these.
 #include "skinning.cuh"
 
-constexpr int LEARNED = 16, MOVED = 7;
+constexpr int LEARNED = 16, MOVED = 10;
+constexpr int MOVED_LOG_SCALE = 7;  // place in a row of `moved`
 // Places in a row of `learned`.
 constexpr int POSITION = 0, ROTATION = 3, LOG_SCALE = 7, OPACITY = 10, ALBEDO = 11, ROUGHNESS = 14, SPECULAR = 15;
 
@@ -9,6 +10,7 @@ constexpr int POSITION = 0, ROTATION = 3, LOG_SCALE = 7, OPACITY = 10, ALBEDO = 
 struct Parameters {
   const float *position, *rotation, *log_scale, *opacity, *albedo, *roughness, *specular;
   const float *learned, *delta_scale;  // [points, LEARNED], [LEARNED]
+  const float* moved;                  // [points, MOVED]
 
   __device__ void load(int p, float* raw) const {
     for (int i = 0; i < 3; ++i) raw[POSITION + i] = position[3ll * p + i];
@@ -19,6 +21,7 @@ struct Parameters {
     raw[ROUGHNESS] = roughness[p];
     raw[SPECULAR] = specular[p];
     for (int i = 0; i < LEARNED; ++i) raw[i] += delta_scale[i] * learned[(long long)LEARNED * p + i];
+    for (int i = 0; i < 3; ++i) raw[LOG_SCALE + i] += moved[(long long)MOVED * p + MOVED_LOG_SCALE + i];
   }
 };
 
@@ -28,7 +31,7 @@ struct Carried {
   float3 shift;
   float4 turn;
 
-  // moved [points, MOVED]: shift and change of the identity quaternion; corrective [points, 3] may be null.
+  // moved [points, MOVED]: shift, change of the identity quaternion and of log scales; corrective [points, 3] may be null.
   __device__ Carried(
       int p, const float* moved, const float* corrective, const float* skin_weights, const float* transforms,
       int joints)
@@ -51,7 +54,8 @@ extern "C" __global__ void skin_forward(
   int p = blockIdx.x * blockDim.x + threadIdx.x;
   if (p >= points) return;
   float raw[LEARNED];
-  Parameters{position, rotation, log_scale, opacity, albedo, roughness, specular, learned, delta_scale}.load(p, raw);
+  Parameters{position, rotation, log_scale, opacity, albedo, roughness, specular, learned, delta_scale, moved}.load(
+      p, raw);
   Carried carried(p, moved, corrective, skin_weights, transforms, joints);
   const float* m = carried.transform;
   float3 x = make_float3(raw[POSITION], raw[POSITION + 1], raw[POSITION + 2]) + carried.shift;
@@ -81,7 +85,8 @@ extern "C" __global__ void skin_backward(
   int p = blockIdx.x * blockDim.x + threadIdx.x;
   if (p >= points) return;
   float raw[LEARNED], grad[LEARNED];
-  Parameters{position, rotation, log_scale, opacity, albedo, roughness, specular, learned, delta_scale}.load(p, raw);
+  Parameters{position, rotation, log_scale, opacity, albedo, roughness, specular, learned, delta_scale, moved}.load(
+      p, raw);
   Carried carried(p, moved, corrective, skin_weights, transforms, joints);
   float3 g = load3(by_means, p);
   const float* m = carried.transform;

@@ -4,7 +4,7 @@ import torch
 from kernel_runtime import check_tensor, device_of
 from torch.autograd.function import once_differentiable
 
-from . import cuda, reference
+from . import cpu_skinning, cuda, reference
 from .gaussians import PosedGaussians
 from .tables import LEARNED, LEARNED_WIDTH, Carrier
 
@@ -14,14 +14,19 @@ class _Skin(torch.autograd.Function):
     def forward(ctx, carrier, least_roughness, delta_scale, learned, *neutral):
         ctx.save_for_backward(delta_scale, learned, *neutral)
         ctx.constants = carrier, least_roughness
-        return cuda.skin(neutral, learned, delta_scale, carrier, least_roughness)
+        return _backend(learned).skin(neutral, learned, delta_scale, carrier, least_roughness)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, *gradients):
         delta_scale, learned, *neutral = ctx.saved_tensors
-        *by_neutral, by_learned = cuda.skin_backward(neutral, learned, delta_scale, *ctx.constants, gradients)
+        backend = _backend(learned)
+        *by_neutral, by_learned = backend.skin_backward(neutral, learned, delta_scale, *ctx.constants, gradients)
         return None, None, None, by_learned, *by_neutral
+
+
+def _backend(tensor):
+    return cuda if tensor.is_cuda else cpu_skinning
 
 
 def skin_gaussians(
@@ -48,8 +53,8 @@ def skin_gaussians(
     tensors = [check_tensor(name, neutral[name], (points, width)) for name, width in LEARNED.items()]
     learned = check_tensor("learned", learned, (points, LEARNED_WIDTH))
     delta_scale = check_tensor("delta_scale", delta_scale, (LEARNED_WIDTH,))
-    kind = device_of("skin_gaussians", learned, delta_scale, *tensors, carrier.moved, carrier.skin_weights)
+    device_of("skin_gaussians", learned, delta_scale, *tensors, carrier.moved, carrier.skin_weights)
     carrier = carrier.checked(points)
-    if kind == "cpu" or carrier.moves:
+    if carrier.moves:
         return PosedGaussians(*reference.skin(tensors, learned, delta_scale, carrier, least_roughness))
     return PosedGaussians(*_Skin.apply(carrier, least_roughness, delta_scale, learned, *tensors))

@@ -1,6 +1,7 @@
 """What is packed before posing: the tables of a head and of its Gaussians, and what the mesh does to the latter."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from kernel_runtime import check_tensor
@@ -14,7 +15,8 @@ WIDTH = sum(CHANNELS.values())
 
 # The parameters that are learned, and how many numbers of each.
 LEARNED = {name: width for name, width in CHANNELS.items() if name != "turn"}
-LEARNED_WIDTH, _MOVED = sum(LEARNED.values()), CHANNELS["position"] + CHANNELS["turn"]
+LEARNED_WIDTH = sum(LEARNED.values())
+MOVED = {name: CHANNELS[name] for name in ("position", "turn", "log_scale")}  # what the mesh changes
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ class HeadTable:
         return len(self.basis) - self.expressions
 
 
+class Anchors(NamedTuple):
+    """The mesh points that P Gaussians are attached to."""
+
+    corners: torch.Tensor  # [P, 3] int32 vertices of the triangle of each
+    barycentric: torch.Tensor  # [P, 3]
+
+
 @dataclass(frozen=True)
 class GaussianTable:
     """P Gaussians, N pairs (Gaussian, expression), K pose correctives, J joints."""
@@ -67,17 +76,22 @@ class GaussianTable:
     deltas: torch.Tensor  # [N, WIDTH] float16, per unit coefficient
     corrective: torch.Tensor  # [K, P, 4] float16: moves x, y, z and a 0
     skin_weights: torch.Tensor  # [P, J]
-    corners: torch.Tensor  # [P, 3] int32 vertices of the triangle each is attached to
+    corners: torch.Tensor  # [P, 3] int32, see Anchors
     barycentric: torch.Tensor  # [P, 3]
     normal_offset: torch.Tensor  # [P, 3] added to the mesh's unit normal, in the axes of the Gaussian
     least_roughness: float  # roughness = least + (1 - least) * sigmoid(raw)
+
+    @property
+    def anchors(self) -> Anchors:
+        """Where the Gaussians are attached."""
+        return Anchors(self.corners, self.barycentric)
 
 
 @dataclass(frozen=True)
 class Carrier:
     """How the posed mesh carries every Gaussian."""
 
-    moved: torch.Tensor  # [P, 7] what expressions do to the place, and to the identity quaternion under the Gaussian
+    moved: torch.Tensor  # [P, 10] what expressions do to place, the identity quaternion under the Gaussian, log scales
     corrective: torch.Tensor | None  # [P, 3] what pose correctives do to the place
     skin_weights: torch.Tensor  # [P, J]
     transforms: torch.Tensor  # [J, 12] rows of [R | t]
@@ -95,4 +109,6 @@ class Carrier:
             corrective = check_tensor("corrective", corrective, (points, 3))
         skin_weights = check_tensor("skin_weights", self.skin_weights, (points, None))
         transforms = check_tensor("transforms", self.transforms, (skin_weights.shape[1], 12))
-        return Carrier(check_tensor("moved", self.moved, (points, _MOVED)), corrective, skin_weights, transforms)
+        return Carrier(
+            check_tensor("moved", self.moved, (points, sum(MOVED.values()))), corrective, skin_weights, transforms
+        )

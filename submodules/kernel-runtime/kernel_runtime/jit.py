@@ -5,6 +5,7 @@ the former in the process that compiles but the latter in those that load the ca
 differ from all others in the last bit. Parallel kernels are therefore compiled by a child process and always loaded.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -69,17 +70,40 @@ class _CompilingCache:
         found = self._cache.load_overload(signature, context)
         if found is not None:
             return found
-        request = pickle.dumps((self._function.__module__, self._function.__name__, signature))
-        paths = json.dumps([os.path.abspath(path) for path in sys.path if path])
-        command = [sys.executable, "-I", "-S", "-c", _PROGRAM, paths]
-        environment = {**os.environ, _CHILD: "1", "RGB_CACHE_DIR": str(cache_root())}
-        subprocess.run(  # noqa: S603, this interpreter with the program above
-            command, input=request, env=environment, cwd=Path(__file__).parent, capture_output=True, check=False
-        )
+        _start_child(self._function, signature).wait()
         return self._cache.load_overload(signature, context)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cache, name)
+
+
+def compile_apart(dispatcher: Any, *examples: Any) -> None:
+    """Have another process compile a `jit` function for arguments like `examples` into the cache, unless one did.
+
+    Returns at once. Who calls the function before the other process is done compiles it too.
+    """
+    if not dispatcher._cache.holds_anything():
+        _children.append(_start_child(dispatcher.py_func, tuple(map(numba.typeof, examples))))
+
+
+_children: list[subprocess.Popen[bytes]] = []  # so that none is collected while it runs
+
+
+def _start_child(function: Callable[..., Any], signature: Any) -> subprocess.Popen[bytes]:
+    """A process that compiles a kernel into the cache."""
+    request = pickle.dumps((function.__module__, function.__name__, signature))
+    paths = json.dumps([os.path.abspath(path) for path in sys.path if path])
+    command = [sys.executable, "-I", "-S", "-c", _PROGRAM, paths]
+    environment = {**os.environ, _CHILD: "1", "RGB_CACHE_DIR": str(cache_root())}
+    child = subprocess.Popen(  # noqa: S603, this interpreter with the program above
+        command, env=environment, cwd=Path(__file__).parent, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it failed at once; numba compiles in this process and says why
+        child.stdin.write(request)
+        child.stdin.close()
+    return child
 
 
 def compile_request() -> None:

@@ -114,3 +114,7 @@ class MachineCodeCache(caching.FunctionCache):
         self._cache_file = _VerifiedFiles(
             locator.get_cache_path(), self._impl.filename_base, locator.get_source_stamp()
         )
+
+    def holds_anything(self) -> bool:
+        """Whether some version of the function as it stands was compiled before."""
+        return bool(self._cache_file._load_index())
