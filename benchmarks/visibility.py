@@ -52,6 +52,7 @@ def main() -> None:
     report(f"visibility, {len(points)} points x 512", lambda: bvh.visibility(points, point_normals, 16, 32))
     report(f"visibility, {len(points)} points x 2048", lambda: bvh.visibility(points, point_normals, 32, 64))
     report(f"trace, {RAYS} rays", lambda: bvh.trace(origins, targets - origins))
+    report(f"occluded, {RAYS} rays", lambda: bvh.occluded(targets, origins - targets, t_min=1e-3))
     report(f"closest_point, {QUERIES} points", lambda: bvh.closest_point(near))
 
 

@@ -79,6 +79,20 @@ def test_occluded_looks_only_between_t_min_and_t_max():
     assert (miss.barycentric == 0).all()
 
 
+@pytest.mark.parametrize("count", [1, 4, 5, 9, 700])
+def test_what_is_in_the_way_is_what_a_ray_meets(count: int):
+    """From a leaf alone to several levels of nodes of four, and after the faces have moved."""
+    generator = torch.Generator().manual_seed(count)
+    vertices, faces = soup(count, 0.3, generator)
+    origins, directions = torch.rand(4000, 3, generator=generator), torch.randn(4000, 3, generator=generator)
+    bvh = MeshBvh(vertices, faces)
+    for moved in (vertices, vertices.flip(1) + 0.1):
+        bvh.refit(moved)
+        hit = bvh.trace(origins, directions).face_id >= 0
+        assert torch.equal(bvh.occluded(origins, directions), hit)
+        assert bool(hit.any())
+
+
 def test_rays_along_the_axes_meet_flat_boxes():
     """Axis-parallel triangles have boxes without thickness, and axis-parallel rays directions with zeros."""
     steps = torch.arange(5.0)

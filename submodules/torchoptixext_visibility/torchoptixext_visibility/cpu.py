@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from kernel_runtime import as_numpy
 
-from . import cpu_bvh, cpu_closest, cpu_rays, cpu_visibility
+from . import cpu_bvh, cpu_closest, cpu_rays, cpu_visibility, cpu_wide
+from .cpu_wide import WideNodes
 
 
 class CpuTree:
@@ -19,15 +20,31 @@ class CpuTree:
 
     def refit(self, vertices: torch.Tensor) -> None:
         cpu_bvh.refit(as_numpy(vertices), self._faces, self._links, self._order, self._triangles, self._bounds)
+        self._wide: WideNodes | None = None  # made by the first query that needs it
 
     def trace(
         self, origins: torch.Tensor, directions: torch.Tensor, t_max: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(t, face, barycentric)."""
-        return self._cast(origins, directions, 0.0, t_max, any_hit=False)
+        t = torch.full((len(origins),), torch.inf)
+        face = torch.full((len(origins),), -1, dtype=torch.int64)
+        barycentric = torch.zeros(len(origins), 3)
+        if len(self._faces):
+            cpu_rays.cast_rays(
+                self._bounds, self._links, self._triangles, self._order, self._depth, as_numpy(origins),
+                as_numpy(directions), np.float32(t_max), t.numpy(), face.numpy(), barycentric.numpy(),
+            )  # fmt: skip
+        return t, face, barycentric
 
     def occluded(self, origins: torch.Tensor, directions: torch.Tensor, t_min: float, t_max: float) -> torch.Tensor:
-        return self._cast(origins, directions, t_min, t_max, any_hit=True)[1] >= 0
+        hidden = torch.zeros(len(origins), dtype=torch.bool)
+        if len(self._faces):
+            self._wide = wide = self._wide or WideNodes(self._links, self._bounds, self._depth)
+            cpu_wide.any_hits(
+                wide.boxes, wide.links, wide.depth, self._triangles, as_numpy(origins), as_numpy(directions),
+                np.float32(t_min), np.float32(t_max), hidden.numpy(),
+            )  # fmt: skip
+        return hidden
 
     def closest_point(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(face, barycentric, squared distance)."""
@@ -55,17 +72,3 @@ class CpuTree:
             np.float32(offset), lights.directions, lights.groups, lights.slot, words,
         )  # fmt: skip
         return torch.from_numpy(words.view(np.int32))
-
-    def _cast(
-        self, origins: torch.Tensor, directions: torch.Tensor, t_min: float, t_max: float, any_hit: bool
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        t = torch.full((len(origins),), torch.inf)
-        face = torch.full((len(origins),), -1, dtype=torch.int64)
-        barycentric = torch.zeros(len(origins), 3)
-        if len(self._faces):
-            cpu_rays.cast_rays(
-                self._bounds, self._links, self._triangles, self._order, self._depth, as_numpy(origins),
-                as_numpy(directions), np.float32(t_min), np.float32(t_max), any_hit, t.numpy(), face.numpy(),
-                barycentric.numpy(),
-            )  # fmt: skip
-        return t, face, barycentric

@@ -1,29 +1,29 @@
-"""Ray casting through the triangle tree on the CPU: nearest hit, or any hit."""
+"""Ray casting through the triangle tree on the CPU: the nearest hit."""
 
 import numba
 import numpy as np
 from kernel_runtime import jit, parallel_jit
 
-_RAYS_PER_CHUNK = 512
+RAYS_PER_CHUNK = 512
 # A slab interval grows by this share, so that rounding never drops a box whose triangle the ray meets.
-_SLAB_MARGIN = np.float32(1 + 4e-7)
+SLAB_MARGIN = np.float32(1 + 4e-7)
 # Stands for a direction component of zero, so that slab distances stay numbers.
 _TINY = np.float32(1e-30)
 
 
 @jit
-def _inverse(x):
+def inverse(x):
     return np.float32(1) / (x if abs(x) > _TINY else np.copysign(_TINY, x))
 
 
 @jit
-def _enter_box(box, ox, oy, oz, ix, iy, iz, t_min, t_max):
-    """Ray parameter at which the box is entered, or infinity if the ray misses it within (t_min, t_max)."""
+def _enter_box(box, ox, oy, oz, ix, iy, iz, t_max):
+    """Ray parameter at which the box is entered, or infinity if the ray misses it within (0, t_max)."""
     x, y, z = (box[0] - ox) * ix, (box[1] - oy) * iy, (box[2] - oz) * iz
     hx, hy, hz = box[3] * abs(ix), box[4] * abs(iy), box[5] * abs(iz)
-    near = max(x - hx, y - hy, z - hz)
-    far = min(x + hx, y + hy, z + hz) * _SLAB_MARGIN
-    return max(near, t_min) if max(near, t_min) <= min(far, t_max) else np.float32(np.inf)
+    near = max(x - hx, y - hy, z - hz, np.float32(0))
+    far = min(x + hx, y + hy, z + hz) * SLAB_MARGIN
+    return near if near <= min(far, t_max) else np.float32(np.inf)
 
 
 @jit(fastmath=False)  # reordered sums would break the antisymmetry
@@ -35,7 +35,7 @@ def _edge_volume(ax, ay, az, bx, by, bz, dx, dy, dz):
 
 
 @jit
-def _meet_triangle(triangle, ox, oy, oz, dx, dy, dz):
+def meet_triangle(triangle, ox, oy, oz, dx, dy, dz):
     """(t, barycentrics of the 2nd and 3rd corner) where the ray's line meets the triangle; t is NaN for a miss."""
     ax, ay, az = triangle[0, 0] - ox, triangle[0, 1] - oy, triangle[0, 2] - oz
     bx, by, bz = triangle[1, 0] - ox, triangle[1, 1] - oy, triangle[1, 2] - oz
@@ -57,13 +57,10 @@ def _meet_triangle(triangle, ox, oy, oz, dx, dy, dz):
 
 
 @jit
-def _cast(bounds, links, triangles, o, d, t_min, t_max, any_hit, stack):
-    """(t, triangle, barycentrics of the 2nd and 3rd corner) of the nearest hit in (t_min, t_max); triangle -1 = none.
-
-    With `any_hit` the first one found is good enough.
-    """
+def _cast(bounds, links, triangles, o, d, t_max, stack):
+    """(t, triangle, barycentrics of the 2nd and 3rd corner) of the nearest hit in (0, t_max); triangle -1 = none."""
     ox, oy, oz, dx, dy, dz = o[0], o[1], o[2], d[0], d[1], d[2]
-    ix, iy, iz = _inverse(dx), _inverse(dy), _inverse(dz)
+    ix, iy, iz = inverse(dx), inverse(dy), inverse(dz)
     best, found, best_v, best_w = t_max, -1, np.float32(0), np.float32(0)
     stack[0] = 0
     size = 1
@@ -71,18 +68,16 @@ def _cast(bounds, links, triangles, o, d, t_min, t_max, any_hit, stack):
         size -= 1
         node = stack[size]
         # Boxes were met when they were pushed; since then only a nearer hit can have put them out of reach.
-        if not any_hit and _enter_box(bounds[node], ox, oy, oz, ix, iy, iz, t_min, best) == np.inf:
+        if _enter_box(bounds[node], ox, oy, oz, ix, iy, iz, best) == np.inf:
             continue
         first, count = links[node, 0], links[node, 1]
         for i in range(first, first + count):
-            t, v, w = _meet_triangle(triangles[i], ox, oy, oz, dx, dy, dz)
-            if t > t_min and t < best:
+            t, v, w = meet_triangle(triangles[i], ox, oy, oz, dx, dy, dz)
+            if t > 0 and t < best:
                 best, found, best_v, best_w = t, i, v, w
-                if any_hit:
-                    return best, found, best_v, best_w
         if count == 0:
-            left = _enter_box(bounds[node + 1], ox, oy, oz, ix, iy, iz, t_min, best)
-            right = _enter_box(bounds[first], ox, oy, oz, ix, iy, iz, t_min, best)
+            left = _enter_box(bounds[node + 1], ox, oy, oz, ix, iy, iz, best)
+            right = _enter_box(bounds[first], ox, oy, oz, ix, iy, iz, best)
             nearer, farther = (node + 1, first) if left <= right else (first, node + 1)
             if max(left, right) < np.inf:
                 stack[size] = farther
@@ -94,15 +89,13 @@ def _cast(bounds, links, triangles, o, d, t_min, t_max, any_hit, stack):
 
 
 @parallel_jit
-def cast_rays(bounds, links, triangles, order, depth, origins, directions, t_min, t_max, any_hit, t, face, barycentric):
+def cast_rays(bounds, links, triangles, order, depth, origins, directions, t_max, t, face, barycentric):
     """Cast rays [N,3] with directions of any length; fill t [N] (inf = miss), face [N] (-1), barycentric [N,3]."""
-    chunks = (len(origins) + _RAYS_PER_CHUNK - 1) // _RAYS_PER_CHUNK
+    chunks = (len(origins) + RAYS_PER_CHUNK - 1) // RAYS_PER_CHUNK
     for chunk in numba.prange(chunks):
         stack = np.empty(depth + 2, np.int32)
-        for n in range(chunk * _RAYS_PER_CHUNK, min((chunk + 1) * _RAYS_PER_CHUNK, len(origins))):
-            hit_t, triangle, v, w = _cast(
-                bounds, links, triangles, origins[n], directions[n], t_min, t_max, any_hit, stack
-            )
+        for n in range(chunk * RAYS_PER_CHUNK, min((chunk + 1) * RAYS_PER_CHUNK, len(origins))):
+            hit_t, triangle, v, w = _cast(bounds, links, triangles, origins[n], directions[n], t_max, stack)
             t[n] = hit_t if triangle >= 0 else np.float32(np.inf)
             face[n] = order[triangle] if triangle >= 0 else -1
             barycentric[n, 0] = np.float32(1) - v - w if triangle >= 0 else np.float32(0)
