@@ -1,5 +1,6 @@
 """Mattes, labels, crops and the report, on pictures whose truth is known."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def painted(head: HeadModel, keep_torso: bool, wing: bool = False, collar_row: i
     `wing`: its collar stands up behind the jaw, with an edge that the matte blurs.
     """
     clip = clip_of(1)
+    joints = torch.nn.functional.pad(clip.pose.joints, (0, 0, 0, head.joint_count - clip.pose.joints.shape[1]))
+    clip = dataclasses.replace(clip, pose=Pose(clip.pose.expression, joints, clip.pose.translation))
     whole = crop_around(torch.tensor([[0.0, 0.0], [256.0, 256.0]]), SIZE, 256)
     views = Views(head, clip, whole, whole.camera(FOCAL, SIZE, clip.world_to_camera))
     view = views.view(0)

@@ -110,9 +110,10 @@ class Parser:
 
     def learn(self, sights: Sequence[Sight]) -> None:
         """The colours of skin, hair and cloth, from frames spread over the clip; what is hardly seen stays unknown."""
-        skin, hair, bands = [], [], []
+        skin, hair, bands, shares = [], [], [], []
         for sight in sights:
             mesh, colours = self._on_mesh(sight), local_colours(sight.picture)
+            shares.append(self._share(mesh))
             sure = sight.matte > _SURE
             above = sight.free & (sight.below < -sight.height) & _beside(mesh.upper, _HAIR_REACH * sight.height)
             skin.append(colours[sure & _plain(mesh)])
@@ -120,16 +121,7 @@ class Parser:
             bands.append(_band(sight, mesh, colours))
         self._skin, self._hair = (distribution(torch.cat(found)) for found in (skin, hair))
         self._collar = learn_collar(bands)
-        self._closed = self._collar is not None and self._ends_at_a_collar(self._collar, sights, bands)
-
-    def _ends_at_a_collar(self, collar: Collar, sights: Sequence[Sight], bands: Sequence[Band]) -> bool:
-        """Whether hardly any bare skin of these frames lies below where an open neck has faded out."""
-        bare = beyond = 0
-        for sight, band in zip(sights, bands, strict=True):
-            neck = collar.bare(band, torch.zeros_like(sight.matte))
-            bare += int(neck.sum())
-            beyond += int((neck & (self._share(self._on_mesh(sight)) < _FADED)).sum())
-        return beyond < _OPEN * bare
+        self._closed = self._collar is not None and _ends_at_a_collar(self._collar, bands, shares)
 
     def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
         """Labels uint8 [H, W] and the matte [H, W] of the head alone, or with the torso where that is kept."""
@@ -143,8 +135,10 @@ class Parser:
         beside = near | (high & far)
         labels[free & above & beside] = Label.HAIR
         if self._collar is not None:
-            labels[free & above & ~high & (self._collar.odds(colours) > 0)] = Label.CLOTH  # a collar behind the jaw
-        hairy = self._odds(self._hair, colours)
+            rim = free & above & ~high & near
+            labels[rim] = torch.where(self._collar.odds(colours[rim]) > 0, Label.CLOTH, labels[rim])  # behind the jaw
+        hairy, doubted = torch.zeros_like(sight.matte), (labels == Label.HAIR) | mesh.forehead
+        hairy[doubted] = self._odds(self._hair, colours[doubted])
         labels[(labels == Label.HAIR) & (hairy < -_PRIOR)] = Label.SKIN
         labels[mesh.forehead & (hairy > _PRIOR)] = Label.HAIR
         classes = None if self._network is None else self._network.classes(sight.picture)
@@ -153,7 +147,8 @@ class Parser:
             labels = torch.where(person & has_label(classes, _NETWORK_KNOWS), classes, labels)
         labels, neck = self._dressed(labels, sight, mesh, colours, classes)
         cloth = labels == Label.CLOTH
-        cloth |= free & ~high & ~person & _nearest(cloth, person)  # the soft edge of clothes is theirs
+        soft = free & ~high & ~person & (sight.matte > 0)
+        cloth |= soft & _nearest(cloth, person, soft)  # the soft edge of clothes is theirs
         labels[~person] = Label.BACKGROUND
         if self._keep_torso:
             return labels.byte(), sight.matte * nearby(mesh.inside, ~free, _HAIR_REACH * sight.height)
@@ -190,9 +185,9 @@ class Parser:
         return share * share * (3 - 2 * share)
 
     def _odds(self, colour: Colour | None, colours: Tensor) -> Tensor:
-        """[H, W] log odds of a colour against skin; 0 where either is unknown."""
+        """[...] log odds of a colour against skin for colours [..., 3]; 0 where either is unknown."""
         if colour is None or self._skin is None:
-            return torch.zeros(colours.shape[:2])
+            return torch.zeros(colours.shape[:-1])
         return colour.log_density(colours) - self._skin.log_density(colours)
 
     def _on_mesh(self, sight: Sight) -> OnMesh:
@@ -205,6 +200,16 @@ class Parser:
         vertical = torch.where(free, _extended(height[..., 0], necked), height[..., 0])
         upper = ~free & ~necked & (vertical >= self._lowest)
         return OnMesh(labels, inside[..., 0], (forehead[..., 0] > 0.5) & ~free, necked, vertical, upper)
+
+
+def _ends_at_a_collar(collar: Collar, bands: Sequence[Band], shares: Sequence[Tensor]) -> bool:
+    """Whether hardly any bare skin of some frames lies below where an open neck has faded out, by its shares [H, W]."""
+    bare = beyond = 0
+    for band, share in zip(bands, shares, strict=True):
+        neck = collar.bare(band, torch.zeros_like(share))
+        bare += int(neck.sum())
+        beyond += int((neck & (share < _FADED)).sum())
+    return beyond < _OPEN * bare
 
 
 def _plain(mesh: OnMesh) -> Tensor:
@@ -232,13 +237,18 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
     return (basis @ plane)[..., 0].to(values)
 
 
-def _nearest(mask: Tensor, known: Tensor) -> Tensor:
-    """[H, W] bool: where the nearest pixel of `known` [H, W] is one of a mask [H, W]."""
-    if not bool(known.any()):
-        return torch.zeros_like(mask)
-    nearest = distance_transform_edt(~known.numpy(), return_distances=False, return_indices=True)
-    rows, columns = torch.from_numpy(nearest).long()
-    return mask[rows, columns]
+def _nearest(mask: Tensor, known: Tensor, wanted: Tensor) -> Tensor:
+    """[H, W] bool: where the nearest pixel of `known` [H, W] is one of a mask [H, W], in the box around `wanted`."""
+    found = torch.zeros_like(mask)
+    rows, columns = (wanted.any(axis).nonzero()[:, 0] for axis in (1, 0))
+    if not len(rows):
+        return found
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    if bool(known[box].any()):
+        nearest = distance_transform_edt(~known[box].numpy(), return_distances=False, return_indices=True)
+        down, across = torch.from_numpy(nearest).long()
+        found[box] = mask[box][down, across]
+    return found
 
 
 def _largest_piece(mask: Tensor) -> Tensor:
