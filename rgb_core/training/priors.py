@@ -25,6 +25,8 @@ class Part(NamedTuple):
     """How far Gaussians may stand above the surface, mm."""
     floor: float
     """Least opacity; nothing shines through skin, but hair has gaps."""
+    density: float = 1.0
+    """How many times as many Gaussians are born where it faces forward: small parts that people look at."""
 
 
 # Specular albedos multiply the 0.04 that the shading model reflects at normal incidence. Known there: skin 0.028 (index
@@ -37,11 +39,11 @@ _PARTS = (
     Part((Region.NECK, Region.OTHER), *_SKIN, 3.0, 0.0),  # shoulders, often cut out of the matte, must vanish
     # Hair shines less than keratin: the mesh has no strands, and normals would lean to make up for it.
     Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0),
-    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0),
-    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6),
+    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.6, density=8.0),
+    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6, density=4.0),
     Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6),
-    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0),
-    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6),
+    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.6, density=4.0),
+    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6, density=3.0),
 )
 
 _NEIGHBOURS = 4
@@ -82,12 +84,23 @@ class PartPriors:
         return (self.floor - gaussians.opacities[:, 0]).clamp_min(0).square().mean()
 
 
-def usual_specular(region: torch.Tensor) -> torch.Tensor:
-    """Specular albedo [P, 1] in the middle of the range of the head regions [P]."""
-    middle = torch.zeros(len(Region))
+def usual_materials(region: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Roughness and specular albedo [P, 1] in the middle of the ranges of the head regions [P]."""
+    table = torch.zeros(len(Region), 2)
     for part in _PARTS:
-        middle[list(part.regions)] = sum(part.specular) / 2
-    return middle.to(region.device)[region.long()][:, None]
+        table[list(part.regions)] = torch.tensor([sum(part.roughness) / 2, sum(part.specular) / 2])
+    return table.to(region.device)[region.long()].split(1, dim=1)
+
+
+def birth_density(region: torch.Tensor, forward: torch.Tensor) -> torch.Tensor:
+    """Relative number [N] of Gaussians born in the head regions [N], whose normals have `forward` [N] along the face.
+
+    Where it looks forward, an eye or a tooth gets its part's share more; behind, it is never seen.
+    """
+    table = torch.ones(len(Region))
+    for part in _PARTS:
+        table[list(part.regions)] = part.density
+    return 1 + (table[region.long()] - 1) * forward.clamp_min(0)
 
 
 def _hinge(value: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
@@ -137,12 +150,15 @@ class _Differences(torch.autograd.Function):
 
 
 def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Pairs:
-    """Gaussians of one head region that are attached near each other at `surface` [P, 3]."""
+    """Gaussians of one head region that are attached near each other at `surface` [P, 3].
+
+    None of the eyes': they are white around a dark iris, and few enough pixels to lose that to an even colour.
+    """
     points = surface.cpu().numpy()
     _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
     first = torch.arange(len(points)).repeat_interleave(index.shape[1] - 1).to(region.device)
     second = torch.from_numpy(index[:, 1:]).flatten().to(region.device)
-    alike = region[first] == region[second]
+    alike = (region[first] == region[second]) & (region[first] != Region.EYEBALL)
     return Pairs.of(first[alike], second[alike], len(points))
 
 

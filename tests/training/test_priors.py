@@ -8,7 +8,15 @@ import torch
 
 from rgb_core.heads.regions import Region
 from rgb_core.training.objective import picture_terms
-from rgb_core.training.priors import Pairs, PartPriors, albedo_smoothness, neighbours, opacity_entropy
+from rgb_core.training.priors import (
+    Pairs,
+    PartPriors,
+    albedo_smoothness,
+    birth_density,
+    neighbours,
+    opacity_entropy,
+    usual_materials,
+)
 
 
 def test_opacity_entropy_peaks_at_one_half():
@@ -23,6 +31,11 @@ def test_neighbours_stay_within_a_region():
     pairs = neighbours(points, region)
     assert bool((region[pairs.first] == region[pairs.second]).all())
     assert set(range(10)) == set(pairs.first.tolist())
+
+
+def test_the_colours_of_an_eye_are_not_held_even():
+    points = torch.rand(30, 3, generator=torch.Generator().manual_seed(1))
+    assert len(neighbours(points, torch.full((30,), int(Region.EYEBALL))).first) == 0
 
 
 def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge():
@@ -52,6 +65,23 @@ def test_skin_has_an_opacity_floor_and_hair_has_none():
     cost = parts.opacity_floor(SimpleNamespace(opacities=torch.tensor([[0.2], [0.2]])))
     assert float(cost) == pytest.approx(0.16 / 2)
     assert float(parts.opacity_floor(SimpleNamespace(opacities=torch.tensor([[0.7], [0.0]])))) == 0
+
+
+def test_eyes_and_teeth_get_more_gaussians_where_they_face_forward():
+    region = torch.tensor([Region.SKIN, Region.EYEBALL, Region.EYEBALL, Region.TEETH])
+    skin, before, behind, tooth = birth_density(region, torch.tensor([1.0, 1.0, -1.0, 1.0])).tolist()
+    assert skin == behind == 1
+    assert before > tooth > 2
+
+
+def test_parts_are_born_as_glossy_as_they_usually_are():
+    """In the middle of the ranges that the prior allows, so that it says nothing."""
+    region = torch.tensor(list(Region))
+    roughness, specular = usual_materials(region)
+    parts = PartPriors.of(SimpleNamespace(region=lambda: region, count=len(region)))
+    gaussians = SimpleNamespace(roughness=roughness, specular_albedo=specular)
+    assert float(parts.materials(gaussians)) == 0
+    assert float(roughness[Region.EYEBALL]) < 0.25 < float(roughness[Region.SKIN])
 
 
 def test_coarse_scales_see_what_a_window_does_not():
