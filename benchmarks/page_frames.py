@@ -5,6 +5,7 @@ time of each pass in this machine's Chromium (software WebGL where there is no G
 """
 
 import argparse
+import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -72,7 +73,7 @@ def terms(avatar: Avatar) -> dict[str, float]:
 def timed(page_file: Path, width: int, height: int, rounds: int) -> dict[str, float]:
     """Median milliseconds of each pass in a browser window of that size."""
     with sync_playwright() as control:
-        browser = control.chromium.launch(executable_path="/usr/bin/chromium", args=list(_FLAGS))
+        browser = control.chromium.launch(executable_path=shutil.which("chromium"), args=list(_FLAGS))
         page = browser.new_page(viewport={"width": width, "height": height}, bypass_csp=True)
         page.goto(page_file.as_uri())
         page.wait_for_function("document.body.classList.contains('ready')", timeout=_READY_MS)
@@ -94,7 +95,8 @@ def main() -> None:
         page_file = Path(folder) / "head.html"
         write_page(avatar, page_file)
         print(f"{avatar.count} Gaussians, page of {page_file.stat().st_size / 1e6:.1f} MB")
-        took = timed(page_file, *arguments.size, arguments.rounds)
+        width, height = arguments.size
+        took = timed(page_file, width, height, arguments.rounds)
     moved, summed = traffic(avatar), terms(avatar)
     for name, milliseconds in took.items():
         print(f"{name:6} {milliseconds:9.1f} ms {moved.get(name, 0):8.1f} MB {summed.get(name, 0):8.2f} M terms")
