@@ -1,12 +1,14 @@
 """Where the parts of a face lie on its rest surface, derived from the landmarks and regions of the head model."""
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..heads.builtin.anatomy import OCCLUSAL_SLOPE
 from ..heads.regions import Region
+from ..units import MILLIMETRE
 from .noise import smoothstep
 from .subject import Subject
 
@@ -14,20 +16,10 @@ from .subject import Subject
 _BROWS = {"right": range(17, 22), "left": range(22, 27)}
 _NOSE_TOP, _NOSE_TIP, _NOSE_RIGHT, _NOSE_BASE, _NOSE_LEFT = 27, 30, 31, 33, 35
 _CHIN, _MOUTH_RIGHT, _MOUTH_LEFT = 8, 48, 54
+_CROWNS = ((8.5, 15.0, 22.5, 29.5, 36.5, 46.5), (5.4, 11.3, 18.2, 25.2, 32.2, 43.0))
+"""Millimetres along the arch from its middle to where one tooth touches the next: the upper and the lower row."""
+_ARCH_STEPS = 256
 _INNER_UPPER, _INNER_LOWER = (60, 61, 62, 63, 64), (60, 67, 66, 65, 64)
-
-
-@dataclass(frozen=True)
-class Eyeball:
-    """A ball that looks along +z at rest."""
-
-    centre: Tensor
-    radius: float
-
-    def angle_from_gaze(self, points: Tensor) -> Tensor:
-        """Angle [N] in radians between the gaze and the directions from the centre to `points` [N,3]."""
-        offset = points - self.centre
-        return torch.atan2(offset[:, :2].norm(dim=1), offset[:, 2])
 
 
 class Anatomy:
@@ -37,11 +29,12 @@ class Anatomy:
         head = subject.surface
         assert head.landmarks68 is not None, "the built-in head has landmarks"
         self.landmarks = subject.skin[head.landmarks68]
-        balls = subject.skin[head.region == Region.EYEBALL]
-        self.right_eye = _fit_eyeball(balls[balls[:, 0] < 0])
-        self.left_eye = _fit_eyeball(balls[balls[:, 0] >= 0])
-        self._face = subject.skin[(head.region == Region.SKIN) & (subject.skin[:, 2] > self.left_eye.centre[2])]
-        self.eye_span = float((self.left_eye.centre - self.right_eye.centre).norm())
+        self.eyes = subject.eye_centres
+        self._eye_depth = self.eyes[1, 2]
+        self._face = subject.skin[(head.region == Region.SKIN) & (subject.skin[:, 2] > self._eye_depth)]
+        teeth, jaw = head.region == Region.TEETH, head.skin_weights[:, head.joint_names.index("jaw")] > 0.5
+        self._rows = subject.skin[teeth & ~jaw], subject.skin[teeth & jaw]
+        self.eye_span = float((self.eyes[1] - self.eyes[0]).norm())
         """Metres between the eyes; the unit in which the face is measured."""
 
     def random_face_points(self, rng: np.random.Generator, count: int) -> Tensor:
@@ -51,9 +44,9 @@ class Anatomy:
         return self._face[torch.cdist(targets, self._face[:, :2]).argmin(1)]
 
     def eye_angle(self, points: Tensor) -> Tensor:
-        """Angle from the gaze of the eye on the point's side."""
-        left, right = self.left_eye.angle_from_gaze(points), self.right_eye.angle_from_gaze(points)
-        return torch.where(points[:, 0] >= 0, left, right)
+        """Angle in radians at the middle of the eye on the point's side, from its gaze, which is +z at rest."""
+        offset = points - self.eyes[(points[:, 0] >= 0).long()]
+        return torch.atan2(offset[:, :2].norm(dim=1), offset[:, 2])
 
     def brow(self, points: Tensor) -> Tensor:
         """1 in the middle of the nearer brow, 0 outside: thicker at the nose, thinner at the temple."""
@@ -64,7 +57,7 @@ class Anatomy:
             distance, along = _distance_to_line(points[:, :2], inner_first[:, :2])
             half_width = self.eye_span * (0.12 - 0.06 * along)
             nearest = torch.maximum(nearest, 1 - distance / half_width)
-        in_front = points[:, 2] > self.left_eye.centre[2]
+        in_front = points[:, 2] > self._eye_depth
         return nearest.clamp(min=0) * in_front
 
     def nose(self, points: Tensor) -> Tensor:
@@ -83,15 +76,38 @@ class Anatomy:
         middle = 0.5 * (self.landmarks[list(_INNER_UPPER)] + self.landmarks[list(_INNER_LOWER)])
         return points[:, 1] > _interpolate_line(points[:, 0].contiguous(), middle)
 
+    def tooth(self, points: Tensor, lower: Tensor) -> tuple[Tensor, Tensor]:
+        """Metres from the edge of a tooth towards its root, and metres to where it touches the nearest other.
+
+        Args:
+            points: [N,3] on the teeth.
+            lower: [N] whether they lie on the lower row.
+        """
+        (above, beside_above), (below, beside_below) = (self._tooth(points, row) for row in range(len(self._rows)))
+        return torch.where(lower, below, above), torch.where(lower, beside_below, beside_above)
+
+    def _tooth(self, points: Tensor, row: int) -> tuple[Tensor, Tensor]:
+        teeth, towards_root = self._rows[row], 1 - 2 * row
+        front = teeth[teeth[:, 2] > teeth[:, 2].amax() - 5 * MILLIMETRE]
+        edge = (towards_root * front[:, 1]).amin() * towards_root + OCCLUSAL_SLOPE * (points[:, 2] - front[:, 2].amax())
+        half_width, back = teeth[:, 0].abs().amax(), teeth[:, 2].amin()
+        depth = teeth[:, 2].amax() - back
+        turn = torch.linspace(0, 0.5 * math.pi, _ARCH_STEPS)
+        arch = torch.stack([half_width * turn.sin(), depth * turn.cos()], 1)
+        length = torch.nn.functional.pad(arch.diff(dim=0).norm(dim=1).cumsum(0), (1, 0))
+        here = torch.atan2(points[:, 0].abs() / half_width, (points[:, 2] - back) / depth)
+        along = length[(here * (_ARCH_STEPS - 1) / (0.5 * math.pi)).round().long().clamp(0, _ARCH_STEPS - 1)]
+        borders = MILLIMETRE * torch.tensor([0.0, *_CROWNS[row]])
+        return towards_root * (points[:, 1] - edge), (along[:, None] - borders).abs().amin(1)
+
     def cheeks(self, points: Tensor) -> Tensor:
         """1 in the middle of the cheeks, the tip of the nose and the chin, fading to 0: where blood shows."""
-        eyes = torch.stack([self.right_eye.centre, self.left_eye.centre])
         mouth = self.landmarks[[_MOUTH_RIGHT, _MOUTH_LEFT]]
         outward = torch.tensor([[-0.25, 0.0, 0.0], [0.25, 0.0, 0.0]]) * self.eye_span
-        centres = torch.cat([0.5 * (eyes + mouth) + outward, self.landmarks[[_NOSE_TIP, _CHIN]]])
+        centres = torch.cat([0.5 * (self.eyes + mouth) + outward, self.landmarks[[_NOSE_TIP, _CHIN]]])
         radius = self.eye_span * torch.tensor([0.45, 0.45, 0.25, 0.2])
         nearness = torch.exp(-((torch.cdist(points[:, :2], centres[:, :2]) / radius) ** 2)).amax(1)
-        return nearness * smoothstep(-0.6, 0.0, (points[:, 2] - self.left_eye.centre[2]) / self.eye_span)
+        return nearness * smoothstep(-0.6, 0.0, (points[:, 2] - self._eye_depth) / self.eye_span)
 
     def beard(self, points: Tensor) -> Tensor:
         """1 where a beard grows: around the mouth, on chin and jaw, not on the cheeks."""
@@ -102,17 +118,8 @@ class Anatomy:
         top = base - 0.02 * self.eye_span - 0.25 * self.eye_span * smoothstep(0, 1, aside)
         below_top = smoothstep(0.0, 0.18, (top - points[:, 1]) / self.eye_span)
         above_neck = smoothstep(-0.45, -0.1, (points[:, 1] - chin) / self.eye_span)
-        in_front = smoothstep(-1.1, -0.5, (points[:, 2] - self.left_eye.centre[2]) / self.eye_span)
+        in_front = smoothstep(-1.1, -0.5, (points[:, 2] - self._eye_depth) / self.eye_span)
         return below_top * above_neck * in_front
-
-
-def _fit_eyeball(points: Tensor) -> Eyeball:
-    """Least-squares sphere through the vertices of one eyeball."""
-    centred = points - points.mean(0)
-    system = torch.cat([2 * centred, torch.ones(len(points), 1)], 1).double()
-    solution = torch.linalg.lstsq(system, (centred**2).sum(1, keepdim=True).double()).solution[:, 0]
-    radius = (solution[3] + solution[:3] @ solution[:3]).sqrt()
-    return Eyeball(solution[:3].float() + points.mean(0), float(radius))
 
 
 def _distance_to_line(points: Tensor, line: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..heads.builtin import eyeball
 from ..heads.regions import Region
 from ..scene.labels import Label
 from .anatomy import Anatomy
@@ -19,11 +20,12 @@ _SKIN_TONES = ((0.20, 0.105, 0.062), (0.58, 0.385, 0.285))
 _HAIR_TONES = ((0.012, 0.009, 0.008), (0.055, 0.028, 0.014), (0.16, 0.085, 0.035))
 _IRIS_TONES = ((0.07, 0.030, 0.012), (0.10, 0.16, 0.24), (0.09, 0.13, 0.06))
 _GUMS, _TEETH, _SCLERA = (0.36, 0.10, 0.09), (0.66, 0.60, 0.48), (0.70, 0.66, 0.62)
+_CROWN, _GAP = 9.5e-3, 0.35e-3  # metres of a tooth that the gums leave bare, and of shade where two of them touch
 
-_PUPIL, _IRIS, _LIMBUS = math.radians(12), math.radians(29), math.radians(3)  # angles from the gaze
+_PUPIL, _IRIS, _LIMBUS = math.radians(9), eyeball.LIMBUS, math.radians(3)  # angles from the gaze
 _MOLES, _MOLE_RADIUS = 5, 0.0011  # metres
 
-_ROUGHNESS = {"skin": 0.50, "hair": 0.55, "lips": 0.38, "eyes": 0.22, "mouth": 0.35, "teeth": 0.30}
+_ROUGHNESS = {"skin": 0.50, "hair": 0.55, "lips": 0.38, "eyes": 0.12, "mouth": 0.35, "teeth": 0.25}
 _SPECULAR = {"skin": 0.45, "hair": 0.35, "lips": 0.60, "eyes": 1.00, "mouth": 0.60, "teeth": 0.80}
 
 
@@ -56,6 +58,8 @@ class SubjectPainter:
         self._anatomy = Anatomy(subject)
         self._palette = Palette.draw(rng)
         self._noise = NoiseVolume(rng)
+        head = subject.surface
+        self._below = head.skin_weights[:, head.joint_names.index("jaw")] > 0.5
         self._moles = self._anatomy.random_face_points(rng, _MOLES)
 
     def __call__(self, face_id: Tensor, barycentric: Tensor) -> Material:
@@ -77,10 +81,11 @@ class SubjectPainter:
 
         eyes, inside, teeth = ((region == code) for code in (Region.EYEBALL, Region.MOUTH, Region.TEETH))
         gums = torch.tensor(_GUMS) * (0.75 + 0.5 * self._noise(points, 0.006)[:, :1])
+        enamel = self._tooth_colour(points, self._below[corners[:, 0]], gums)
         for part, name, colour in (
             (eyes, "eyes", self._eye_colour(points)),
             (inside, "mouth", gums),
-            (teeth, "teeth", torch.tensor(_TEETH) * (0.9 + 0.2 * self._noise(points, 0.003)[:, :1])),
+            (teeth, "teeth", enamel),
         ):
             albedo = torch.where(part[:, None], colour, albedo)
             roughness = torch.where(part, _ROUGHNESS[name], roughness)
@@ -131,6 +136,14 @@ class SubjectPainter:
         sclera = torch.tensor(_SCLERA) * (1 - veins * torch.tensor([0.05, 0.30, 0.28]))
         eye = torch.lerp(iris, sclera, smoothstep(_IRIS - 0.3 * _LIMBUS, _IRIS + 0.7 * _LIMBUS, angle))
         return torch.lerp(torch.full_like(eye, 0.004), eye, smoothstep(_PUPIL - 0.5 * _LIMBUS, _PUPIL, angle))
+
+    def _tooth_colour(self, points: Tensor, lower: Tensor, gums: Tensor) -> Tensor:
+        """Enamel, darker where teeth touch, up to gums that reach farther down between them."""
+        height, beside = self._anatomy.tooth(points, lower)
+        enamel = torch.tensor(_TEETH) * (0.9 + 0.2 * self._noise(points, 0.003)[:, :1])
+        enamel = enamel * (0.35 + 0.65 * smoothstep(0.0, 2 * _GAP, beside))[:, None]
+        gum_line = _CROWN - 4 * _GAP * (1 - smoothstep(0.0, 6 * _GAP, beside))
+        return torch.lerp(enamel, gums, smoothstep(0.0, _GAP, height - gum_line)[:, None])
 
     def _label(self, points: Tensor, region: Tensor, hair: Tensor, lips: Tensor, brow: Tensor) -> Tensor:
         """Semantic label [N] int64; what is painted later hides what is painted earlier."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..heads import HeadModel, builtin_head, subdivide, vertex_normals
+from ..heads.builtin import eyeball
 from ..heads.regions import Region
 from .noise import NoiseVolume, smoothstep
 
@@ -36,6 +37,8 @@ class Subject:
     """[V] 0 on bare skin to 1 deep in the hair, without a step at the hairline."""
     lips: Tensor
     """[V] 0 to 1 likewise."""
+    eye_centres: Tensor
+    """[2, 3] of the right and the left eye, like `skin` at rest."""
 
 
 def make_subject(rng: np.random.Generator) -> Subject:
@@ -46,6 +49,8 @@ def make_subject(rng: np.random.Generator) -> Subject:
     known = torch.arange(modes) < round(_GIVEN_SHARE * modes)
     given = head.with_identity(identity * known)
     bare = _refined(head.with_identity(identity), _SUBDIVISIONS)
+    eyes = bare.joint_positions[[bare.joint_names.index(name) for name in ("right_eye", "left_eye")]]
+    bare = dataclasses.replace(bare, vertices=_with_round_eyes(bare, eyes))
     hair = _spread(bare, Region.SCALP, _HAIRLINE_ROUNDS)
     # Both versions turn about the same joints, so that coefficients mean the same motion for both.
     surface = dataclasses.replace(
@@ -54,7 +59,7 @@ def make_subject(rng: np.random.Generator) -> Subject:
         joint_positions=given.joint_positions,
         joint_regressor=None,
     )
-    return Subject(identity, given, surface, bare.vertices, hair, _spread(bare, Region.LIPS, _LIP_ROUNDS))
+    return Subject(identity, given, surface, bare.vertices, hair, _spread(bare, Region.LIPS, _LIP_ROUNDS), eyes)
 
 
 def _refined(head: HeadModel, times: int) -> HeadModel:
@@ -69,6 +74,19 @@ def _refined(head: HeadModel, times: int) -> HeadModel:
         vertices = torch.lerp(head.vertices, _neighbour_mean(head.vertices, head.faces), share)
         head = dataclasses.replace(head, vertices=vertices)
     return head
+
+
+def _with_round_eyes(head: HeadModel, centres: Tensor) -> Tensor:
+    """Vertices [V,3] with those of the eyes on the smooth surface between the corners of coarse triangles."""
+    vertices = head.vertices.clone()
+    for centre, is_side in zip(centres, (vertices[:, 0] < 0, vertices[:, 0] >= 0), strict=True):
+        eye = (head.region == Region.EYEBALL) & is_side
+        arm = vertices[eye] - centre
+        angle = torch.atan2(arm[:, :2].norm(dim=1), arm[:, 2])
+        radius = arm.norm(dim=1).amax() / eyeball.APEX
+        distance = radius * torch.from_numpy(eyeball.profile(angle.double().numpy())).float()
+        vertices[eye] = centre + torch.nn.functional.normalize(arm, dim=1) * distance[:, None]
+    return vertices
 
 
 def _spread(head: HeadModel, region: int, rounds: int) -> Tensor:

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from gltf_reader import Glb
+from gltf_reader import Glb, khronos_issues
 
 from rgb_core.exporting import EXPORTERS, UP_AXES
 from rgb_core.images import linear_to_srgb
@@ -36,6 +36,18 @@ def test_splat_glb_holds_the_cloud_in_the_extensions_units(scene, tmp_path):
     torch.testing.assert_close(read(prefix + "OPACITY"), cloud.opacities, rtol=0, atol=0)
     colour = 0.5 + SH_C0 * read(prefix + "SH_DEGREE_0_COEF_0")
     torch.testing.assert_close(colour, linear_to_srgb(cloud.radiance), rtol=0, atol=1e-6)
+
+
+def test_khronos_validator_objects_to_nothing_but_the_extensions_names(scene, tmp_path):
+    """It takes every attribute that no underscore begins for one of its own list, those of extensions as well."""
+    EXPORTERS["glb-splats"](scene, tmp_path / "a.glb")
+    issues = khronos_issues(tmp_path / "a.glb")
+    attributes = Glb(tmp_path / "a.glb").document["meshes"][0]["primitives"][0]["attributes"]
+    own = {f"/meshes/0/primitives/0/attributes/{name}" for name in attributes if name.startswith("KHR_")}
+    errors = [message for message in issues["messages"] if message["severity"] == 0]
+    assert {message["code"] for message in errors} == {"MESH_PRIMITIVE_INVALID_ATTRIBUTE"}
+    assert {message["pointer"] for message in errors} == own
+    assert issues["numWarnings"] == 0
 
 
 def test_spz_decodes_to_the_cloud(scene, tmp_path):

@@ -73,7 +73,8 @@ def test_the_skin_is_closed_but_for_the_neck(head):
     edges, count = sides.sort(1).values.unique(dim=0, return_counts=True)
     assert count.max() == 2
     border = edges[count == 1].unique()
-    assert set(head.region[border].tolist()) == {Region.NECK, Region.TEETH}  # a ring, and strips
+    open_parts = {Region.EYEBALL, Region.MOUTH, Region.TEETH}  # eyes behind, rows of teeth and their gums
+    assert set(head.region[border].tolist()) == {Region.NECK} | open_parts
     ring = border[head.region[border] == Region.NECK]
     assert len(ring) == (head.region[edges[count == 1]] == Region.NECK).all(1).sum()  # one closed ring
     assert head.vertices[ring, 1].max() < head.vertices[head.landmarks68[8], 1]
@@ -81,18 +82,38 @@ def test_the_skin_is_closed_but_for_the_neck(head):
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_eyes_are_spheres_about_their_joints_for_every_identity(head, side):
+def test_eyes_are_spheres_with_a_cornea_about_their_joints_for_every_identity(head, side):
     eye, joint = eye_vertices(head, side), head.joint_names.index(SIDES[side][0])
     assert (head.skin_weights[eye, joint] == 1).all()
     shape = torch.randn(len(head.shape_basis), generator=torch.Generator().manual_seed(3))
     for coefficients in (torch.zeros_like(shape), shape):
         vertices = posed(head, coefficients)
         shaped = head.vertices + torch.einsum("s,svc->vc", coefficients, head.shape_basis)
-        center = head.joint_regressor[joint] @ shaped
-        radius = (vertices[eye] - center).norm(dim=1)
+        arm = vertices[eye] - head.joint_regressor[joint] @ shaped
+        angle = torch.rad2deg(torch.atan2(arm[:, :2].norm(dim=1), arm[:, 2]))
+        white = arm.norm(dim=1)[angle > 26]
         # The bases lie on a 0.03 mm grid and sixty of them add up.
-        assert radius.max() - radius.min() < 4e-4
-        assert 0.009 < radius.mean() < 0.017
+        assert white.max() - white.min() < 4e-4
+        assert 0.010 < white.mean() < 0.014  # an adult's: 12 mm
+        cornea = arm[angle < 26]
+        assert 0.6e-3 < cornea.norm(dim=1).max() - white.mean() < 1.4e-3
+        radius = torch.linalg.lstsq(torch.cat([2 * cornea, torch.ones(len(cornea), 1)], 1), (cornea**2).sum(1)[:, None])
+        centre, constant = radius.solution[:3, 0], radius.solution[3, 0]
+        assert (constant + centre @ centre).sqrt() == pytest.approx(0.65 * float(white.mean()), rel=0.1)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("expression", ["eyeBlink", "eyeSquint", "eyeWide", "eyeLookDown", "eyeLookUp"])
+def test_lids_stay_before_the_eye_however_far_they_move(head, side, expression):
+    """No lid or socket dips below the foremost point of the cornea's radius, to which gaze may carry it."""
+    eye, joint = eye_vertices(head, side), head.joint_names.index(SIDES[side][0])
+    centre = head.joint_positions[joint]
+    reach = (head.vertices[eye] - centre).norm(dim=1).max()
+    around = in_regions(head.region, (Region.SKIN, Region.EYE_SOCKET)) & ((head.vertices - centre).norm(dim=1) < 0.025)
+    lids = around & (head.vertices[:, 2] > centre[2])
+    for strength in torch.linspace(0, 1, 9).tolist():
+        vertices = posed(head, **{f"{expression}{side}": strength})
+        assert (vertices[lids] - centre).norm(dim=1).min() > reach - 1e-4
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -124,6 +145,21 @@ def test_jaw_joint_opens_the_mouth(head):
     assert open_mouth[upper, 1] - open_mouth[lower, 1] > 0.015
     assert moved[head.landmarks68[17:27]].max() < 1e-4
     assert (open_mouth[head.landmarks68[8], 1] - still[head.landmarks68[8], 1]) < -0.015
+
+
+def test_teeth_lie_behind_the_lips_and_show_below_the_upper_one(head):
+    """The upper row overlaps the lower one by a few millimetres, stands before it and shows in an open mouth."""
+    teeth = head.region == Region.TEETH
+    upper, lower = (head.vertices[teeth & (head.skin_weights[:, 2] == share)] for share in (0, 1))
+    front = [row[row[:, 0].abs() < 0.012] for row in (upper, lower)]
+    assert 1e-3 < front[1][:, 1].max() - front[0][:, 1].min() < 5e-3
+    assert front[0][:, 2].max() - front[1][:, 2].max() > 1e-3
+    lips = head.vertices[head.landmarks68[60:68]]
+    assert (lips[[1, 2, 3], 2] > front[0][:, 2].max()).all()
+    opened = posed(head, jawOpen=0.5)
+    upper_lip, lower_lip = opened[head.landmarks68[62]], opened[head.landmarks68[66]]
+    assert upper_lip[1] - front[0][:, 1].min() > 3e-3
+    assert front[0][:, 1].min() > lower_lip[1]
 
 
 def test_jaw_open_expression_and_jaw_joint_agree(head):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..regions import Region
-from .makehuman import Floats, Indices, Wheel
+from .makehuman import BaseMesh, Floats, Indices, Wheel
 
 LANDMARKS68 = (
     *(5402, 5235, 5246, 5242, 5240, 3698, 916, 5292, 5296, 11898, 7618, 10366, 11849, 11851, 11854, 11844, 12001),
@@ -17,13 +17,16 @@ LANDMARKS68 = (
 """Base vertex of each iBUG-68 landmark: jaw, brows, nose, eyes, outer lips, inner lips."""
 
 HELPER_REGIONS = {
-    "helper-l-eye": Region.EYEBALL,
-    "helper-r-eye": Region.EYEBALL,
+    "left-eyeball": Region.EYEBALL,
+    "right-eyeball": Region.EYEBALL,
     "helper-upper-teeth": Region.TEETH,
     "helper-lower-teeth": Region.TEETH,
     "helper-tongue": Region.MOUTH,
 }
-"""The parts of the base mesh, apart from its body, that the head keeps."""
+"""The parts of the mesh, apart from its body, that the head keeps."""
+
+TOOTH_ROWS = {"helper-upper-teeth": 1, "helper-lower-teeth": -1}
+"""Both rows and which way their roots point."""
 
 ISLAND_SEEDS = (
     (Region.NECK, 1524),
@@ -43,6 +46,16 @@ HAIRLINE = ((-0.2, -0.055), (-0.045, -0.05), (-0.02, -0.02), (0.0, 0.02), (0.035
 
 NAPE_DEPTH = -0.025
 """Skin farther back than this (z in metres, behind the ears) that carries no hair is neck."""
+OCCLUSAL_SLOPE = -0.12
+"""Height of the teeth's edges over depth: they rise towards the back."""
+GUMS = 12e-3
+"""Metres from the edge of the teeth to where they are gums."""
+DENTAL_ARCH_SCALE = 0.88
+"""Narrows MakeHuman's teeth, 67 mm across, to an adult's dental arch of under 60 mm."""
+UPPER_TEETH_LENGTH = 1.23
+"""Lengthens the upper teeth, whose edges end at the lower ones', to overlap them by 3 mm."""
+OVERJET = 2e-3
+"""Metres by which the upper teeth stand before the lower ones, behind the lip."""
 LIP_CONTACT_RINGS = 3
 """Quads on either side of the mouth's texture seam on which the lips can touch."""
 LIP_SEAL = 0.5e-3
@@ -68,7 +81,35 @@ def regions(wheel: Wheel, vertices: Floats, quads: Indices, island: Indices) -> 
         code[(shift >= EAR_SHARE * shift.max()) & np.isin(code, [Region.SKIN, Region.SCALP])] = Region.EAR
     for part, region in HELPER_REGIONS.items():
         code[wheel.mesh.part_vertices(part)] = region
+    for row, upwards in TOOTH_ROWS.items():
+        teeth = wheel.mesh.part_vertices(row)
+        flat = vertices[teeth] @ (0, 1, -OCCLUSAL_SLOPE) * upwards
+        code[teeth[flat > flat.min() + GUMS]] = Region.MOUTH
     return code
+
+
+def inside_of_teeth(mesh: BaseMesh) -> NDArray[np.bool_]:
+    """Mask [Q] of the quads on the tongue's side of the teeth: without them edges have the normals of the front."""
+    corners = mesh.vertices[mesh.quads]
+    normals = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    inside = np.zeros(len(mesh.quads), dtype=bool)
+    for row in TOOTH_ROWS:
+        arch = mesh.parts == row
+        back = corners[arch, :, 2].min()
+        outwards = corners[arch].mean(1) - (0, 0, back)
+        inside[arch] = (outwards * normals[arch])[:, [0, 2]].sum(1) < 0
+    return inside
+
+
+def shape_teeth(mesh: BaseMesh, vertices: Floats) -> Floats:
+    """Base vertices [N, 3] with the teeth where an adult's are: a narrower arch, the upper ones before the lower."""
+    shaped = vertices.copy()
+    upper, lower = (mesh.part_vertices(row) for row in TOOTH_ROWS)
+    shaped[np.concatenate([upper, lower]), 0] *= DENTAL_ARCH_SCALE
+    roots = vertices[upper, 1].max()
+    shaped[upper, 1] = roots + UPPER_TEETH_LENGTH * (vertices[upper, 1] - roots)
+    shaped[upper, 2] += OVERJET
+    return shaped
 
 
 def seal_lips(vertices: Floats, quads: Indices, island: Indices) -> Floats:

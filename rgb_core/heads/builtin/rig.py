@@ -25,12 +25,15 @@ def sphere_center(points: Floats) -> Floats:
     return np.linalg.lstsq(system, (points**2).sum(1), rcond=None)[0][:3]
 
 
-def similarity_offsets(points: Floats, offsets: Floats, center: Floats) -> Floats:
-    """Offsets [..., N, 3] replaced by the nearest shift and uniform scaling about `center`: a sphere stays one."""
+def similarity_offsets(points: Floats, offsets: Floats, center: Floats, carried: Floats) -> Floats:
+    """Offsets [..., M, 3] of the points `carried` [M, 3] by the shift and scaling nearest to `offsets` of `points`.
+
+    `offsets` [..., N, 3] of `points` [N, 3]; scaling is about `center`. A sphere stays one.
+    """
     arms = points - center
     shift = offsets.mean(-2, keepdims=True)
     stretch = ((offsets - shift) * arms).sum((-2, -1), keepdims=True) / (arms**2).sum()
-    return shift + stretch * arms
+    return shift + stretch * (carried - center)
 
 
 def gaze_offsets(points: Floats, center: Floats, direction: str, side: str) -> Floats:
