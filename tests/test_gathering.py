@@ -12,9 +12,8 @@ def example(device: str = "cpu", dtype: torch.dtype = torch.float32) -> tuple[Ga
     """An index that leaves out some rows and takes others often, a table, and values to add up."""
     generator = torch.Generator().manual_seed(5)
     index = (COUNT * torch.rand(TAKEN, generator=generator) ** 2).long()
-    table = torch.randn(COUNT, 2, 3, generator=generator, dtype=dtype)
-    values = torch.randn(TAKEN, 2, 3, generator=generator, dtype=dtype)
-    return Gathering(index.to(device), COUNT), table.to(device), values.to(device)
+    table, values = (torch.randn(count, 2, 3, generator=generator) for count in (COUNT, TAKEN))
+    return Gathering(index.to(device), COUNT), table.to(device, dtype), values.to(device, dtype)
 
 
 def test_rows_and_sums_are_transposes():

@@ -18,7 +18,6 @@ class LearningRates(Settings):
     deltas: float = Field(1.0e-3, gt=0, description="in units of the per-channel delta scale")
     normal_offset: float = Field(5.0e-3, gt=0, description="in units of the mesh's unit normal")
     tracking: float = Field(0.02, gt=0, description="hundredths of a radian and millimetres")
-    exposure: float = Field(0.02, gt=0, description="twentieths of a stop")
     level: float = Field(3.0e-3, gt=0, description="log factor of all albedos, by which the light is divided")
     light: float = Field(0.06, gt=0, description="softplus argument, relative to the initial radiance")
     final: float = Field(0.1, gt=0, le=1, description="share of each rate left at the last step")
@@ -44,7 +43,6 @@ class LossWeights(Settings):
         0.1, ge=0, description="mean square of the normals' offsets from the mesh's; those of hair cost a third"
     )
     tracking: float = Field(1.0e-3, ge=0, description="mean square of the corrections, in the units of their rate")
-    exposure: float = Field(1.0e-3, ge=0, description="mean square of the frames' gains, in the units of their rate")
     pseudo_albedo: float = Field(0.3, ge=0, description="absolute sRGB difference to given albedo pictures; fades to 0")
     opacity_floor: float = Field(
         2.0, ge=0, description="squared lack of opacity of face, ears, lips and the inside of the head below 0.6, mean"
@@ -86,12 +84,6 @@ class GaussianConfig(Settings):
         0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
     )
     refine_tracking: bool = Field(True, description="move and turn the head of every training frame a little")
-    refine_exposure: bool = Field(
-        False, description="find a gain per colour for every training frame: a camera that adjusts itself"
-    )
-    rebalance: float = Field(
-        0.0, ge=0, le=4, description="power of a frame's rarity by which it is seen more often; 0: all alike"
-    )
     max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")
     visibility_cache_mb: int = Field(4096, ge=0, description="memory for visibility bits of training frames")
     checkpoint_every: int = Field(500, gt=0, description="steps between checkpoints")

@@ -1,15 +1,14 @@
-"""What is particular to training frames, found with the avatar: a small motion of the head, and the exposure."""
+"""What the tracking of training frames gets wrong: a small motion of the head per frame, found with the avatar."""
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 from training_kernels import Correction, move_rigidly
 
 from ..avatar import PosedGaussians
 from .frames import FrameInputs
 
-_RADIANS, _METRES, _STOPS = 1e-2, 1e-3, 0.05  # one unit of a correction
+_RADIANS, _METRES = 1e-2, 1e-3  # one unit of a correction
 
 
 class TrackingCorrections:
@@ -28,25 +27,6 @@ class TrackingCorrections:
         correction = Correction(inputs.index, inputs.transforms[0], self._centre, _RADIANS, _METRES)
         means, rotations = move_rigidly(gaussians.means, gaussians.rotations, self.raw, correction)
         return replace(gaussians, means=means, rotations=rotations)
-
-    def penalty(self) -> Tensor:
-        """Mean square, []."""
-        return self.raw.square().mean()
-
-
-class ExposureCorrections:
-    """Gains of F frames for red, green and blue, `raw` [F, 3] in units of _STOPS: cameras adjust themselves.
-
-    Only differences between frames count, and test frames are drawn without: they take the clip's mean exposure.
-    """
-
-    def __init__(self, raw: Tensor):
-        self.raw = raw
-
-    def apply(self, radiance: Tensor, inputs: FrameInputs) -> Tensor:
-        """Linear radiance [P, 3] as the frame's camera recorded it."""
-        own = (self.raw - self.raw.mean(0)).index_select(0, inputs.index)
-        return radiance * torch.exp2(_STOPS * own)
 
     def penalty(self) -> Tensor:
         """Mean square, []."""

@@ -34,7 +34,7 @@ from ..shading import Bounce, SurfaceTracer, light_gaussians
 from ..tensors import map_tensors
 from .colours import colour_from_frames
 from .config import GaussianConfig
-from .corrections import ExposureCorrections, TrackingCorrections
+from .corrections import TrackingCorrections
 from .density import DensityStatistics, DensityTiming, rearrange
 from .frames import FrameInputs, TrainingFrames
 from .initialise import initial_avatar
@@ -42,13 +42,12 @@ from .level import SkinPrior
 from .light import LightParameters, mean_radiance
 from .objective import ENTROPY_START, AvatarPriors, albedo_term, picture_terms, prior_terms
 from .optimiser import Optimiser
-from .rarity import frame_shares
 from .whites import skin_beside_whites
 
 _FIXED_FIELDS = frozenset(
     ["name", "head", "portrait", "antialias", "one_bounce", "traced_bounce", "visibility", "focal_scale", "trained"]
 )
-_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "exposure", "level"})
+_FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
 _SPARE_ROOM = 1.5  # for pairs of Gaussians and tiles in units of what one frame needed
 
@@ -139,7 +138,6 @@ class GaussianFit:
             field = field.everywhere()
         self.field = ExpressionField(field.displacement.to(device), field.lower, field.upper)
         refined = geometry.refined(dataset.frames("train"))
-        poses = Pose.stack([frame.pose for frame in refined])
         portrait = Portrait.of(dataset.frames("train"), geometry.head.joint_names)
         initial = (
             map_tensors(start, torch.clone)
@@ -151,7 +149,7 @@ class GaussianFit:
             visibility=visibility,
             light=replace(initial.light.to(device), carried=dataset.light_frame == "camera"),
             focal_scale=geometry.focal_scale,
-            trained=TrainedRange.of(poses, geometry.head.expression_names),
+            trained=TrainedRange.of(Pose.stack([frame.pose for frame in refined]), geometry.head.expression_names),
         )
         self.light = LightParameters.of(self.avatar.light.radiance)
         self.level = torch.zeros(1, device=device)  # log factor of all albedos, by which the light is divided
@@ -171,16 +169,13 @@ class GaussianFit:
             config.visibility_cache_mb,
             albedo,
         )
-        self.order = FrameOrder(len(refined), 1, config.steps, seed, device, frame_shares(poses, config.rebalance))
+        self.order = FrameOrder(len(refined), 1, config.steps, seed, device)
         self.tracking = TrackingCorrections(torch.zeros(len(refined), 6, device=device), head.vertices.mean(0))
-        self.exposure = ExposureCorrections(torch.zeros(len(refined), 3, device=device))
         self.guidance = torch.ones((), device=device)  # how much the pseudo-albedo still counts
         self.timing = DensityTiming(config.density, config.steps)
         self.optimiser = self._new_optimiser()
         self.skin = SkinPrior.of(skin_beside_whites(dataset, refined), config.skin_luminance)
-        self.priors = AvatarPriors.of(self.avatar, config, self.skin)
-        self.owner = self.avatar.expressions.gaussian.to(torch.int32)  # of every delta
-        self.statistics = DensityStatistics(self.avatar.count, device)
+        self._reset_lookups()
 
     def active(self) -> AbstractContextManager[None]:
         """Around all steps: on a GPU they have a stream of their own."""
@@ -201,7 +196,6 @@ class GaussianFit:
         self.light = LightParameters(tensors["light_raw"].to(self.device), tensors["light_level"].to(self.device))
         self.level = tensors["level_raw"].to(self.device)
         self.tracking.raw = tensors["tracking_raw"].to(self.device)
-        self.exposure.raw = tensors["exposure_raw"].to(self.device)
         self._begin()
         self.optimiser.load_state_tensors(tensors)
         self.statistics.total = tensors["density.total"].to(self.device)
@@ -213,9 +207,8 @@ class GaussianFit:
         self._reset_lookups()
 
     def _new_optimiser(self) -> Optimiser:
-        corrections = {"tracking": self.tracking.raw, "exposure": self.exposure.raw}
-        shared = {"light": self.light.raw, "level": self.level}
-        leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **corrections, **shared}
+        shared = {"light": self.light.raw, "tracking": self.tracking.raw, "level": self.level}
+        leaves = {**self.avatar.neutral, "deltas": self.avatar.deltas, **shared}
         rates = self.config.learning_rates
         return Optimiser(leaves, rates.model_dump(exclude={"final"}), rates.final, self.config.steps)
 
@@ -224,14 +217,12 @@ class GaussianFit:
         frozen = _FROZEN_IN_WARMUP if done < self.config.warmup else frozenset()
         if done < self.config.normal_offsets:
             frozen |= {"normal_offset"}
-        if not self.config.refine_exposure:
-            frozen |= {"exposure"}
         return frozen if self.config.refine_tracking else frozen | {"tracking"}
 
     def _reset_lookups(self) -> None:
         with torch.no_grad():
             self.priors = AvatarPriors.of(self.avatar, self.config, self.skin)
-            self.owner = self.avatar.expressions.gaussian.to(torch.int32)
+            self.owner = self.avatar.expressions.gaussian.to(torch.int32)  # of every delta
         self.statistics = DensityStatistics(self.avatar.count, self.device)
         self._measure_room()
 
@@ -277,8 +268,7 @@ class GaussianFit:
         lit = light_gaussians(gaussians, surface, seen, envmap, inputs.light_to_world, config.one_bounce, from_head)
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
         guided = inputs.albedo is not None
-        radiance = self.exposure.apply(lit.radiance, inputs)
-        features = torch.cat([radiance, gaussians.albedo], dim=1) if guided else radiance
+        features = torch.cat([lit.radiance, gaussians.albedo], dim=1) if guided else lit.radiance
         splatted = splat(
             gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity
         )
@@ -286,7 +276,7 @@ class GaussianFit:
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)
         terms |= prior_terms(self.avatar.neutral, gaussians, envmap, self.priors, late)
-        terms |= {"tracking": self.tracking.penalty(), "exposure": self.exposure.penalty()}
+        terms["tracking"] = self.tracking.penalty()
         self.names = ("loss", *terms, "deltas")
         values = torch.stack(list(terms.values()))
         loss = (self._weights_of(tuple(terms)) * values).sum()
@@ -339,7 +329,6 @@ class GaussianFit:
             "light_level": self.light.level,
             "level_raw": self.level,
             "tracking_raw": self.tracking.raw,
-            "exposure_raw": self.exposure.raw,
         }
         return tensors, {}
 

@@ -7,7 +7,7 @@ import torch
 from emulation import Emulator
 from kernel_runtime.cuda import Kernel
 from test_visibility_cuda import GRAZING, ROTATION, unpack
-from torchoptixext_visibility import MeshBvh, cuda, grouping, siblings
+from torchoptixext_visibility import MeshBvh, cuda, grouping
 from torchoptixext_visibility.cuda import CudaTree
 from visibility_meshes import head, soup, vertex_normals
 
@@ -84,18 +84,6 @@ def test_few_faces(count: int):
     few = faces[:count].int().contiguous()
     tree = CudaTree(vertices, few)
     assert torch.equal(bits(tree, points, normals), expected_bits(vertices, few, points, normals))
-
-
-@pytest.mark.parametrize("size", [(6, 8), (24, 30), (60, 70)])
-def test_siblings_are_neighbours_and_hold_every_node_once(size: tuple[int, int]):
-    vertices, faces = head(*size)
-    links = CudaTree(vertices, faces.int())._links.numpy()
-    order = siblings.Siblings.of(links)
-    assert sorted(order.places[1:].tolist()) == list(range(2 * order.count))
-    for node, (right, count) in enumerate(links):
-        if count == 0:
-            assert order.places[node + 1] // 2 == order.places[right] // 2 == order.pairs[node]
-    assert 1 <= len(order.roots) <= 32
 
 
 def test_children_at_one_distance():

@@ -14,7 +14,6 @@ from kernel_runtime.cuda import CudaModule
 from . import cpu_bvh
 from .cone_table import cone_table
 from .grouping import grouped_texels, positions
-from .siblings import Siblings
 
 _PACKAGE, _HEADERS = "torchoptixext_visibility", ("tree.cuh",)
 _REFIT = CudaModule(_PACKAGE, "refit.cu", _HEADERS).kernel("refit")
@@ -46,21 +45,14 @@ class CudaTree:
         inner = np.flatnonzero(links[:, 1] == 0)
         parents[inner + 1], parents[links[inner, 0]] = inner, inner
         leaves = np.flatnonzero(links[:, 1]).astype(np.int32)
-        siblings = Siblings.of(links)
-        self._faces, self._face_numbers, self._links, self._parents, self._leaves, self._places, self._pairs = (
+        self._faces, self._face_numbers, self._links, self._parents, self._leaves, self._roots = (
             torch.from_numpy(array).to(device)
-            for array in (host_faces[order], order, links, parents, leaves, siblings.places, siblings.pairs)
+            for array in (host_faces[order], order, links, parents, leaves, _first_nodes(links))
         )
-        self._roots = torch.from_numpy(siblings.roots).to(device)
         self._arrivals = torch.zeros(len(links), dtype=torch.int32, device=device)
-        self._triangles, self._balls = (
-            torch.empty(len(faces), 3, 4, device=device),
-            torch.empty(len(faces), 4, device=device),
-        )
+        self._triangles = torch.empty(len(faces), 3, 4, device=device)
         self._nodes = torch.empty(len(links), 2, 4, device=device)
         self._boxes = torch.empty_like(self._nodes)
-        self._siblings = torch.zeros(siblings.count, 4, 4, device=device)
-        self._siblings.view(torch.int32)[:, [1, 3], 3] = -1  # no node
         self._occluders: dict[tuple[int, int], torch.Tensor] = {}
         self.refit(vertices)
 
@@ -68,8 +60,7 @@ class CudaTree:
         _REFIT.launch(
             _blocks(len(self._leaves)), _THREADS,
             (vertices, self._faces, self._face_numbers, self._links, self._parents, self._leaves, len(self._leaves),
-             self._places, self._pairs, self._arrivals, self._triangles, self._balls, self._nodes, self._boxes,
-             self._siblings),
+             self._arrivals, self._triangles, self._nodes, self._boxes),
         )  # fmt: skip
 
     def trace(
@@ -122,9 +113,8 @@ class CudaTree:
         words = torch.zeros(len(points), len(slot) // 32, dtype=torch.int32, device=points.device)
         _VISIBILITY.launch(
             (-(-len(points) // _WARPS_PER_BLOCK), parts), (_LANES, _WARPS_PER_BLOCK),
-            (points, normals, float(offset), len(points), self._roots, len(self._roots), self._siblings, self._balls,
-             self._triangles, directions, light_to_world, cones, slot, words.shape[1], words,
-             self._remembered(len(points), parts)),
+            (points, normals, float(offset), len(points), self._roots, len(self._roots), self._nodes, self._triangles,
+             directions, light_to_world, cones, slot, words.shape[1], words, self._remembered(len(points), parts)),
         )  # fmt: skip
         return words
 
@@ -136,6 +126,17 @@ class CudaTree:
             none = torch.full((points, parts, _REMEMBERED), -1, dtype=torch.int32, device=self._nodes.device)
             self._occluders[points, parts] = none
         return self._occluders[points, parts]
+
+
+def _first_nodes(links: np.ndarray) -> np.ndarray:
+    """Up to 32 nodes that hold all triangles, where visibility starts: the deepest level that has no more."""
+    level = np.zeros(min(len(links), 1), np.int32)
+    while True:
+        inner = level[links[level, 1] == 0]
+        below = np.concatenate([level[links[level, 1] > 0], inner + 1, links[inner, 0]])
+        if len(below) > _LANES or len(inner) == 0:
+            return level
+        level = below
 
 
 def _blocks(threads: int) -> int:

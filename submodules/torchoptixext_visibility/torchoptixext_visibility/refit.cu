@@ -8,12 +8,10 @@ constexpr float BOX_MARGIN = 1 + 1e-6f;
 // one that is does not change the result. `arrivals` counts on from launch to launch: odd before the second arrival.
 //
 // vertices [V,3]; faces [F,3] and face_numbers [F] in leaf order; links [N] (right child, 0) or (first, count);
-// parents [N]; leaves [leaf_count]. Fills triangles [F,3], balls [F], nodes [N,2], the scratch boxes [N,2] (low, high), and
-// siblings: node i goes to place places[i] of it (-1: nowhere), with the number pairs[i] in place of its right child.
+// parents [N]; leaves [leaf_count]. Fills triangles [F,3], nodes [N,2] and the scratch boxes [N,2] (low, high).
 __global__ void refit(
     const float* vertices, const int* faces, const int* face_numbers, const int2* links, const int* parents,
-    const int* leaves, int leaf_count, const int* places, const int* pairs, unsigned* arrivals, float4* triangles,
-    float4* balls, float4* nodes, float4* boxes, float4* siblings
+    const int* leaves, int leaf_count, unsigned* arrivals, float4* triangles, float4* nodes, float4* boxes
 ) {
     const int leaf = blockIdx.x * blockDim.x + threadIdx.x;
     if (leaf >= leaf_count) return;
@@ -21,35 +19,21 @@ __global__ void refit(
     int2 link = links[node];
     Vec3 low = {infinity(), infinity(), infinity()}, high = {-infinity(), -infinity(), -infinity()};
     for (int i = link.x; i < link.x + link.y; ++i) {
-        Vec3 corners[3];
         for (int corner = 0; corner < 3; ++corner) {
-            const Vec3 v = corners[corner] = load3(vertices, faces[3 * i + corner]);
+            const Vec3 v = load3(vertices, faces[3 * i + corner]);
             triangles[3 * i + corner] = {v.x, v.y, v.z, __int_as_float(face_numbers[i])};
             low = {fminf(low.x, v.x), fminf(low.y, v.y), fminf(low.z, v.z)};
             high = {fmaxf(high.x, v.x), fmaxf(high.y, v.y), fmaxf(high.z, v.z)};
         }
-        const Vec3 middle = (1 / 3.0f) * (corners[0] + corners[1] + corners[2]);
-        float radius2 = 0;
-        for (int corner = 0; corner < 3; ++corner) {
-            const Vec3 way = corners[corner] - middle;
-            radius2 = fmaxf(radius2, dot(way, way));
-        }
-        balls[i] = {middle.x, middle.y, middle.z, radius2};
     }
     while (true) {
         const Vec3 centre = 0.5f * (low + high);
         const Vec3 above = high - centre, below = centre - low;
-        const float4 half = {
+        nodes[2 * node] = {centre.x, centre.y, centre.z, __int_as_float(link.x)};
+        nodes[2 * node + 1] = {
             BOX_MARGIN * fmaxf(above.x, below.x), BOX_MARGIN * fmaxf(above.y, below.y),
             BOX_MARGIN * fmaxf(above.z, below.z), __int_as_float(link.y)
         };
-        nodes[2 * node] = {centre.x, centre.y, centre.z, __int_as_float(link.x)};
-        nodes[2 * node + 1] = half;
-        const int place = places[node];
-        if (place >= 0) {
-            siblings[2 * place] = {centre.x, centre.y, centre.z, __int_as_float(link.y ? link.x : pairs[node])};
-            siblings[2 * place + 1] = half;
-        }
         if (node == 0) return;
         __stcg(boxes + 2 * node, make_float4(low.x, low.y, low.z, 0));
         __stcg(boxes + 2 * node + 1, make_float4(high.x, high.y, high.z, 0));

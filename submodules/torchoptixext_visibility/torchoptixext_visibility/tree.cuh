@@ -3,11 +3,6 @@
 // Node i is two float4: (box centre, first as int bits) and (half extent, count as int bits). count > 0: a leaf with
 // the triangles first .. first + count - 1; count = 0: an inner node with children i + 1 and first. A triangle is three
 // float4, one per corner; w holds the number of its face as int bits.
-//
-// Visibility reads a copy of the nodes in which the two children of every inner node are neighbours: pair k holds, as
-// the nodes 2 k and 2 k + 1 of `siblings`, the children of the k-th inner node, and `first` of an inner node is the
-// number of its pair. A place that no node has holds a count of -1. Beside it, a ball (centroid, squared radius) around
-// every triangle.
 #pragma once
 
 constexpr int MAX_DEPTH = 64;  // levels; cpu_bvh.build keeps to it

@@ -4,9 +4,7 @@
 // edge planes through the origin. A warp works on up to 512 directions, 32 groups of 16 neighbours: lane g holds the
 // bits of group g. The lanes take 32 nodes at a time, then 32 triangles, and of triangles that may cover many
 // directions two at a time with 16 directions, so that no stage leaves lanes idle; shared memory holds what waits
-// between them. What bounds this is how many lines of memory the lanes touch: the two children of a node are neighbours
-// in memory and wait as one, the triangles of a leaf stay side by side, and of most triangles no more than a ball
-// around them is read. Most nodes and triangles of a fine mesh are so small that they cover no direction, or only directions
+// between them. Most nodes and triangles of a fine mesh are so small that they cover no direction, or only directions
 // already occluded: a table tells from the cone around them which directions they may cover. The triangles that occluded
 // something in the last call are tried first, before the tree, of which they spare most where little is visible; the
 // bits are the same with or without them.
@@ -15,17 +13,15 @@
 
 constexpr int WARPS_PER_BLOCK = 4;
 constexpr int BLOCKS = 8;  // per multiprocessor: 8 to 10 differ little on an H200
-constexpr int STACK = 256;  // pairs of nodes; points deep in a mouth or an ear come to about 165
+constexpr int STACK = 384;  // nodes; points deep in a mouth or an ear come to about 330
 constexpr float FARTHEST2 = 3e38f;
 constexpr int REMEMBERED = 128;  // triangles that occluded something; as in cuda.py
 constexpr int FEW = 6;  // directions that one lane tests for its triangle alone
-constexpr int LEAF_BITS = 3;  // that LEAF_SIZE has
-constexpr float BALL_MARGIN = 1.01f;
 
 // What waits in shared memory, one set per warp.
 struct Waiting {
     float4 planes[3][32];  // of the triangles at hand
-    int pairs[STACK];
+    int nodes[STACK];
     int triangles[32 + 32 * LEAF_SIZE];  // of leaves reached
     int facing[64];  // triangles that may cover many directions
     unsigned covered[64];  // groups of those directions
@@ -35,16 +31,16 @@ struct Waiting {
 // Position of this lane's item among those of all lanes in `members`.
 __device__ __forceinline__ int rank_in(unsigned members, int lane) { return __popc(members & ((1u << lane) - 1)); }
 
-// Fills the stack with `roots`, up to 32 pairs of nodes that hold all triangles, the nearest on top.
+// Fills the stack with `roots`, up to 32 nodes that hold all triangles, the nearest on top.
 __device__ __forceinline__ void begin(
-    Waiting& waiting, const int* __restrict__ roots, int root_count, const float4* __restrict__ siblings, Vec3 origin,
+    Waiting& waiting, const int* __restrict__ roots, int root_count, const float4* __restrict__ nodes, Vec3 origin,
     int lane
 ) {
     const bool mine = lane < root_count;
     const int number = mine ? roots[lane] : 0;
     float distance2 = -1;
     if (mine) {
-        const Vec3 way = 0.5f * (xyz(__ldg(siblings + 4 * number)) + xyz(__ldg(siblings + 4 * number + 2))) - origin;
+        const Vec3 way = xyz(__ldg(nodes + 2 * number)) - origin;
         distance2 = fminf(dot(way, way), FARTHEST2);  // this also for NaN
     }
     int place = 0;
@@ -52,51 +48,50 @@ __device__ __forceinline__ void begin(
         const float of_other = __shfl_sync(ALL_LANES, distance2, other);
         place += of_other > distance2 || (of_other == distance2 && other < lane);
     }
-    if (mine) waiting.pairs[place] = number;
+    if (mine) waiting.nodes[place] = number;
     __syncwarp();
 }
 
-// Pops up to 16 of the `stack_size` pairs, one node a lane; pushes the pairs of children and the triangles of leaves.
+// Pops up to 32 nodes of `stack_size`, pushes their children and the triangles of leaves.
 __device__ __forceinline__ void visit_nodes(
-    Waiting& waiting, int& stack_size, int& triangle_count, const float4* __restrict__ siblings, const Light& light,
+    Waiting& waiting, int& stack_size, int& triangle_count, const float4* __restrict__ nodes, const Light& light,
     Vec3 origin, Vec3 normal, unsigned bits, unsigned active, int lane
 ) {
-    // Near the end of the stack pairs go one by one, which needs no more than one place per level.
-    const int taken = min(min(stack_size, 16), max(STACK - MAX_DEPTH - stack_size, 1));
+    // Near the end of the stack nodes go one by one, which needs no more than one place per level.
+    const int taken = min(min(stack_size, 32), max(STACK - MAX_DEPTH - stack_size, 1));
     stack_size -= taken;
-    const int pair = waiting.pairs[min(stack_size + lane / 2, STACK - 1)];
+    const int number = waiting.nodes[min(stack_size + lane, STACK - 1)];
     __syncwarp();
     uint2 entry = {0, 0};
     Node node = {};
-    if (lane < 2 * taken) {
-        node = load_node(siblings, 2 * pair + lane % 2);
+    if (lane < taken) {
+        node = load_node(nodes, number);
         node.centre = node.centre - origin;
         const Vec3 steep = {fabsf(normal.x), fabsf(normal.y), fabsf(normal.z)};
-        if (node.count >= 0 && dot(node.centre, normal) + dot(node.half, steep) >= 0) {
+        if (dot(node.centre, normal) + dot(node.half, steep) >= 0) {
             entry = look_up(light, node.centre, dot(node.half, node.half));
         }
     }
     const bool open = remaining(entry, bits, active).any();
     const bool inner = open && node.count == 0;
     const unsigned inner_lanes = __ballot_sync(ALL_LANES, inner);
-    const float distance2 = dot(node.centre, node.centre), of_other = __shfl_xor_sync(ALL_LANES, distance2, 1);
-    // One of two is on top, whichever way they are compared: equal distances, and NaN, must not leave a place empty.
-    const bool nearer = lane % 2 ? !(of_other < distance2) : distance2 < of_other;
     if (inner) {
-        // The nearer of two on top: what it occludes need not be sought in the other.
-        const int both = inner_lanes >> (lane & ~1) & 3, rank = rank_in(inner_lanes, lane & ~1);
-        waiting.pairs[stack_size + rank + (both == 3 && nearer)] = node.first;
+        const int place = stack_size + 2 * rank_in(inner_lanes, lane);
+        // The nearer child first: what it occludes need not be sought in the other.
+        const Vec3 left = xyz(__ldg(nodes + 2 * (number + 1))) - origin;
+        const Vec3 right = xyz(__ldg(nodes + 2 * node.first)) - origin;
+        const bool left_nearer = dot(left, left) < dot(right, right);
+        waiting.nodes[place] = left_nearer ? node.first : number + 1;
+        waiting.nodes[place + 1] = left_nearer ? number + 1 : node.first;
     }
-    stack_size += __popc(inner_lanes);
-    const int count = open ? node.count : 0;
-    const unsigned below = (1u << lane) - 1;
-    int place = triangle_count;
-    for (int bit = 0; bit < LEAF_BITS; ++bit) {
-        const unsigned lanes = __ballot_sync(ALL_LANES, count >> bit & 1);
-        place += __popc(lanes & below) << bit;
-        triangle_count += __popc(lanes) << bit;
+    stack_size += 2 * __popc(inner_lanes);
+    for (int i = 0; i < LEAF_SIZE; ++i) {
+        const bool more = open && i < node.count;
+        const unsigned lanes = __ballot_sync(ALL_LANES, more);
+        if (lanes == 0) break;
+        if (more) waiting.triangles[triangle_count + rank_in(lanes, lane)] = node.first + i;
+        triangle_count += __popc(lanes);
     }
-    for (int i = 0; i < count; ++i) waiting.triangles[place + i] = node.first + i;
     __syncwarp();
 }
 
@@ -132,37 +127,31 @@ __device__ __forceinline__ bool occlude_few(
 }
 
 // Takes up to 32 of the triangles of leaves. Those with a corner not below the plane of the normal that may cover
-// remaining directions either clear them from `bits`, if these are few, or go to `facing`. What balls rule out is not read.
+// remaining directions either clear them from `bits`, if these are few, or go to `facing`.
 __device__ __forceinline__ void sort_triangles(
     Waiting& waiting, int& triangle_count, int& facing_count, int& occluder_count, unsigned& bits,
-    const float4* __restrict__ balls, const float4* __restrict__ triangles, const float4* __restrict__ directions,
-    const Light& light, Vec3 origin, Vec3 normal, unsigned active, int lane
+    const float4* __restrict__ triangles, const float4* __restrict__ directions, const Light& light, Vec3 origin,
+    Vec3 normal, unsigned active, int lane
 ) {
     const int taken = min(triangle_count, 32);
     triangle_count -= taken;
     int number = 0;
     uint2 entry = {0, 0};
+    Triangle t = {};
     if (lane < taken) {
         number = waiting.triangles[triangle_count + lane];
-        const float4 ball = __ldg(balls + number);
-        const Vec3 middle = xyz(ball) - origin;
-        const float height = dot(middle, normal);
-        // The squares of height and radius, without a root; the margin covers their rounding.
-        if (height >= 0 || height * height <= BALL_MARGIN * ball.w * dot(normal, normal)) {
-            entry = look_up(light, middle, ball.w);
+        t = load_triangle(triangles, number, origin);
+        if (fmaxf(fmaxf(dot(t.a, normal), dot(t.b, normal)), dot(t.c, normal)) >= 0) {
+            const Vec3 middle = (1 / 3.0f) * (t.a + t.b + t.c);
+            const Vec3 to_a = t.a - middle, to_b = t.b - middle, to_c = t.c - middle;
+            const float radius2 = fmaxf(fmaxf(dot(to_a, to_a), dot(to_b, to_b)), dot(to_c, to_c));
+            entry = look_up(light, middle, radius2);
         }
     }
     const Remaining covered = remaining(entry, bits, active);
-    bool met = covered.any();
-    Triangle t = {};
-    if (met) {
-        t = load_triangle(triangles, number, origin);
-        met = fmaxf(fmaxf(dot(t.a, normal), dot(t.b, normal)), dot(t.c, normal)) >= 0;
-    }
     const bool few = covered.others == 0 && __popc(covered.directions) <= FEW;
-    const bool many = met && !few;
-    const unsigned lanes = __ballot_sync(ALL_LANES, many);
-    if (many) {
+    const unsigned lanes = __ballot_sync(ALL_LANES, !few);
+    if (!few) {
         const int place = facing_count + rank_in(lanes, lane);
         const bool first = covered.directions & ((1u << GROUP) - 1), second = covered.directions >> GROUP;
         waiting.facing[place] = number;
@@ -170,7 +159,7 @@ __device__ __forceinline__ void sort_triangles(
     }
     facing_count += __popc(lanes);
     __syncwarp();
-    const bool wanted = met && few;
+    const bool wanted = few && covered.directions;
     if (!__any_sync(ALL_LANES, wanted)) return;
     const bool useful = occlude_few(t, covered, wanted, bits, directions, lane);
     remember(waiting, occluder_count, useful, number, lane);
@@ -235,11 +224,10 @@ __device__ __forceinline__ unsigned upper_hemisphere(const float4* __restrict__ 
 // Grid (points / WARPS_PER_BLOCK, direction_count / 512), block (32, WARPS_PER_BLOCK). `words` [P, word_count] must be
 // zero if the grid has more than one row. slot [32 word_count]: position of each bit's direction, -1 for none.
 // remembered [P, grid rows, REMEMBERED]: triangles to try first, then -1; left with those of this call.
-// siblings, balls: see tree.cuh.
 __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
     const float* points, const float* normals, float offset, int point_count, const int* roots, int root_count,
-    const float4* siblings, const float4* balls, const float4* triangles, const float4* directions,
-    const float* light_to_world, const uint2* cones, const int* slot, int word_count, unsigned* words, int* remembered
+    const float4* nodes, const float4* triangles, const float4* directions, const float* light_to_world,
+    const uint2* cones, const int* slot, int word_count, unsigned* words, int* remembered
 ) {
     __shared__ Waiting waiting_of_warp[WARPS_PER_BLOCK];
     Waiting& waiting = waiting_of_warp[threadIdx.y];
@@ -269,21 +257,21 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
         triangle_count = __popc(lanes);
         __syncwarp();
         sort_triangles(
-            waiting, triangle_count, facing_count, occluder_count, bits, balls, triangles, directions, light, origin,
-            normal, active, lane
+            waiting, triangle_count, facing_count, occluder_count, bits, triangles, directions, light, origin, normal,
+            active, lane
         );
         while (facing_count > 0) occlude(waiting, facing_count, occluder_count, bits, triangles, directions, origin, lane);
         active = __ballot_sync(ALL_LANES, bits != 0);
     }
     int stack_size = active ? root_count : 0;
-    begin(waiting, roots, root_count, siblings, origin, lane);
+    begin(waiting, roots, root_count, nodes, origin, lane);
     while (stack_size > 0 || triangle_count > 0) {
         while (stack_size > 0 && triangle_count < 32) {
-            visit_nodes(waiting, stack_size, triangle_count, siblings, light, origin, normal, bits, active, lane);
+            visit_nodes(waiting, stack_size, triangle_count, nodes, light, origin, normal, bits, active, lane);
         }
         sort_triangles(
-            waiting, triangle_count, facing_count, occluder_count, bits, balls, triangles, directions, light, origin,
-            normal, active, lane
+            waiting, triangle_count, facing_count, occluder_count, bits, triangles, directions, light, origin, normal,
+            active, lane
         );
         active = __ballot_sync(ALL_LANES, bits != 0);
         const bool last = stack_size == 0 && triangle_count == 0;

@@ -1,4 +1,4 @@
-"""Corrections per frame, rigid motions in the head's axes and exposures: only differences between frames count."""
+"""Corrections of the tracking: rigid motions in the head's axes, of which only differences between frames count."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import torch
 
 from rgb_core.avatar import PosedGaussians
 from rgb_core.rotations import axis_angle_to_matrix, quaternion_to_matrix
-from rgb_core.training.corrections import ExposureCorrections, TrackingCorrections
+from rgb_core.training.corrections import TrackingCorrections
 
 CENTRE = torch.tensor([0.0, 0.02, 0.01])
 ROOT = torch.eye(4)
@@ -66,27 +66,3 @@ def test_a_shifted_frame_finds_its_way_back():
         optimiser.step()
     found = (raw - raw.mean(0))[2].detach()
     assert found[3:].tolist() == pytest.approx([0.75, 0.0, -0.375], abs=0.02)  # three quarters: the mean stays
-
-
-def test_an_exposure_that_all_frames_share_is_none():
-    radiance = torch.rand(20, 3, generator=torch.Generator().manual_seed(1))
-    after = ExposureCorrections(torch.full((3, 3), 7.0)).apply(radiance, inputs(2))
-    torch.testing.assert_close(after, radiance)
-
-
-def test_a_frame_that_the_camera_made_warmer_is_found():
-    """Frame 1 of three is 10 % brighter in red: a gain of 1.1 against the other two."""
-    radiance = torch.rand(20, 3, generator=torch.Generator().manual_seed(1))
-    recorded = radiance * torch.tensor([1.1, 1.0, 1.0])
-    raw = torch.zeros(3, 3, requires_grad=True)
-    optimiser = torch.optim.Adam([raw], lr=0.05)
-    for _ in range(200):
-        optimiser.zero_grad()
-        made = [ExposureCorrections(raw).apply(radiance, inputs(i)) for i in range(3)]
-        errors = [made[i] / made[0] - (recorded if i == 1 else radiance) / radiance for i in range(3)]
-        torch.stack(errors).square().mean().backward()
-        optimiser.step()
-    made = [ExposureCorrections(raw.detach()).apply(radiance, inputs(i)) for i in range(3)]
-    gains = (made[1] / made[0]).mean(0)
-    assert gains.tolist() == pytest.approx([1.1, 1.0, 1.0], abs=2e-3)
-    torch.testing.assert_close(made[2], made[0])
