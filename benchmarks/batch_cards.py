@@ -150,7 +150,11 @@ def prepare(work: Work) -> None:
         list(pool.map(make, work.names))
     print(f"{len(work.names)} datasets: {time.perf_counter() - started:.0f} s", flush=True)
     if not work.on_cpu:
-        subprocess.run([*RGB, "doctor", "--warm"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*RGB, "doctor", "--warm", "sm_{}{}".format(*torch.cuda.get_device_capability())],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         print(f"with kernels compiled: {time.perf_counter() - started:.0f} s", flush=True)
     find_steps(work)
     print(f"prepared after {time.perf_counter() - started:.0f} s", flush=True)

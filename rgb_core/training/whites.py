@@ -1,6 +1,7 @@
 """How bright and of which colour the skin is beside the white of the eyes, which is nearly the same in everybody."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import max_pool2d
@@ -21,7 +22,7 @@ _FEWEST_VIEWS = 4
 _DARKEST, _BLACK = 0.01, 1e-4  # of an albedo, of a colour
 
 
-def skin_beside_whites(dataset: Dataset, frames: list[Frame]) -> torch.Tensor | None:
+def skin_beside_whites(dataset: Dataset, frames: Sequence[Frame]) -> torch.Tensor | None:
     """[3] albedo of the skin around the eyes, linear; None where labels show too few eyes.
 
     An eye and the skin around it lie in much the same light, so that (skin + gloss) / (white + gloss) is the ratio of
