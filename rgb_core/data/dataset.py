@@ -124,7 +124,8 @@ class Dataset:
     @property
     def foreign(self) -> tuple[Label, ...]:
         """What is worn and no part of the avatar; clothes are where `rgb track --torso keep` left them in the matte."""
-        kept = bool((self.extra.get("source") or {}).get(TORSO_KEPT))
+        source = self.extra.get("source")  # anybody's key: any JSON value
+        kept = isinstance(source, dict) and source.get(TORSO_KEPT) is True
         return tuple(label for label in FOREIGN if not (kept and label == Label.CLOTH))
 
     @property
