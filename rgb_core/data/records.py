@@ -114,9 +114,9 @@ class Record:
         return float(value)
 
     def count(self, key: str) -> int:
-        """A positive integer."""
+        """A positive integer, no larger than any that counts something here."""
         value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _LARGEST:
             self.fail(key, f"must be a positive integer, not {value!r}")
         return value
 

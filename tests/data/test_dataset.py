@@ -190,6 +190,7 @@ MALFORMED = {
     "version": (change(version=2), ["version", "2 is unknown"]),
     "no subject": (drop("subject"), ["subject is missing"]),
     "width": (change(width=0), ["width", "positive integer"]),
+    "endless width": (change(width=10**40), ["width", "positive integer"]),
     "fractional height": (change(height=12.5), ["height", "positive integer"]),
     "fps": (change(fps=-1), ["fps", "positive number"]),
     "infinite fps": (change(fps=math.inf), ["fps", "positive number", "inf"]),
