@@ -15,7 +15,7 @@ _FRAMES = 32
 _EYES = Label.LEFT_EYE, Label.RIGHT_EYE
 # The sclera's mean albedo, and what a wet eye and skin reflect besides as gloss, in units of albedo.
 _WHITE, _GLOSS = 0.62, 0.035
-_FEWEST_EYE_PIXELS, _FEWEST_SKIN_PIXELS = 12, 20
+_FEWEST_EYE_PIXELS, _FEWEST_SKIN_PIXELS = 40, 20  # of a smaller eye hardly a pixel is white
 _WHITE_RANKS = 0.8, 0.95  # of an eye's pixels by brightness: above iris and shadow of the lid, below catchlights
 _VIEW_RANKS = 0.6, 0.9  # of the views by the white's brightness: lids shade the white more often than the skin
 _FEWEST_VIEWS = 4
