@@ -22,21 +22,19 @@ class Gathering:
 
     def rows(self, values: Tensor) -> Tensor:
         """[N, ...] the indexed rows of `values` [count, ...]; differentiable."""
-        return _Rows.apply(values, self)
+        return LinearMap.apply(values, self._taken, self._added)
 
     def sums(self, values: Tensor) -> Tensor:
         """[count, ...] sums of `values` [N, ...] over the rows of equal index; differentiable.
 
         float32 on a GPU.
         """
-        return _Sums.apply(values, self)
+        return LinearMap.apply(values, self._added, self._taken)
 
-    def taken(self, values: Tensor) -> Tensor:
-        """`rows` without a gradient."""
+    def _taken(self, values: Tensor) -> Tensor:
         return values.index_select(0, self.index)
 
-    def added(self, values: Tensor) -> Tensor:
-        """`sums` without a gradient."""
+    def _added(self, values: Tensor) -> Tensor:
         if self._order is None or self._offsets is None:
             return values.new_zeros(self._count, *values.shape[1:]).index_add(0, self.index, values)
         ranked = values.flatten(1).index_select(0, self._order)
@@ -44,25 +42,15 @@ class Gathering:
         return total.view(self._count, *values.shape[1:])
 
 
-class _Rows(torch.autograd.Function):
+class LinearMap(torch.autograd.Function):
+    """`apply(values, product, transposed)` is product(values), whose gradient goes through the transposed product."""
+
     @staticmethod
-    def forward(ctx, values, gathering):
-        ctx.gathering = gathering
-        return gathering.taken(values)
+    def forward(ctx, values, product, transposed):
+        ctx.transposed = transposed
+        return product(values.detach())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        return ctx.gathering.added(gradient), None
-
-
-class _Sums(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, values, gathering):
-        ctx.gathering = gathering
-        return gathering.added(values)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return ctx.gathering.taken(gradient), None
+        return ctx.transposed(gradient.contiguous()), None, None

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from ..devices import CPU
+from ..gathering import LinearMap
 from .topology import Laplacian
 
 # Steps of conjugate gradients: a few, and so many more per metre of smoothing length. On a head of 25,000 vertices the
@@ -28,19 +29,7 @@ class SparseMap:
 
     def __call__(self, values: Tensor) -> Tensor:
         """matrix @ values."""
-        return _Apply.apply(values, self._forward, self._backward)
-
-
-class _Apply(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, values, product, transposed):
-        ctx.transposed = transposed
-        return product(values.detach())
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return ctx.transposed(gradient.contiguous()), None, None
+        return LinearMap.apply(values, self._forward, self._backward)
 
 
 def _product(matrix: sparse.spmatrix, device: torch.device) -> Product:
