@@ -12,7 +12,8 @@ SMALL_ANGLE_SQUARED = 1e-2
 """Below it (0.1 rad) the series is used; its first dropped term is under 3e-14."""
 
 
-def _skew(vector: Tensor) -> Tensor:
+def skew(vector: Tensor) -> Tensor:
+    """The matrices [..., 3, 3] whose product with any w is `vector` [..., 3] x w."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
@@ -28,9 +29,9 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
     cosine_series = (1 - squared / 12 * (1 - squared / 30 * (1 - squared / 56))) / 2
     sine_factor = torch.where(small, sine_series, angle.sin() / angle)
     cosine_factor = torch.where(small, cosine_series, 2 * (angle / 2).sin().square() / safe)
-    skew = _skew(axis_angle)
+    cross = skew(axis_angle)
     identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return identity + sine_factor * skew + cosine_factor * (skew @ skew)
+    return identity + sine_factor * cross + cosine_factor * (cross @ cross)
 
 
 def matrix_to_axis_angle(matrix: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from ..avatar.packing import pack_avatar
 from ..heads import Pose
 from ..images import linear_to_srgb
 from ..rendering import Renderer
-from ..rendering.renderer import attached_vertices
+from ..rendering.renderer import lit_vertices
 from ..rendering.stages import attach_packed, pose_packed, splat, visible_to
 from ..shading import SurfaceTracer, light_gaussians
 from .scenes import bench_avatar, ellipsoid, ellipsoid_view, head_mesh, shading_scene
@@ -82,7 +82,7 @@ def _stages(avatar: Avatar) -> list[Workload]:
     camera, faces = avatar.portrait.camera, avatar.head.faces.to(torch.int32)
     given = Renderer(avatar).inputs(_pose(avatar), camera)
     head, table = pack_avatar(avatar)
-    tracer = SurfaceTracer(avatar.head.faces, attached_vertices(avatar), avatar.light.size)
+    tracer = SurfaceTracer(avatar.head.faces, lit_vertices(avatar, None), avatar.light.size)
     mesh = pose_head(head, given.expression, given.joints, given.translation)
     words, occlusion = tracer.visibility(mesh.vertices, mesh.normals, given.light_to_world)
     gaussians = pose_packed(table, mesh)

@@ -90,11 +90,8 @@ class Renderer:
         self.visibility = avatar.visibility if visibility is None else visibility
         self._head, self._table = pack_avatar(avatar)
         self._faces = avatar.head.faces.to(torch.int32)
-        needed = attached_vertices(avatar)
         self._bounce = Bounce.of(avatar) if self.visibility else None
-        if self._bounce is not None:
-            needed |= self._bounce.seen
-        self._tracer = SurfaceTracer(avatar.head.faces, needed, avatar.light.size)
+        self._tracer = SurfaceTracer(avatar.head.faces, lit_vertices(avatar, self._bounce), avatar.light.size)
         self._runner: GraphRunner[PictureInputs] = GraphRunner(self.device, _MOST_GRAPHS)
         self._room = Room(self.device, _SPARE_ROOM)
         self._beside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -254,8 +251,8 @@ class Renderer:
         return self._traced[1], self._traced[2]
 
 
-def attached_vertices(avatar: Avatar) -> Tensor:
-    """[V] bool: the vertices of the mesh that Gaussians are attached to."""
-    attached = torch.zeros_like(avatar.head.region, dtype=torch.bool)
-    attached[avatar.head.faces[avatar.attachment.face_id]] = True
-    return attached
+def lit_vertices(avatar: Avatar, bounce: Bounce | None) -> Tensor:
+    """[V] bool: the vertices that Gaussians are attached to, and those whose light reaches others by `bounce`."""
+    lit = torch.zeros_like(avatar.head.region, dtype=torch.bool)
+    lit[avatar.head.faces[avatar.attachment.face_id]] = True
+    return lit if bounce is None else lit | bounce.seen

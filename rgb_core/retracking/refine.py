@@ -18,7 +18,7 @@ from ..geometry.optimiser import Parameter
 from ..heads import Pose
 from ..progress import Progress
 from ..rendering.graphs import GraphRunner, Room
-from ..rendering.renderer import attached_vertices
+from ..rendering.renderer import lit_vertices
 from ..rendering.stages import attach_learned, light_from_head, splat, visible_to
 from ..scene import Lens
 from ..shading import Bounce, SurfaceTracer, light_gaussians
@@ -174,10 +174,7 @@ class Refinement:
             self._began = {name: parameter.value for name, parameter in self._parameters.items()}
         if self._frames is None:
             head, light = self._avatar.head, self._avatar.light
-            needed = attached_vertices(self._avatar)
-            if self._bounce is not None:
-                needed |= self._bounce.seen
-            tracer = SurfaceTracer(head.faces, needed, light.size)
+            tracer = SurfaceTracer(head.faces, lit_vertices(self._avatar, self._bounce), light.size)
             size = max(_LEAST_SIZE, config.image_size >> (config.levels - 1 - level))
             frames = Geometry(head, tracking=self._poses(self._began)).refined(self.frames)
             self._frames = TrainingFrames(

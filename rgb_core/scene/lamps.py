@@ -12,6 +12,7 @@ import torch
 from diff_envshade import texel_directions, texel_solid_angles
 from torch import Tensor
 
+from ..rotations import skew
 from .light import resample
 
 _LAMP_RADIUS = math.radians(10.0)  # around the brightest texel
@@ -65,6 +66,5 @@ def resample_at_lamp(radiance: Tensor, height: int, width: int) -> Turned:
 def _turn_to(lamp: Tensor) -> Tensor:
     """The smallest rotation [3, 3] that brings the nearer pole onto `lamp` [3]."""
     pole = torch.tensor([0.0, math.copysign(1.0, float(lamp[1])), 0.0])
-    axis = torch.linalg.cross(pole, lamp)
-    cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3)).T
+    cross = skew(torch.linalg.cross(pole, lamp))
     return torch.eye(3) + cross + cross @ cross / (1 + pole @ lamp)

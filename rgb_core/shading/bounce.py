@@ -14,11 +14,11 @@ from torchoptixext_visibility import MeshBvh
 from ..avatar import Avatar
 from ..heads import HeadModel, vertex_normals
 from ..heads.regions import Region
+from .lighting import one_bounce_gain
 from .surface import RAY_OFFSET, Surface
 
 _RAYS = 32
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
-_MOST_BOUNCES = 20.0  # times that blocked light makes a point brighter
 
 
 class Bounce:
@@ -80,7 +80,7 @@ class Bounce:
         direct, _ = integrate(normals, normals, rough, envmap, visibility, light_to_world, enable_specular=False)
         sent = (part * direct)[self._seen]
         received = surface.occlusion * (self._share * sent).sum(1)
-        return received / (1 - part * surface.occlusion).clamp_min(1 / _MOST_BOUNCES)
+        return one_bounce_gain(received, part, surface.occlusion)
 
 
 def _mean_by_region(values: Tensor, region: Tensor) -> Tensor:

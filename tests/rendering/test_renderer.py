@@ -16,7 +16,7 @@ from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, Pose
 from rgb_core.images import linear_to_srgb, to_bytes
 from rgb_core.rendering import LAYERS, RenderedFrame, Renderer, Shot
-from rgb_core.rendering.renderer import attached_vertices
+from rgb_core.rendering.renderer import lit_vertices
 from rgb_core.rendering.stages import attach_learned, layers_of, light_from_head, pose_packed, splat, visible_to
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera, Light
@@ -124,8 +124,7 @@ def learned_frame(
     posed = head.pose(pose)
     gaussians = avatar.pose(pose.expression, pose.joints, posed.transforms)
     bounce = Bounce.of(avatar) if visibility else None
-    needed = attached_vertices(avatar) if bounce is None else attached_vertices(avatar) | bounce.seen
-    tracer = SurfaceTracer(head.faces, needed, avatar.light.size)
+    tracer = SurfaceTracer(head.faces, lit_vertices(avatar, bounce), avatar.light.size)
     surface = tracer.trace(posed.vertices, visibility, to_world)
     attached = attach_learned(avatar, gaussians.means, gaussians.rotations, surface, camera.world_to_camera)
     seen = visible_to(avatar.attachment, head.faces.int(), surface.visibility)

@@ -24,12 +24,16 @@ def adam_step(
     eps: float,
 ) -> None:
     """See `adam.adam_step`."""
-    count = float(step)
-    size = float(rate) / (1 - beta1**count)
-    correction = 1 / math.sqrt(1 - beta2**count)
+    size, correction = _without_bias(rate, step, beta1, beta2)
     arrays = (as_numpy(tensor).reshape(-1) for tensor in (gradient, first_moment, second_moment))
     target = parameter.detach().numpy().reshape(-1)
     _update(target, *arrays, size, correction, beta1, beta2, eps)
+
+
+def _without_bias(rate: torch.Tensor, step: torch.Tensor, beta1: float, beta2: float) -> tuple[float, float]:
+    """What the first moment and the root of the second are multiplied by, after `step` steps."""
+    count = float(step)
+    return float(rate) / (1 - beta1**count), 1 / math.sqrt(1 - beta2**count)
 
 
 @parallel_jit
@@ -56,9 +60,7 @@ def adam_step_rows(
     eps: float,
 ) -> torch.Tensor:
     """[] the sum of squares; see `adam_rows.adam_step_rows`."""
-    count = float(step)
-    size = float(rate) / (1 - beta1**count)
-    correction = 1 / math.sqrt(1 - beta2**count)
+    size, correction = _without_bias(rate, step, beta1, beta2)
     given = (as_numpy(tensor) for tensor in gradient[:3])
     moments = as_numpy(first_moment), as_numpy(second_moment)
     squares = np.zeros(-(-len(parameter) // _ROWS), np.float32)
