@@ -33,7 +33,7 @@ class LossWeights(Settings):
     surface: float = Field(20.0, ge=0, description="squared mm of a Gaussian beyond the reach of its surface, mean")
     size: float = Field(0.05, ge=0, description="squared mm of axes beyond `max_scale_mm`, mean")
     light_smoothness: float = Field(0.002, ge=0, description="total variation of log radiance, by solid angle")
-    albedo_smoothness: float = Field(0.1, ge=0, description="robust log-albedo difference of neighbours")
+    albedo_smoothness: float = Field(0.1, ge=0, description="robust log-albedo difference of neighbours, eyes apart")
     materials: float = Field(0.05, ge=0, description="hinges on roughness and specular albedo by part of the head")
     level: float = Field(
         1.0e-3, ge=0, description="half the squared deviations of skin and light from what is known of them"

@@ -15,9 +15,9 @@ from ..heads.regions import Region
 from ..rotations import matrix_to_quaternion
 from ..scene import Light
 from .config import GaussianConfig
-from .priors import usual_specular
+from .priors import birth_density, usual_roughness, usual_specular
 
-_OPACITY, _ROUGHNESS = 0.7, 0.5
+_OPACITY = 0.7
 _FLATNESS = 0.4
 # Per-step change of every delta channel relative to `learning_rates.deltas`: what 3D Gaussian Blendshapes found for
 # geometry, and appearance rates in place of its spherical harmonics.
@@ -48,12 +48,13 @@ def initial_avatar(
     """
     visible = (head.region[head.faces] != Region.OTHER).all(1)
     # A lid that unfolds must cover the eye: as many Gaussians as its largest area needs.
-    density = visible * largest_growth(head)
+    face_region, vertex_normal = head.region[head.faces[:, 0]], vertex_normals(head.vertices, head.faces)
+    density = visible * largest_growth(head) * birth_density(face_region, vertex_normal[head.faces].mean(1)[:, 2])
     face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, density)
     attachment = Attachment(face_id, barycentric)
     position = attachment.interpolate(head.vertices, head.faces)
     spacing = mean_squared_distance(position.to(device)).to(CPU).clamp_min(1e-10).sqrt()
-    normals = attachment.interpolate(vertex_normals(head.vertices, head.faces), head.faces)
+    normals, region = attachment.interpolate(vertex_normal, head.faces), face_region[face_id]
     count = len(position)
     scale = spacing[:, None] * torch.tensor([1.0, 1.0, _FLATNESS])
     rotation = _upright(normals)
@@ -68,8 +69,8 @@ def initial_avatar(
             "log_scale": scale.log(),
             "opacity": materials.raw_from_unit(_OPACITY).expand(count, 1).clone(),
             "albedo": torch.zeros(count, 3),
-            "roughness": materials.raw_from_roughness(_ROUGHNESS).expand(count, 1).clone(),
-            "specular": materials.raw_from_unit(usual_specular(head.region[head.faces[face_id, 0]])),
+            "roughness": materials.raw_from_roughness(usual_roughness(region)),
+            "specular": materials.raw_from_unit(usual_specular(region)),
             "normal_offset": torch.zeros(count, 3),
         },
         expressions=pairs,

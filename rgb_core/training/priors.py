@@ -26,6 +26,8 @@ class Part(NamedTuple):
     """Least opacity; nothing shines through skin, but hair has gaps."""
     stiffness: float = 1.0
     """By which the offsets of normals are multiplied before they cost."""
+    density: float = 1.0
+    """How many times as many Gaussians are born where it faces forward: small parts that people look at."""
 
 
 # Specular albedos multiply the 0.04 that the shading model reflects at normal incidence. Known there: skin 0.028 (index
@@ -39,11 +41,11 @@ _PARTS = (
     # Hair shines less than keratin: the mesh has no strands, and normals would lean to make up for it.
     # They may lean more there than elsewhere, where the mesh is nearly right: measured.
     Part((Region.SCALP,), (0.3, 0.8), (0.05, 0.6), 12.0, 0.0, stiffness=0.55),
-    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.0),
-    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6),
+    Part((Region.EYEBALL,), (0.1, 0.25), (0.6, 1.0), 0.2, 0.6, density=8.0),
+    Part((Region.EYE_SOCKET,), *_SKIN, 2.0, 0.6, density=4.0),
     Part((Region.MOUTH,), (0.2, 0.5), (0.6, 1.0), 3.0, 0.6),
-    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.0),
-    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6),
+    Part((Region.TEETH,), (0.1, 0.4), (0.7, 1.0), 1.5, 0.6, density=4.0),
+    Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6, density=3.0),
 )
 
 _NEIGHBOURS = 4
@@ -71,6 +73,19 @@ def usual_specular(region: torch.Tensor) -> torch.Tensor:
     return _by_part(region, lambda part: sum(part.specular) / 2)
 
 
+def usual_roughness(region: torch.Tensor) -> torch.Tensor:
+    """Roughness [P, 1] in the middle of the range of the head regions [P]."""
+    return _by_part(region, lambda part: sum(part.roughness) / 2)
+
+
+def birth_density(region: torch.Tensor, forward: torch.Tensor) -> torch.Tensor:
+    """Relative number [N] of Gaussians born in the head regions [N], whose normals have `forward` [N] along the face.
+
+    Where it looks forward, an eye or a tooth gets its part's share more; behind, it is never seen.
+    """
+    return 1 + (_by_part(region, lambda part: part.density)[:, 0] - 1) * forward.clamp_min(0)
+
+
 def stiffness(region: torch.Tensor) -> torch.Tensor:
     """[P, 1] by which offsets of normals of the head regions [P] are multiplied before they cost."""
     return _by_part(region, lambda part: part.stiffness)
@@ -85,12 +100,15 @@ def _by_part(region: torch.Tensor, value: Callable[[Part], float]) -> torch.Tens
 
 
 def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Neighbours:
-    """Gaussians of one head region that are attached near each other at `surface` [P, 3]."""
+    """Gaussians of one head region that are attached near each other at `surface` [P, 3].
+
+    None of the eyes': they are white around a dark iris, on few pixels, which an even colour would hide.
+    """
     points = surface.cpu().numpy()
-    _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
+    _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)), workers=-1)
     first = torch.arange(len(points)).repeat_interleave(index.shape[1] - 1).to(region.device)
     second = torch.from_numpy(index[:, 1:]).flatten().to(region.device)
-    alike = region[first] == region[second]
+    alike = (region[first] == region[second]) & (region[first] != Region.EYEBALL)
     return _pairs(first[alike], second[alike], len(points))
 
 

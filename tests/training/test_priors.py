@@ -9,7 +9,15 @@ from training_kernels import gaussian_priors
 
 from rgb_core.heads.regions import Region
 from rgb_core.training.objective import GAUSSIAN_TERMS, picture_terms
-from rgb_core.training.priors import albedo_smoothness, neighbours, part_ranges, stiffness
+from rgb_core.training.priors import (
+    albedo_smoothness,
+    birth_density,
+    neighbours,
+    part_ranges,
+    stiffness,
+    usual_roughness,
+    usual_specular,
+)
 
 
 def costs(region: Region, opacity: float) -> dict[str, float]:
@@ -33,6 +41,27 @@ def test_neighbours_stay_within_a_region():
     pairs = neighbours(points, region)
     assert bool((region[pairs.first] == region[pairs.second]).all())
     assert set(range(10)) == set(pairs.first.tolist())
+
+
+def test_the_colours_of_an_eye_are_not_held_even():
+    points = torch.rand(30, 3, generator=torch.Generator().manual_seed(1))
+    assert len(neighbours(points, torch.full((30,), Region.EYEBALL)).first) == 0
+
+
+def test_eyes_and_teeth_get_more_gaussians_where_they_face_forward():
+    region = torch.tensor([Region.SKIN, Region.EYEBALL, Region.EYEBALL, Region.TEETH])
+    skin, before, behind, tooth = birth_density(region, torch.tensor([1.0, 1.0, -1.0, 1.0])).tolist()
+    assert skin == behind == 1
+    assert before > tooth > 2
+
+
+def test_parts_are_born_as_glossy_as_they_may_be_for_nothing():
+    region = torch.tensor(list(Region))
+    bounds = part_ranges(region, torch.zeros(len(region), 3), 5.0).bounds
+    roughness, specular = usual_roughness(region), usual_specular(region)
+    values = torch.cat([roughness, roughness, specular, specular], dim=1)
+    assert bool(((values - bounds) * torch.tensor([1, -1, 1, -1]) > 0).all())
+    assert float(roughness[Region.EYEBALL]) < 0.25 < float(roughness[Region.SKIN])
 
 
 def test_albedo_smoothness_is_zero_for_even_skin_and_grows_linearly_with_an_edge():
