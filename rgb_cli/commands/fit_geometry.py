@@ -33,13 +33,13 @@ def fit_geometry(
     from rgb_core import geometry
     from rgb_core.data import load_dataset
     from rgb_core.devices import resolve_device
-    from rgb_core.evaluation.stage1 import check_truth, score_geometry
+    from rgb_core.evaluation.stage1 import prepare_measuring, score_geometry
     from rgb_core.presets import default_preset, load_preset
 
     where = resolve_device(device)
     config = load_preset(preset or default_preset(where), overrides).geometry
     clip = load_dataset(dataset)
-    check_truth(clip)
+    prepare_measuring(clip, where)
     reporter = Reporter(quiet, as_json)
     with reporter.live():
         fitted = geometry.fit_geometry(clip, config, out, reporter, seed, where, normals, force)

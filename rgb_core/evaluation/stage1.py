@@ -6,7 +6,9 @@ from pathlib import Path
 
 import mesh_rasterizer
 import torch
+from mesh_rasterizer.cpu import compile_drawing
 from torch import Tensor
+from torchoptixext_visibility.cpu import compile_queries
 
 from ..data import Dataset, Frame, TrueMotion
 from ..files import write_text
@@ -33,12 +35,20 @@ def score_geometry(dataset: Dataset, geometry: Geometry, out: Path, progress: Pr
     return scores
 
 
-def check_truth(dataset: Dataset) -> None:
+def prepare_measuring(dataset: Dataset, device: torch.device) -> None:
     """Read all that `measure_geometry` compares with, so that what is damaged is found before a fit and not after.
+
+    The mesh is measured on the CPU. A fit on a GPU compiles nothing for that, so it is compiled beside the fit.
+
+    Args:
+        device: where the fit computes.
 
     Raises:
         InputError: naming the file.
     """
+    if dataset.ground_truth is not None and device.type == "cuda":
+        compile_queries()
+        compile_drawing()
     truth = find_truth(dataset, dataset.frames("test"))
     for frame_id in sorted(truth.mesh):
         truth.files.mesh(frame_id)
