@@ -5,9 +5,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from kernel_runtime import UnsupportedDevice
-from kernel_runtime.ahead import all_modules, compile_ahead
+from kernel_runtime.ahead import all_modules, all_parallel_kernels, compile_ahead
 from kernel_runtime.cubins import nvrtc_version
 from kernel_runtime.cuda import architecture
+from kernel_runtime.jit import compile_on_host
 from torchoptixext_visibility.cpu_bvh import compile_build
 
 from .errors import InputError
@@ -46,11 +47,13 @@ def start_device(name: str) -> Future[torch.device]:
 
 
 def start_kernels(device: torch.device) -> None:
-    """Have a GPU's kernels compiled, or read from the cache, side by side while the data is read; returns at once.
+    """Have the kernels that a device needs compiled, or read from the cache, side by side meanwhile; returns at once.
 
-    A tree's shape is found on the host even then, by code that is compiled meanwhile too.
+    With a GPU, a tree's shape is found on the host even then, by code that is compiled meanwhile too.
     """
-    if device.type == "cuda":
+    if device.type == "cpu":
+        compile_on_host(all_parallel_kernels())
+    else:
         index = torch.cuda.current_device() if device.index is None else device.index
         compile_ahead(all_modules(), architecture(index))
         compile_build()

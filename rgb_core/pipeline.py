@@ -10,7 +10,7 @@ import torch
 from .avatar import Avatar
 from .avatar.storage import read_provenance
 from .data import Dataset
-from .devices import CPU
+from .devices import CPU, start_kernels
 from .evaluation import EvaluationOptions, evaluate, level_line
 from .exporting.web import write_page
 from .filming import Film, Staging, write_film
@@ -50,6 +50,7 @@ def synthesize_and_fit(
     Raises:
         InputError: when one of the folders holds the work of other settings and `force` does not replace it.
     """
+    start_kernels(device)
     dataset = synthesize(out / DATASET, preset.synthetic, progress, seed, force)
     return fit(dataset, out, preset, progress, seed, device, force)
 

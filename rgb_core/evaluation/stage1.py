@@ -6,9 +6,11 @@ from pathlib import Path
 
 import mesh_rasterizer
 import torch
-from mesh_rasterizer.cpu import compile_drawing
+from kernel_runtime.jit import compile_on_host
+from mesh_rasterizer import cpu_raster
 from torch import Tensor
-from torchoptixext_visibility.cpu import compile_queries
+from torchoptixext_visibility.cpu_closest import closest_points
+from torchoptixext_visibility.cpu_wide import any_hits
 
 from ..data import Dataset, Frame, TrueMotion
 from ..files import write_text
@@ -47,8 +49,7 @@ def prepare_measuring(dataset: Dataset, device: torch.device) -> None:
         InputError: naming the file.
     """
     if dataset.ground_truth is not None and device.type == "cuda":
-        compile_queries()
-        compile_drawing()
+        compile_on_host((any_hits, closest_points, cpu_raster.rasterize, cpu_raster.interpolate))
     truth = find_truth(dataset, dataset.frames("test"))
     for frame_id in sorted(truth.mesh):
         truth.files.mesh(frame_id)

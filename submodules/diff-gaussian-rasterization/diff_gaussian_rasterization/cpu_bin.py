@@ -35,7 +35,7 @@ def _scatter_by_tile(splats, order, offsets, rows, columns, position, instances,
                 instance += 1
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], i8[::1], i8[::1], i8, i8, i8[::1], i8[:,::1], i8[::1], i4[::1], i4[::1])")
 def sort_instances(splats, order, offsets, rows, columns, bounds, position, tile_starts, instances, owners):
     """Counting sort of the instances by tile, front to back within a tile.
 

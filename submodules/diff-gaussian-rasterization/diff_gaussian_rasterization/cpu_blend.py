@@ -171,7 +171,7 @@ def _store_tile(y0, x0, state, image, alpha, final_transmittance, last_contribut
                 image[y0 + r, x0 + x, c] = state[r, _CHANNELS + (1 + c) * LANES + x]
 
 
-@parallel_jit
+@parallel_jit("(i8[::1], i8[::1], i4[::1], f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i4[:,::1])")
 def blend_forward(
     tile_bounds, tile_starts, owners, splats, features, image, alpha, final_transmittance, last_contributor
 ):  # fmt: skip

@@ -176,7 +176,10 @@ def _unblend_tile(y0, x0, instances, owners, splats, features, state, row_last, 
         _reduce_lanes(lanes, sums[instances[k]])
 
 
-@parallel_jit
+@parallel_jit(
+    "(i8[::1], i8[::1], i4[::1], i4[::1], f4[:,::1], f4[:,::1], f4[:,::1], i4[:,::1], f4[:,:,::1], f4[:,::1], "
+    "f4[:,::1])"
+)
 def blend_backward(
     tile_bounds, tile_starts, instances, owners, splats, features,
     final_transmittance, last_contributor, grad_image, grad_alpha, sums,

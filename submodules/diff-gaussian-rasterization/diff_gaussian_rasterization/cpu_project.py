@@ -94,7 +94,10 @@ def _compensation(a, b, c, determinant):
     return math.sqrt(max(_sharp_determinant(a, b, c) / determinant, 0.0))
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], f8[:,::1], f4[:,::1], f8[:,::1], f8[::1], f8, b1, i8, i8, i8, i8, f4[:,::1], f4[::1], i4[::1], "
+    "i8[::1])"
+)
 def project_forward(
     means, covariances, opacities, view, lens, near, antialias, width, height, rows, columns, splats, depths, radii,
     tile_counts,
@@ -192,7 +195,10 @@ def _compensation_gradient(by_log_alpha, a, b, c, determinant):
     )
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], i8[::1], f4[:,::1], f8[:,::1], f4[:,::1], f8[:,::1], f8[::1], b1, i8, i8, f4[:,::1], f8[:,::1], "
+    "f4[:,::1], f4[:,::1], f4[:,::1])"
+)
 def project_backward(
     sums, offsets, means, covariances, opacities, view, lens, antialias, width, height,
     grad_means, grad_covariances, grad_opacities, grad_features, grad_screen,

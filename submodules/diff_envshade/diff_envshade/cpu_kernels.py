@@ -199,7 +199,10 @@ def _envmap_gradient(light, weights, lobes, n, grad_e, grad_s, grad_envmap):
         grad_envmap[t + 2 * LANES] += grad_e[2] * lit + grad_s[2] * lobes[t]
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], Tuple((f4[:,::1], f4[:,::1], f4[::1])), Tuple((i4[:,::1], i4[:,::1], i8[::1], f4[:,::1])), b1, "
+    "f4[:,::1], f4[:,::1])"
+)
 def forward_kernel(light, points, mesh, specular, irradiance, reflection):
     normal, view, roughness = points
     words, faces, face_id, barycentric = mesh
@@ -227,7 +230,10 @@ def forward_kernel(light, points, mesh, specular, irradiance, reflection):
             reflection[p, 0], reflection[p, 1], reflection[p, 2] = s0, s1, s2
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], Tuple((f4[:,::1], f4[:,::1], f4[::1])), Tuple((i4[:,::1], i4[:,::1], i8[::1], f4[:,::1])), b1, "
+    "Tuple((f4[:,::1], f4[:,::1])), Tuple((f4[:,::1], f4[:,::1], f4[::1])), f4[:,:,::1])"
+)
 def backward_kernel(light, points, mesh, specular, grads, grad_points, grad_envmap):
     normal, view, roughness = points
     words, faces, face_id, barycentric = mesh

@@ -75,7 +75,7 @@ def _triangle_distance(a, b, c, p):
     return min(_segment_distance(a, b, p), _segment_distance(a, c, p), _segment_distance(b, c, p))
 
 
-@parallel_jit
+@parallel_jit()
 def _search(ring_ends, ring_sizes, ring_faces, faces, vertices, points, candidates, nearest):
     for p in prange(points.shape[0]):
         best, best_face = np.float32(np.inf), -1

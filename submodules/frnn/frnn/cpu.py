@@ -59,7 +59,7 @@ def _search_one(point, points2, numbers, offsets, parameters, limit2, dists, idx
                     found = _keep_nearest(distance2, numbers[i], dists, idxs, found)
 
 
-@parallel_jit
+@parallel_jit()
 def search(points1, points2, numbers, offsets, parameters, limit2, dists, idxs):
     """Fill dists [P1,K] and idxs [P1,K] with the neighbours of points1 [P1,D]; places not found keep their value.
 

@@ -19,7 +19,7 @@ def segment_sum_backward(gradient: torch.Tensor, weights: torch.Tensor, offsets:
     return out
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], f4[::1], i8[::1], f4[:,::1])")
 def _forward(values, weights, offsets, out):
     for row in prange(len(offsets) - 1):
         out[row] = 0.0
@@ -30,7 +30,7 @@ def _forward(values, weights, offsets, out):
                     out[row, channel] += weight * values[entry, channel]
 
 
-@parallel_jit
+@parallel_jit()
 def _backward(gradient, weights, offsets, out):
     for row in prange(len(offsets) - 1):
         for entry in range(offsets[row], offsets[row + 1]):

@@ -139,7 +139,10 @@ def _carry(p, moved, skin_weights, transforms, transform, rows, cofactors):
     return _multiply(_nearest_quaternion(transform, rows, cofactors), own)
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], "
+    "f4[:,::1], f4[:,::1], f4, f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1])"
+)
 def _forward(
     position, rotation, log_scale, opacity, albedo, roughness, specular, learned, scale, moved, skin_weights,
     transforms, least, means, rotations, scales, opacities, albedos, roughnesses, speculars,
@@ -166,7 +169,11 @@ def _forward(
             speculars[p, 0] = _sigmoid(raw[_SPECULAR])
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], "
+    "f4[:,::1], f4[:,::1], f4, f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], "
+    "f4[:,::1])"
+)
 def _backward(
     position, rotation, log_scale, opacity, albedo, roughness, specular, learned, scale, moved, skin_weights,
     transforms, least, by_means, by_rotations, by_scales, by_opacities, by_albedos, by_roughnesses, by_speculars, out,

@@ -5,15 +5,17 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 from .cubins import Cubin
 from .cuda import CudaModule
+from .jit import parallel_kernels
 
 PACKAGES = (
-    "diff_envshade", "diff_gaussian_rasterization", "frnn", "gaussian_blendshapes", "mesh_rasterizer", "simple_knn",
-    "torchoptixext_visibility", "training_kernels",
+    "torchoptixext_visibility", "diff_envshade", "mesh_rasterizer", "simple_knn", "gaussian_blendshapes",
+    "diff_gaussian_rasterization", "training_kernels", "frnn",
 )  # fmt: skip
-"""All packages with kernels, by their import names."""
+"""All packages with kernels, by their import names, about as an avatar's fit comes to need them."""
 
 
 def all_modules() -> list[CudaModule]:
@@ -21,6 +23,13 @@ def all_modules() -> list[CudaModule]:
     for package in PACKAGES:
         importlib.import_module(f"{package}.cuda")
     return CudaModule.registry
+
+
+def all_parallel_kernels() -> list[Any]:
+    """Every parallel CPU kernel of all packages."""
+    for package in PACKAGES:
+        importlib.import_module(f"{package}.cpu")
+    return list(parallel_kernels)
 
 
 def compile_ahead(modules: Iterable[CudaModule], arch: str) -> list[Future[Cubin]]:

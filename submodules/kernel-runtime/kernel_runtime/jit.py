@@ -12,12 +12,15 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.sigutils import normalize_signature
 
 from .machine_code import MachineCodeCache
 from .private import cache_root
@@ -46,10 +49,25 @@ def jit(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
     return _cached(function, MachineCodeCache(function), forceinline=True, **settings)
 
 
-def parallel_jit(function: Callable[..., Any]) -> Any:
-    """A parallel numba kernel (`prange`), compiled by a child process where the cache does not have it."""
-    cache = MachineCodeCache(function)
-    return _cached(function, cache if _CHILD in os.environ else _CompilingCache(cache, function), parallel=True)
+def parallel_jit(*signatures: str) -> Callable[[Callable[..., Any]], Any]:
+    """A parallel numba kernel (`prange`), compiled by a child process where the cache does not have it.
+
+    Args:
+        signatures: what it is usually called with, `(f4[:,::1], i8)`, for which `compile_on_host` compiles it ahead.
+            Other arguments are compiled for when they come.
+    """
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        cache = MachineCodeCache(function)
+        kernel = _cached(function, cache if _CHILD in os.environ else _CompilingCache(cache, function), parallel=True)
+        parallel_kernels[kernel] = signatures
+        return kernel
+
+    return decorated
+
+
+parallel_kernels: dict[Any, tuple[str, ...]] = {}
+"""All parallel kernels of the packages imported so far, with the arguments that they are usually called with."""
 
 
 def _cached(function: Callable[..., Any], cache: Any, **settings: Any) -> Any:
@@ -68,10 +86,13 @@ class _CompilingCache:
     def load_overload(self, signature: Any, context: Any) -> Any:
         """The compiled overload; None where the child failed too, so that numba compiles it here and says why."""
         found = self._cache.load_overload(signature, context)
-        if found is not None:
-            return found
-        _start_child(self._function, signature).wait()
-        return self._cache.load_overload(signature, context)
+        if found is None and self._function in _children:
+            _children[self._function].wait()
+            found = self._cache.load_overload(signature, context)
+        if found is None:
+            _start_child(self._function, signature).wait()
+            found = self._cache.load_overload(signature, context)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cache, name)
@@ -83,10 +104,33 @@ def compile_apart(dispatcher: Any, *examples: Any) -> None:
     Returns at once. Who calls the function before the other process is done compiles it too.
     """
     if not dispatcher._cache.holds_anything():
-        _children.append(_start_child(dispatcher.py_func, tuple(map(numba.typeof, examples))))
+        _start_child(dispatcher.py_func, tuple(map(numba.typeof, examples)))
 
 
-_children: list[subprocess.Popen[bytes]] = []  # so that none is collected while it runs
+def compile_on_host(kernels: Iterable[Any]) -> None:
+    """Have parallel kernels compiled by other processes, as many at once as numba uses threads; returns at once.
+
+    Those that the cache has are left out. A call of a kernel that is being compiled waits for that; a call of one that
+    still waits has it compiled at once.
+    """
+    waiting: SimpleQueue[tuple[Any, str]] = SimpleQueue()
+    for kernel in kernels:
+        for signature in parallel_kernels[kernel]:
+            waiting.put((kernel, signature))
+
+    def compile_waiting() -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                kernel, signature = waiting.get_nowait()
+                if kernel.py_func not in _children and not kernel._cache.holds_anything():
+                    _start_child(kernel.py_func, signature).wait()
+
+    for _ in range(numba.config.NUMBA_NUM_THREADS):
+        threading.Thread(target=compile_waiting, daemon=True).start()
+
+
+_children: dict[Callable[..., Any], subprocess.Popen[bytes]] = {}
+"""The last process that was started for a function."""
 
 
 def _start_child(function: Callable[..., Any], signature: Any) -> subprocess.Popen[bytes]:
@@ -103,13 +147,15 @@ def _start_child(function: Callable[..., Any], signature: Any) -> subprocess.Pop
     with contextlib.suppress(BrokenPipeError):  # it failed at once; numba compiles in this process and says why
         child.stdin.write(request)
         child.stdin.close()
+    _children[function] = child
     return child
 
 
 def compile_request() -> None:
     """In the child: compile the kernel that the parent asks for on standard input, into the cache."""
     module, name, signature = pickle.load(sys.stdin.buffer)  # noqa: S301, from the parent, through a pipe
-    getattr(importlib.import_module(module), name).compile(signature)
+    arguments = normalize_signature(signature)[0]  # what a call looks for in the cache
+    getattr(importlib.import_module(module), name).compile(arguments)
 
 
 @jit

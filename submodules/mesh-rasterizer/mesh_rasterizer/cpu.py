@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from kernel_runtime import as_numpy
-from kernel_runtime.jit import compile_apart
 
 from . import cpu_antialias, cpu_raster
 from .topology import Topology
@@ -117,13 +115,3 @@ def blend_backward(
     inputs = (image, vertices, topology.edges.vertices, intrinsics, *crossings, output_grad, image_grad, vertices_grad)
     cpu_antialias.blend_backward(*(as_numpy(tensor) for tensor in inputs))
     return image_grad, vertices_grad.float()
-
-
-def compile_drawing() -> None:
-    """Have `rasterize` and `interpolate` compiled by other processes, where no run before has; returns at once."""
-    faces, plane, picture = np.zeros((1, 3), np.int32), np.zeros((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.int64)
-    barycentric = plane[..., None]
-    compile_apart(
-        cpu_raster.rasterize, plane, faces, plane[0], 1.0, faces[None], _BAND_ROWS, picture, barycentric, plane
-    )
-    compile_apart(cpu_raster.interpolate, picture, barycentric, faces, plane, barycentric)

@@ -48,7 +48,7 @@ def _cross_pairs(edge, screen, a, b, inside, axis, depth, image, crossing, owner
             owner[image, axis, row, column] = edge
 
 
-@parallel_jit
+@parallel_jit("(f4[:,:,::1], i4[:,::1], i4[:,::1], f4[:,::1], f8, f4[:,:,::1], f4[:,:,:,::1], i4[:,:,:,::1])")
 def find_crossings(vertices, edge_vertices, edge_opposite, intrinsics, near, depth, crossing, owner):
     """Fill crossing and owner [B,2,H,W] (0 and -1): the edge between a pixel and its right (0) or lower (1) neighbour.
 
@@ -87,7 +87,7 @@ def find_crossings(vertices, edge_vertices, edge_opposite, intrinsics, near, dep
                 _cross_pairs(edge, screen, a, b, inside, 1, depth, image, crossing, owner)
 
 
-@parallel_jit
+@parallel_jit("(f4[:,:,:,::1], f4[:,:,:,::1], i4[:,:,:,::1], f4[:,:,:,::1])")
 def blend(image_in, crossing, owner, image_out):
     """image_out (a copy of image_in [B,H,W,C]) with every separated pair mixed by where the edge crosses it."""
     batch, height, width, channels = image_in.shape
@@ -110,7 +110,10 @@ def blend(image_in, crossing, owner, image_out):
                             image_out[image, row, column, channel] += moved * (first - second)
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,:,:,::1], f4[:,:,::1], i4[:,::1], f4[:,::1], f4[:,:,:,::1], i4[:,:,:,::1], f4[:,:,:,::1], "
+    "f4[:,:,:,::1], f8[:,:,::1])"
+)
 def blend_backward(image_in, vertices, edge_vertices, intrinsics, crossing, owner, out_grad, image_grad, vertices_grad):
     """Adjoint of `blend`: add into image_grad (a copy of out_grad) and vertices_grad [B,V,3] float64 (zeros)."""
     batch, height, width, channels = image_in.shape

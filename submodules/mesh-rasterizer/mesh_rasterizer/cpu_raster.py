@@ -46,7 +46,7 @@ def _pixel_bounds(vertices, corners, intrinsics, near, width, height, bounds):
     bounds[3] = np.int32(min(height - 1.0, np.floor(bottom - 0.5)))
 
 
-@parallel_jit
+@parallel_jit("(f4[:,:,::1], i4[:,::1], f4[:,::1], f8, i4[:,:,::1], i8, i8[:,:,::1], f4[:,:,:,::1], f4[:,:,::1])")
 def rasterize(vertices, faces, intrinsics, near, bounds, band, face_id, barycentric, depth):
     """Fill face_id [B,H,W], barycentric [B,H,W,3] and depth [B,H,W], which come filled with -1, 0 and inf.
 
@@ -96,7 +96,7 @@ def rasterize(vertices, faces, intrinsics, near, bounds, band, face_id, barycent
                         barycentric[image, row, column, 2] = w2 / total
 
 
-@parallel_jit
+@parallel_jit("(f4[:,:,::1], i4[:,::1], f4[:,::1], i8[:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f8[:,:,::1])")
 def rasterize_backward(vertices, faces, intrinsics, face_id, barycentric, barycentric_grad, vertices_grad):
     """Add d loss / d camera vertices into vertices_grad [B,V,3] float64; one image is one task, hence no races.
 
@@ -133,7 +133,7 @@ def rasterize_backward(vertices, faces, intrinsics, face_id, barycentric, baryce
                     vertices_grad[image, b, 2] += g * (ray_x * ay - ray_y * ax)
 
 
-@parallel_jit
+@parallel_jit("(i8[:,:,::1], f4[:,:,:,::1], i4[:,::1], f4[:,:,::1], f4[:,:,:,::1])")
 def interpolate(face_id, barycentric, faces, attributes, values):
     """values [B,H,W,C] (filled with 0) = attributes [B or 1,V,C] at the fragments."""
     batch, height, width = face_id.shape
@@ -152,7 +152,7 @@ def interpolate(face_id, barycentric, faces, attributes, values):
                 values[image, row, column, channel] = value
 
 
-@parallel_jit
+@parallel_jit("(i8[:,:,::1], f4[:,:,:,::1], i4[:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,::1])")
 def interpolate_backward(face_id, barycentric, faces, attributes, values_grad, barycentric_grad, attributes_grad):
     """Fill barycentric_grad [B,H,W,3] (zeros) and add into attributes_grad [B,V,C]: per image, summed by the caller."""
     batch, height, width = face_id.shape

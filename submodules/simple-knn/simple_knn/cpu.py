@@ -93,7 +93,7 @@ def _three_nearest(points, axes, splits, query, starts, ends, distances2):
     return first, second, third
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], i1[::1], f4[::1], i4[::1], f4[::1])")
 def _mean_distances2(points, axes, splits, order, mean):
     chunks = (len(points) + _POINTS_PER_CHUNK - 1) // _POINTS_PER_CHUNK
     neighbours = min(3, len(points) - 1)

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from kernel_runtime import as_numpy
-from kernel_runtime.jit import compile_apart
 
 from . import cpu_bvh, cpu_closest, cpu_rays, cpu_visibility, cpu_wide
 from .cpu_wide import WideNodes
@@ -73,20 +72,3 @@ class CpuTree:
             np.float32(offset), lights.directions, lights.groups, lights.slot, words,
         )  # fmt: skip
         return torch.from_numpy(words.view(np.int32))
-
-
-def compile_queries() -> None:
-    """Have `occluded` and `closest_point` compiled by other processes, where no run before has; returns at once."""
-    rows, corners = np.zeros((1, 3), np.float32), np.zeros((1, 3, 3), np.float32)
-    links, index = np.zeros((1, 2), np.int32), np.zeros(1, np.int32)
-    members, boxes = np.zeros((1, 4), np.int32), np.zeros((1, 6, 4), np.float32)
-    compile_apart(cpu_bvh.refit, rows, links, links, index, corners, rows)
-    compile_apart(cpu_wide._collapse, links, 1)
-    compile_apart(cpu_wide._boxes, rows, members)
-    infinite = np.float32(np.inf)
-    compile_apart(
-        cpu_wide.any_hits, boxes, members[None], 1, corners, rows, rows, infinite, infinite, index.astype(np.bool_)
-    )
-    compile_apart(
-        cpu_closest.closest_points, rows, links, corners, index, 1, rows, index.astype(np.int64), rows, rows[0]
-    )

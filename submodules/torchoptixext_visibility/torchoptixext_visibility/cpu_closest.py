@@ -82,7 +82,7 @@ def _search(bounds, links, triangles, order, x, y, z, stack, stack_distance2):
     return best, face, best_v, best_w
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], i4[:,::1], f4[:,:,::1], i4[::1], i8, f4[:,::1], i8[::1], f4[:,::1], f4[::1])")
 def closest_points(bounds, links, triangles, order, depth, points, face, barycentric, distance2):
     """Fill face [N], barycentric [N,3] and squared distance [N] of the surface point nearest to each point [N,3]."""
     chunks = (len(points) + _POINTS_PER_CHUNK - 1) // _POINTS_PER_CHUNK

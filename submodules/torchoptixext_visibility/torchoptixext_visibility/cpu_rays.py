@@ -88,7 +88,7 @@ def _cast(bounds, links, triangles, o, d, t_max, stack):
     return best, found, best_v, best_w
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], i4[:,::1], f4[:,:,::1], i4[::1], i8, f4[:,::1], f4[:,::1], f4, f4[::1], i8[::1], f4[:,::1])")
 def cast_rays(bounds, links, triangles, order, depth, origins, directions, t_max, t, face, barycentric):
     """Cast rays [N,3] with directions of any length; fill t [N] (inf = miss), face [N] (-1), barycentric [N,3]."""
     chunks = (len(origins) + RAYS_PER_CHUNK - 1) // RAYS_PER_CHUNK

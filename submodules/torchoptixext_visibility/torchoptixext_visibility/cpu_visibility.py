@@ -186,7 +186,9 @@ def _in_original_order(remaining, slot, words):
         words[w] = bits
 
 
-@parallel_jit
+@parallel_jit(
+    "(f4[:,::1], i4[:,::1], f4[:,:,::1], i8, f4[:,::1], f4[:,::1], f4, f4[:,::1], f4[:,::1], i4[::1], u4[:,::1])"
+)
 def visibility(bounds, links, triangles, depth, points, normals, offset, directions, groups, slot, words):
     """Fill words [P,S] uint32: bit t is 1 where direction t leaves points + offset * normals unhindered.
 

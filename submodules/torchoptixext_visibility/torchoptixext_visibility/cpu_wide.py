@@ -104,7 +104,7 @@ def _meets_any(boxes, links, triangles, o, d, t_min, t_max, stack, overlap):
     return False
 
 
-@parallel_jit
+@parallel_jit("(f4[:,:,::1], i4[:,:,::1], i8, f4[:,:,::1], f4[:,::1], f4[:,::1], f4, f4, b1[::1])")
 def any_hits(boxes, links, depth, triangles, origins, directions, t_min, t_max, hit):
     """Whether rays [N,3] with directions of any length meet a triangle; fill hit [N]."""
     chunks = (len(origins) + RAYS_PER_CHUNK - 1) // RAYS_PER_CHUNK

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from kernel_runtime import as_numpy, parallel_jit
+from kernel_runtime import as_numpy, jit, parallel_jit
 from numba import prange
 
 from .tables import Neighbours, SummedRows
@@ -36,7 +36,7 @@ def _without_bias(rate: torch.Tensor, step: torch.Tensor, beta1: float, beta2: f
     return float(rate) / (1 - beta1**count), 1 / math.sqrt(1 - beta2**count)
 
 
-@parallel_jit
+@parallel_jit("(f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, f8, f8)")
 def _update(parameter, gradient, first_moment, second_moment, size, correction, beta1, beta2, eps):
     total = len(parameter)
     for chunk in prange((total + _CHUNK - 1) // _CHUNK):
@@ -70,7 +70,7 @@ def adam_step_rows(
     return torch.from_numpy(squares).sum()
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], f4[:,::1], i4[::1], f4[::1], f4[:,::1], f4[:,::1], f4, f8, f8, f8, f8, f8, f4[::1])")
 def _update_rows(
     parameter, by_sums, owner, weights, first_moment, second_moment, decay, size, correction, beta1, beta2, eps, squares
 ):
@@ -108,7 +108,7 @@ def unevenness_backward(
     return pulls * (gradient / len(pairs.first)) / lifted
 
 
-@parallel_jit
+@jit
 def _length(one, other, robust):
     total = robust * robust
     for channel in range(3):
@@ -116,7 +116,7 @@ def _length(one, other, robust):
     return math.sqrt(total)
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], i8[::1], i8[::1], f4, f4[::1])")
 def _unevenness(logarithm, second, offsets, robust, sums):
     points = len(logarithm)
     for chunk in prange(len(sums)):
@@ -127,7 +127,7 @@ def _unevenness(logarithm, second, offsets, robust, sums):
         sums[chunk] = total
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f4, f4[:,::1])")
 def _pulls(logarithm, first, second, offsets, by_second, second_offsets, robust, pulls):
     """Every point is drawn alike to those it has chosen and to those that have chosen it."""
     for p in prange(len(logarithm)):
@@ -138,7 +138,7 @@ def _pulls(logarithm, first, second, offsets, by_second, second_offsets, robust,
             _pull(pulls[p], logarithm[p], logarithm[first[by_second[place]]], robust)
 
 
-@parallel_jit
+@jit
 def _pull(sums, own, other, robust):
     inverse = 1 / _length(own, other, robust)
     for channel in range(3):

@@ -43,7 +43,7 @@ def window_mean(images: torch.Tensor, weights: tuple[float, ...]) -> torch.Tenso
     return torch.from_numpy(out)
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], f4[:,::1], f4[:,::1], i8, i8, f4[::1])")
 def _window(source, across, out, height, channels, weights):
     """Sums along the rows [N H, W C] of `source` into `across`, and down its columns into `out`."""
     rows, length = source.shape
@@ -68,7 +68,7 @@ def _window(source, across, out, height, channels, weights):
                         out[row, i] += weight * across[other, i]
 
 
-@parallel_jit
+@parallel_jit("(f4[::1], f4[::1], f4[:,::1])")
 def _products(a, b, out):
     """Fills `out` [5, N] with a, b, aa, bb and ab."""
     total = len(a)
@@ -78,7 +78,7 @@ def _products(a, b, out):
             out[0, i], out[1, i], out[2, i], out[3, i], out[4, i] = x, y, x * x, y * y, x * y
 
 
-@parallel_jit
+@parallel_jit("(f4[:,::1], f4, f4, f4[:,::1])")
 def _measure(means, c1, c2, out):
     """Fills `out` [4, N] with S and its slopes from the windowed means [5, N]."""
     one, two = np.float32(1), np.float32(2)
@@ -99,7 +99,7 @@ def _measure(means, c1, c2, out):
             out[3, i] = -value / structure_norm
 
 
-@parallel_jit
+@parallel_jit("(f4[::1], f4[::1], f4[:,::1], f4[::1])")
 def _pull(a, b, pulled, out):
     """The gradient by a from what came back through the window [3, N]."""
     total = len(a)
