@@ -143,7 +143,8 @@ def _pair(folders: list[Path], names: tuple[str, str], name: str) -> str:
         markup.figure(_picture(folder, name + _ERROR), f"error, {run}")
         for folder, run in zip(folders, names, strict=True)
     ]
-    title, ends = escape(name.replace("_", ", ")), "".join(f"<span>{escape(run)}</span>" for run in names)
+    title = escape(name.replace(AS_FILMED, "as filmed").replace("_", ", "))
+    ends = "".join(f"<span>{escape(run)}</span>" for run in names)
     return (
         f'<section class="pair"><b>{title}</b><div class="over">{over}</div>'
         f'<input type="range" min="0" max="100" value="50" aria-label="{title}: border between the runs">'

@@ -24,7 +24,7 @@ class GeometryWeights(Settings):
     """Weight of every term of the objective; 0 switches a term off."""
 
     silhouette: float = Field(1.0, ge=0, description="squared error of the mask, per root of the head's pixels")
-    shading: float = Field(90.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
+    shading: float = Field(270.0, ge=0, description="robust sRGB difference of the shaded mesh and the picture")
     laplacian: float = Field(5.0, ge=0, description="bending of the offsets from the head model, squared, per cm")
     normal: float = Field(100.0, ge=0, description="1 - cosine to the normal maps, where a folder of them is given")
     normal_consistency: float = Field(1.0, ge=0, description="change of the angles between neighbour faces, squared")
