@@ -30,8 +30,8 @@ def doctor(
     warm: Annotated[
         str | None,
         typer.Option(
-            "--warm", metavar="ARCH",
-            help="Also compile all GPU kernels into the cache, for sm_90 or another architecture; needs no GPU.",
+            "--warm", metavar="TARGET",
+            help="Also compile all kernels into the cache: for this processor (cpu), or a GPU (sm_90): none is needed.",
         ),
     ] = None,
     clear_caches: Annotated[
@@ -150,10 +150,16 @@ def _megabytes(folder: Path) -> float:
 
 def _warm(arch: str) -> str:
     from kernel_runtime import UnsupportedDevice
-    from kernel_runtime.ahead import all_modules, compile_ahead
+    from kernel_runtime.ahead import all_modules, all_parallel_kernels, compile_ahead
     from kernel_runtime.cubins import CompileError
+    from kernel_runtime.jit import compile_on_host, parallel_kernels
 
     start = time.monotonic()
+    if arch == "cpu":
+        declared = [kernel for kernel in all_parallel_kernels() if parallel_kernels[kernel]]
+        for thread in compile_on_host(declared):
+            thread.join()
+        return f"{len(declared)} for the CPU in {time.monotonic() - start:.1f} s"
     try:
         compiled = [future.result() for future in compile_ahead(all_modules(), arch)]
     except (CompileError, UnsupportedDevice) as error:

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -108,3 +109,18 @@ def test_kernels_are_compiled_ahead_without_a_gpu(tmp_path: Path, monkeypatch):
     assert doctor._warm("sm_90").startswith(f"{kernels} for sm_90 in ")
     assert len(list((tmp_path / "cubins").iterdir())) == sum(len(module.units()) for module in modules)
     assert doctor._warm("sm_1").startswith("BROKEN: training_kernels/")
+
+
+_WARM = """
+import importlib
+from kernel_runtime.jit import parallel_kernels
+assert importlib.import_module("rgb_cli.commands.doctor")._warm("cpu").endswith(" s")
+declared = [kernel for kernel, usual in parallel_kernels.items() if usual]
+assert all(kernel._cache.holds_anything() for kernel in declared)
+"""
+
+
+def test_kernels_of_the_cpu_are_compiled_ahead():
+    """In a process of its own: caches stay where they were when their kernels were imported."""
+    done = subprocess.run([sys.executable, "-c", _WARM], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -107,11 +107,14 @@ def compile_apart(dispatcher: Any, *examples: Any) -> None:
         _start_child(dispatcher.py_func, tuple(map(numba.typeof, examples)))
 
 
-def compile_on_host(kernels: Iterable[Any]) -> None:
+def compile_on_host(kernels: Iterable[Any]) -> list[threading.Thread]:
     """Have parallel kernels compiled by other processes, as many at once as numba uses threads; returns at once.
 
     Those that the cache has are left out. A call of a kernel that is being compiled waits for that; a call of one that
     still waits has it compiled at once.
+
+    Returns:
+        Threads that end when all is compiled, for who waits for that.
     """
     waiting: SimpleQueue[tuple[Any, str]] = SimpleQueue()
     for kernel in kernels:
@@ -125,8 +128,10 @@ def compile_on_host(kernels: Iterable[Any]) -> None:
                 if kernel.py_func not in _children and not kernel._cache.holds_anything():
                     _start_child(kernel.py_func, signature).wait()
 
-    for _ in range(numba.config.NUMBA_NUM_THREADS):
-        threading.Thread(target=compile_waiting, daemon=True).start()
+    threads = [threading.Thread(target=compile_waiting, daemon=True) for _ in range(numba.config.NUMBA_NUM_THREADS)]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 _children: dict[Callable[..., Any], subprocess.Popen[bytes]] = {}
