@@ -28,6 +28,7 @@ from .private import cache_root
 # Contraction and reassociation are allowed; NaN and infinity keep their meaning.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 _CHILD = "KERNEL_RUNTIME_COMPILES"
+_MOST_CHILDREN = 4  # that compile ahead at once: each takes 0.4 GB meanwhile
 # Isolated from the folder that the user stands in: the standard library first, then what this process imports from.
 _PROGRAM = """
 import json, site, sys
@@ -108,7 +109,7 @@ def compile_apart(dispatcher: Any, *examples: Any) -> None:
 
 
 def compile_on_host(kernels: Iterable[Any]) -> list[threading.Thread]:
-    """Have parallel kernels compiled by other processes, as many at once as numba uses threads; returns at once.
+    """Have parallel kernels compiled by up to four processes, but no more than numba uses threads; returns at once.
 
     Those that the cache has are left out. A call of a kernel that is being compiled waits for that; a call of one that
     still waits has it compiled at once.
@@ -128,7 +129,8 @@ def compile_on_host(kernels: Iterable[Any]) -> list[threading.Thread]:
                 if kernel.py_func not in _children and not kernel._cache.holds_anything():
                     _start_child(kernel.py_func, signature).wait()
 
-    threads = [threading.Thread(target=compile_waiting, daemon=True) for _ in range(numba.config.NUMBA_NUM_THREADS)]
+    count = min(_MOST_CHILDREN, numba.config.NUMBA_NUM_THREADS)
+    threads = [threading.Thread(target=compile_waiting, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     return threads
