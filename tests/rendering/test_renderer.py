@@ -147,11 +147,28 @@ def eight_bit(frame: RenderedFrame) -> dict[str, Tensor]:
     return pictures | {name: to_bytes(values) for name, values in layers.items()}
 
 
+def changing_places(model: Avatar, shot: Shot) -> Tensor:
+    """bool [H, W]: pixels under two Gaussians of one depth, of which its last bit tells which is in front."""
+    head, table = pack_avatar(model)
+    pose, camera = shot.pose.to(model.light.radiance.device), shot.camera.to(model.light.radiance.device)
+    learned = model.pose(pose.expression, pose.joints, model.head.pose(pose).transforms)
+    packed = pose_packed(table, pose_head(head, *pose.tensors))
+    axis = camera.world_to_camera[2, :3]
+    orders = torch.stack([torch.argsort(gaussians.means @ axis, stable=True) for gaussians in (packed, learned)], 1)
+    pairs = orders[orders[:, 0] != orders[:, 1]]
+    shares = torch.zeros(model.count, pairs.numel(), device=axis.device)
+    shares[pairs.flatten(), torch.arange(pairs.numel(), device=axis.device)] = 1
+    lens = camera.with_scaled_focal(model.focal_scale).lens
+    seen = splat(learned, shares, camera.world_to_camera, lens, model.antialias).image > 0
+    return seen.unflatten(2, (-1, 2)).all(3).any(2)
+
+
 def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibility: bool) -> None:
     """Assert that no byte of any picture is off by more than a step, and that hardly any is off at all.
 
     Gaussians end where they cover 1 / 255 of a pixel. Where one lies on that edge, coverage differs by a step and
     radiance by as much; over black, sRGB makes several steps of it, so that there the radiance itself is compared.
+    Pixels of Gaussians that change places are left out of all but the alpha, which no order changes.
     """
     renderer = Renderer(model, visibility)
     for shot in shots:
@@ -163,9 +180,15 @@ def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibilit
         mine, expected = eight_bit(frame), eight_bit(learned)
         apart = {name: (mine[name].int() - expected[name].int()).abs() for name in mine}
         apart["color"][apart["alpha"] > 0] = 0
+        with torch.no_grad():
+            open_to_dispute = changing_places(model, shot)
+        assert float(open_to_dispute.float().mean()) < 0.02
+        for name, steps in apart.items():
+            if name != "alpha":
+                steps[open_to_dispute] = 0
         assert {name: int(steps.max()) for name, steps in apart.items() if int(steps.max()) > 1} == {}
         assert max(float(steps.float().mean()) for steps in apart.values()) < 0.005
-        assert float((frame.color - learned.color).abs().max()) < 1 / 255
+        assert float((frame.color - learned.color)[~open_to_dispute].abs().max()) < 1 / 255
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -180,8 +203,7 @@ def test_pictures_are_those_of_the_learned_tables(avatar: Avatar, light: str, vi
 @pytest.mark.parametrize("light", ["own", "carried and rotated"])
 def test_pictures_of_a_head_with_correctives_are_too(avatar: Avatar, light: str, device: str):
     model = replace(avatar, head=correct_poses(avatar.head))
-    # In a third shot two Gaussians lie at one depth and change places by the last bit of it.
-    compare(model.to(device), random_shots(avatar, 2), LIGHTS[light], True)
+    compare(model.to(device), random_shots(avatar, 3), LIGHTS[light], True)
 
 
 @pytest.mark.parametrize("device", DEVICES)
