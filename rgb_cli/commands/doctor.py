@@ -31,7 +31,7 @@ def doctor(
         str | None,
         typer.Option(
             "--warm", metavar="TARGET",
-            help="Also compile all kernels into the cache: for this processor (cpu), or a GPU (sm_90): none is needed.",
+            help="Also compile all kernels into the cache, for this processor (cpu) or a GPU (sm_90); needs no GPU.",
         ),
     ] = None,
     clear_caches: Annotated[
@@ -148,24 +148,24 @@ def _megabytes(folder: Path) -> float:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) / 1e6
 
 
-def _warm(arch: str) -> str:
+def _warm(target: str) -> str:
     from kernel_runtime import UnsupportedDevice
     from kernel_runtime.ahead import all_modules, all_parallel_kernels, compile_ahead
     from kernel_runtime.cubins import CompileError
-    from kernel_runtime.jit import compile_on_host, parallel_kernels
+    from kernel_runtime.jit import compile_on_host
 
     start = time.monotonic()
-    if arch == "cpu":
-        declared = [kernel for kernel in all_parallel_kernels() if parallel_kernels[kernel]]
-        for thread in compile_on_host(declared):
+    if target == "cpu":
+        parallel = all_parallel_kernels()
+        for thread in compile_on_host(parallel):
             thread.join()
-        return f"{len(declared)} for the CPU in {time.monotonic() - start:.1f} s"
+        return f"{len(parallel)} for the CPU in {time.monotonic() - start:.1f} s"
     try:
-        compiled = [future.result() for future in compile_ahead(all_modules(), arch)]
+        compiled = [future.result() for future in compile_ahead(all_modules(), target)]
     except (CompileError, UnsupportedDevice) as error:
         return f"BROKEN: {str(error).splitlines()[0]}"
     kernels = sum(len(cubin.symbols) for cubin in compiled)
-    return f"{kernels} for {arch} in {time.monotonic() - start:.1f} s"
+    return f"{kernels} for {target} in {time.monotonic() - start:.1f} s"
 
 
 def _threads() -> str:

@@ -47,8 +47,8 @@ def initial_avatar(
         device: where their distances are measured.
     """
     visible = (head.region[head.faces] != Region.OTHER).all(1)
-    # A lid that unfolds must cover the eye: as many Gaussians as its largest area needs.
     face_region, vertex_normal = head.region[head.faces[:, 0]], vertex_normals(head.vertices, head.faces)
+    # A lid that unfolds must cover the eye: as many Gaussians as its largest area needs.
     density = visible * largest_growth(head) * birth_density(face_region, vertex_normal[head.faces].mean(1)[:, 2])
     face_id, barycentric = sample_surface(head.vertices, head.faces, config.gaussians, seed, density)
     attachment = Attachment(face_id, barycentric)

@@ -147,6 +147,14 @@ def eight_bit(frame: RenderedFrame) -> dict[str, Tensor]:
     return pictures | {name: to_bytes(values) for name, values in layers.items()}
 
 
+@torch.no_grad()
+def shots_in_order(model: Avatar, count: int) -> list[Shot]:
+    """The first random shots in which no pixel lies under two Gaussians that change places."""
+    shots = [shot for shot in random_shots(model, 4 * count) if not changing_places(model, shot).any()]
+    assert len(shots) >= count
+    return shots[:count]
+
+
 def changing_places(model: Avatar, shot: Shot) -> Tensor:
     """bool [H, W]: pixels under two Gaussians of one depth, of which its last bit tells which is in front."""
     head, table = pack_avatar(model)
@@ -168,7 +176,6 @@ def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibilit
 
     Gaussians end where they cover 1 / 255 of a pixel. Where one lies on that edge, coverage differs by a step and
     radiance by as much; over black, sRGB makes several steps of it, so that there the radiance itself is compared.
-    Pixels of Gaussians that change places are left out of all but the alpha, which no order changes.
     """
     renderer = Renderer(model, visibility)
     for shot in shots:
@@ -180,15 +187,9 @@ def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibilit
         mine, expected = eight_bit(frame), eight_bit(learned)
         apart = {name: (mine[name].int() - expected[name].int()).abs() for name in mine}
         apart["color"][apart["alpha"] > 0] = 0
-        with torch.no_grad():
-            open_to_dispute = changing_places(model, shot)
-        assert float(open_to_dispute.float().mean()) < 0.02
-        for name, steps in apart.items():
-            if name != "alpha":
-                steps[open_to_dispute] = 0
         assert {name: int(steps.max()) for name, steps in apart.items() if int(steps.max()) > 1} == {}
         assert max(float(steps.float().mean()) for steps in apart.values()) < 0.005
-        assert float((frame.color - learned.color)[~open_to_dispute].abs().max()) < 1 / 255
+        assert float((frame.color - learned.color).abs().max()) < 1 / 255
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -196,14 +197,14 @@ def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibilit
 @pytest.mark.parametrize("light", LIGHTS)
 def test_pictures_are_those_of_the_learned_tables(avatar: Avatar, light: str, visibility: bool, device: str):
     """Every kind of picture is drawn three times: made to measure, recorded, replayed."""
-    compare(avatar.to(device), random_shots(avatar, 3), LIGHTS[light], visibility)
+    compare(avatar.to(device), shots_in_order(avatar.to(device), 3), LIGHTS[light], visibility)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("light", ["own", "carried and rotated"])
 def test_pictures_of_a_head_with_correctives_are_too(avatar: Avatar, light: str, device: str):
     model = replace(avatar, head=correct_poses(avatar.head))
-    compare(model.to(device), random_shots(avatar, 3), LIGHTS[light], True)
+    compare(model.to(device), shots_in_order(model.to(device), 3), LIGHTS[light], True)
 
 
 @pytest.mark.parametrize("device", DEVICES)

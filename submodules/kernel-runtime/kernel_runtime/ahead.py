@@ -26,10 +26,10 @@ def all_modules() -> list[CudaModule]:
 
 
 def all_parallel_kernels() -> list[Any]:
-    """Every parallel CPU kernel of all packages."""
+    """The parallel CPU kernels of all packages that say what they are usually called with."""
     for package in PACKAGES:
         importlib.import_module(f"{package}.cpu")
-    return list(parallel_kernels)
+    return [kernel for kernel, usual in parallel_kernels.items() if usual]
 
 
 def compile_ahead(modules: Iterable[CudaModule], arch: str) -> list[Future[Cubin]]:
