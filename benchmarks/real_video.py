@@ -123,9 +123,11 @@ def run_all(jobs: Sequence[Job], seconds: float) -> list[tuple[str, str, dict[st
     context, begin = get_context("spawn"), time.perf_counter()
     told: Queue[Any] = context.Queue()
     processes = []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = named.split(",") if named else [str(card) for card in range(torch.cuda.device_count())]
     for number, job in enumerate(jobs):
-        if torch.cuda.is_available():
-            os.environ["CUDA_VISIBLE_DEVICES"] = str(number % torch.cuda.device_count())
+        if cards:
+            os.environ["CUDA_VISIBLE_DEVICES"] = cards[number % len(cards)]
         processes.append(context.Process(target=work, args=(job, told)))
         processes[-1].start()
     print(f"{'s':>5s} {'clip':12s} {'test frames: poses':34s}" + "".join(f"{name:>8s}" for name in COLUMNS), flush=True)

@@ -1,7 +1,7 @@
 """Avatar, pose, light and camera to pictures."""
 
 from .renderer import RenderedFrame, Renderer
-from .shots import Shot, at_size, clip_shots, turntable
+from .shots import Shot, at_size, clip_shots, turned, turntable
 from .stages import LAYERS, Shows
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "Shows",
     "at_size",
     "clip_shots",
+    "turned",
     "turntable",
 ]

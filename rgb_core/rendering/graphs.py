@@ -36,6 +36,7 @@ class GraphRunner(Generic[Given]):
         self._graphs: dict[Hashable, _Recorded[Given] | None] = {}
         self._most = most
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._memory = None if self._stream is None else _Memory(self._stream)
 
     def active(self) -> AbstractContextManager[None]:
         """Around all work and what happens between: on a GPU it goes to a stream of its own, in order with the one
@@ -48,7 +49,7 @@ class GraphRunner(Generic[Given]):
         Returns:
             What `work` returns, in memory of its own.
         """
-        if self._stream is None:
+        if self._memory is None:
             return work(inputs)
         if kind not in self._graphs:
             if self._most is not None and len(self._graphs) >= self._most:
@@ -57,7 +58,7 @@ class GraphRunner(Generic[Given]):
             return work(inputs)
         recorded = self._graphs[kind]
         if recorded is None:
-            recorded = self._graphs[kind] = _Recorded(work, inputs, self._stream)
+            recorded = self._graphs[kind] = _Recorded(work, inputs, self._memory)
         return recorded.replay(inputs)
 
     def forget(self) -> None:
@@ -82,15 +83,32 @@ class _Stream(AbstractContextManager[None]):
         self._outer.wait_stream(self._inner)
 
 
+class _Memory:
+    """Working memory for graphs that are replayed one after the other.
+
+    With memory of its own for each, `torch.cuda.graph` gives all cached memory back to the driver before it records and
+    then asks for it again. torch drops a pool together with the last graph in it, so a tiny one stays here.
+    """
+
+    def __init__(self, stream: torch.cuda.Stream):
+        self.pool = torch.cuda.graph_pool_handle()
+        self._keeper = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._keeper, pool=self.pool, stream=stream):
+            self._kept = torch.zeros((), device=stream.device)
+
+
 class _Recorded(Generic[Given]):
     """Work in a CUDA graph, the places it reads from and the tensor it writes."""
 
-    def __init__(self, work: Callable[[Given], Tensor], inputs: Given, stream: torch.cuda.Stream):
+    def __init__(self, work: Callable[[Given], Tensor], inputs: Given, memory: _Memory):
         self._inputs = inputs.empty_like()
         self._inputs.copy_(inputs)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=stream):
+        self._graph.capture_begin(memory.pool)
+        try:
             self._values = work(self._inputs)
+        finally:
+            self._graph.capture_end()
 
     def replay(self, inputs: Given) -> Tensor:
         self._inputs.copy_(inputs)

@@ -1,6 +1,7 @@
 """What to render: poses and cameras for a turning head, or for a clip."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,14 +27,18 @@ class Shot:
 
 def turntable(avatar: Avatar, count: int) -> list[Shot]:
     """The neutral head of the avatar's portrait, upright, turning left and right once, in `count` shots."""
+    return turned(avatar, [TURN * math.sin(2 * math.pi * index / count) for index in range(count)])
+
+
+def turned(avatar: Avatar, yaws: Sequence[float]) -> list[Shot]:
+    """The neutral head of the avatar's portrait, upright, turned by `yaws` in radians towards its left."""
     portrait = avatar.portrait.upright(avatar.head)
     still = torch.zeros(len(avatar.head.expression_names))
     root = axis_angle_to_matrix(portrait.joints[0])
     shots = []
-    for index in range(count):
-        yaw = TURN * math.sin(2 * math.pi * index / count)
-        turned = root @ axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0]))
-        joints = torch.cat([matrix_to_axis_angle(turned)[None], portrait.joints[1:]])
+    for yaw in yaws:
+        rotation = root @ axis_angle_to_matrix(torch.tensor([0.0, yaw, 0.0]))
+        joints = torch.cat([matrix_to_axis_angle(rotation)[None], portrait.joints[1:]])
         shots.append(Shot(Pose(still, joints, portrait.translation), portrait.camera))
     return shots
 
