@@ -12,7 +12,7 @@ from ..scene.labels import Label
 from .detect.detector import FaceDetector
 from .detect.video_stream import Video
 from .looks import FrameLook, frame_look
-from .picture.labels import Parser, Sight
+from .picture.labels import Parsed, Parser, Sight
 from .picture.matte import foreground, refine, steady
 from .picture.views import MeshView, Views
 from .quality import face_overlap
@@ -51,8 +51,8 @@ class FrameWriter:
                 matte = read_png(writer.folder / "images" / f"{frame_id}.png", 4)[..., 3]
                 labels = read_png(writer.folder / "semantic" / f"{frame_id}.png", 1, dtype=torch.uint8)[..., 0]
             else:
-                labels, matte = self._parser.parse(_sight(picture, mask, view))
-                image = _image(picture, matte, labels)
+                parsed = self._parser.parse(_sight(picture, mask, view))
+                labels, matte, image = parsed.labels, parsed.matte, cut_out(picture, parsed)
             looks.append(frame_look(picture, labels, mask > 0, face_overlap(view, matte, labels)))
             clip = self._views.clip
             writer.add_frame(
@@ -79,12 +79,16 @@ def frame_name(number: int) -> str:
     return f"{number:05d}"
 
 
-def _image(picture: Tensor, matte: Tensor, labels: Tensor) -> Tensor:
-    """uint8 [H, W, 4] the head on nothing; cloth that is cut out keeps its colours under a matte of 0."""
-    cut = (labels == Label.CLOTH) & (matte == 0)
-    colours = torch.where(cut[..., None], picture, foreground(picture, matte))
-    shown = (matte > 0) | cut
-    return torch.cat([colours * shown[..., None], (255 * matte).round().byte()[..., None]], -1)
+def cut_out(picture: Tensor, parsed: Parsed) -> Tensor:
+    """uint8 [H, W, 4] the head on nothing.
+
+    Cloth that is cut out keeps its colours under a matte of 0. A neck that fades out keeps its own too: nothing shines
+    through it.
+    """
+    cut = (parsed.labels == Label.CLOTH) & (parsed.matte == 0)
+    colours = torch.where(cut[..., None], picture, foreground(picture, parsed.whole))
+    shown = (parsed.matte > 0) | cut
+    return torch.cat([colours * shown[..., None], (255 * parsed.matte).round().byte()[..., None]], -1)
 
 
 def _sight(picture: Tensor, mask: Tensor, view: MeshView) -> Sight:

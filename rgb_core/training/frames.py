@@ -1,5 +1,6 @@
 """What stage 2 reads of every training frame: its picture, its pose, and the lit surface of the mesh, traced once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..images.compositing import truth_on_black
 from ..scene import Camera, Light
 from ..scene.labels import Label, has_label
 from ..shading import Surface, SurfaceTracer
+from ..tensors import to_device
 from .surface_cache import SurfaceCache
 
 _UNLEARNT = {Label.CLOTH, Label.NECKLACE}  # what else is worn moves with the head
@@ -106,6 +108,8 @@ class TrainingFrames:
         self._visibility = visibility
         scale = min(1.0, longer_side / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
+        with ThreadPoolExecutor() as threads:
+            self._pictures = list(threads.map(self._read, frames))
         self._fixed: dict[int, dict[str, Any]] = {}
         self._surfaces = SurfaceCache(cache_mb, self.device)
 
@@ -134,26 +138,28 @@ class TrainingFrames:
         )
         return FrameInputs(**fixed, **vars(surface), light_to_world=light_to_world)
 
-    def _load(self, index: int) -> dict[str, Any]:
-        """What never changes about a frame, on the device."""
-        frame = self.frames[index]
+    def _read(self, frame: Frame) -> dict[str, Tensor | None]:
+        """The pictures of a frame, on the device."""
         rgba = self._dataset.load_rgba(frame, self.size)
         semantic = self._dataset.semantic(frame, self.size)
         weight = torch.ones(rgba.shape[:2])
         if semantic is not None:
             foreign = has_label(semantic, _UNLEARNT & set(self._dataset.foreign))
             weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
+        albedo = None if self._albedo is None else self._albedo.load(frame, self.size)
+        return to_device({"rgba": rgba, "weight": weight, "albedo": albedo}, self.device)
+
+    def _load(self, index: int) -> dict[str, Any]:
+        """What never changes about a frame, on the device."""
+        frame = self.frames[index]
         fixed = {
-            "rgba": rgba,
-            "weight": weight,
-            "albedo": None if self._albedo is None else self._albedo.load(frame, self.size),
             "index": torch.tensor([index]),
             "expression": frame.pose.expression,
             "joints": frame.pose.joints,
             "transforms": self._posed(index).transforms,
             "world_to_camera": frame.camera.world_to_camera,
         }
-        return {name: None if tensor is None else tensor.to(self.device) for name, tensor in fixed.items()}
+        return self._pictures[index] | to_device(fixed, self.device)
 
     def _posed(self, index: int) -> PosedHead:
         """The mesh of a frame."""

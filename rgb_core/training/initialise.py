@@ -14,6 +14,7 @@ from ..heads import HeadModel, vertex_normals
 from ..heads.regions import Region
 from ..rotations import matrix_to_quaternion
 from ..scene import Light
+from ..tensors import to_device
 from .config import GaussianConfig
 from .priors import birth_density, usual_roughness, usual_specular
 
@@ -44,7 +45,7 @@ def initial_avatar(
     """An avatar of about `config.gaussians` uncoloured Gaussians on the neutral mesh of `head`, on the CPU as that is.
 
     Args:
-        device: where their distances are measured.
+        device: where their distances are measured and their expressions bound.
     """
     visible = (head.region[head.faces] != Region.OTHER).all(1)
     face_region, vertex_normal = head.region[head.faces[:, 0]], vertex_normals(head.vertices, head.faces)
@@ -58,7 +59,7 @@ def initial_avatar(
     count = len(position)
     scale = spacing[:, None] * torch.tensor([1.0, 1.0, _FLATNESS])
     rotation = _upright(normals)
-    pairs = bind_expressions(head, field, attachment, position, rotation)
+    pairs = to_device(bind_expressions(*to_device((head, field, attachment, position, rotation), device)), CPU)
     return Avatar(
         name=name,
         head=head,

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from scipy.spatial import cKDTree
+from frnn import frnn_grid_points
+from simple_knn import mean_squared_distance
 from training_kernels import Neighbours, Ranges, unevenness
 
 from ..heads.regions import Region
@@ -48,7 +49,8 @@ _PARTS = (
     Part((Region.LIPS,), (0.2, 0.6), (0.6, 1.0), 2.0, 0.6, density=3.0),
 )
 
-_NEIGHBOURS = 4
+_NEIGHBOURS, _REACH = 4, 4.0  # how many, and how far in units of the usual distance between Gaussians
+_NO_DISTANCE = 1e-6
 _ROBUST = 0.1
 _BLACK = 0.02  # added to albedos before their logarithm
 
@@ -104,12 +106,14 @@ def neighbours(surface: torch.Tensor, region: torch.Tensor) -> Neighbours:
 
     None of the eyes': they are white around a dark iris, on few pixels, which an even colour would hide.
     """
-    points = surface.cpu().numpy()
-    _, index = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)), workers=-1)
-    first = torch.arange(len(points)).repeat_interleave(index.shape[1] - 1).to(region.device)
-    second = torch.from_numpy(index[:, 1:]).flatten().to(region.device)
+    reach = _REACH * mean_squared_distance(surface).mean().sqrt().clamp_min(_NO_DISTANCE)
+    _, index, _, _ = frnn_grid_points(surface[None], surface[None], K=_NEIGHBOURS + 1, r=reach[None])
+    first = torch.arange(len(surface), device=surface.device).repeat_interleave(_NEIGHBOURS + 1)
+    second = index.flatten()
+    found = (second >= 0) & (second != first)  # each is its own nearest
+    first, second = first[found], second[found]
     alike = (region[first] == region[second]) & (region[first] != Region.EYEBALL)
-    return _pairs(first[alike], second[alike], len(points))
+    return _pairs(first[alike], second[alike], len(surface))
 
 
 def _pairs(first: torch.Tensor, second: torch.Tensor, count: int) -> Neighbours:

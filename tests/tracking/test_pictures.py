@@ -18,6 +18,7 @@ from rgb_core.tracking.picture.crop import crop_around
 from rgb_core.tracking.picture.matte import foreground, refine, steady
 from rgb_core.tracking.picture.views import Views
 from rgb_core.tracking.solve.clip import TrackedClip
+from rgb_core.tracking.writing import cut_out
 
 from .clips import FOCAL, SIZE, spread_correspondence, talking
 
@@ -142,8 +143,18 @@ def painted(head: HeadModel, keep_torso: bool, wing: bool = False, collar_row: i
     parser = semantics.Parser(head, spread_correspondence(head), keep_torso=keep_torso)
     sight = semantics.Sight(picture, matte, view.fragments, below, 60.0)
     parser.learn([sight])
-    labels, cut = parser.parse(sight)
-    return {"labels": labels, "matte": cut, "region": region, "hair": hair & ~covered, "shirt": shirt, "collar": collar}
+    found = parser.parse(sight)
+    image = cut_out(picture, found)
+    return {
+        "labels": found.labels,
+        "matte": found.matte,
+        "picture": picture,
+        "image": image,
+        "region": region,
+        "hair": hair & ~covered,
+        "shirt": shirt,
+        "collar": collar,
+    }
 
 
 def test_labels_follow_the_model_and_colours(parsed: dict[str, torch.Tensor]) -> None:
@@ -178,6 +189,15 @@ def test_a_neck_ends_at_the_collar_or_fades_out_where_there_is_none() -> None:
     assert levels == sorted(levels, reverse=True)
     assert levels[0] > 0.95
     assert levels[-1] < 0.05
+
+
+def test_a_neck_that_fades_out_keeps_its_colours() -> None:
+    """Its matte falls though nothing else shines through: colours from above it would hang down in strips."""
+    shown = painted(builtin_head(), False, collar_row=240)
+    fading = (shown["region"] == Region.NECK) & (shown["matte"] > 0.05) & (shown["matte"] < 0.9)
+    fading &= (torch.arange(256) - 128).abs() < 20
+    assert int(fading.sum()) > 300
+    assert torch.equal(shown["image"][..., :3][fading], shown["picture"][fading])
 
 
 def test_a_collar_behind_the_jaw_leaves_nothing_in_the_matte() -> None:

@@ -58,6 +58,17 @@ class Sight(NamedTuple):
         return self.fragments.face_id[0] < 0
 
 
+class Parsed(NamedTuple):
+    """What a frame shows of the head."""
+
+    labels: Tensor
+    """uint8 [H, W]."""
+    matte: Tensor
+    """[H, W] of the dataset's picture."""
+    whole: Tensor
+    """[H, W] the same before a neck or shoulders fade out: how little of what is behind or worn shines through."""
+
+
 class OnMesh(NamedTuple):
     """What the mesh says of every pixel, [H, W] each."""
 
@@ -123,8 +134,8 @@ class Parser:
         self._collar = learn_collar(bands)
         self._closed = self._collar is not None and _ends_at_a_collar(self._collar, bands, shares)
 
-    def parse(self, sight: Sight) -> tuple[Tensor, Tensor]:
-        """Labels uint8 [H, W] and the matte [H, W] of the head alone, or with the torso where that is kept."""
+    def parse(self, sight: Sight) -> Parsed:
+        """What a frame shows of the head alone, or with the torso where that is kept."""
         person, free = sight.matte > 0.5, sight.free
         mesh, colours = self._on_mesh(sight), local_colours(sight.picture)
         labels = mesh.labels.clone()
@@ -151,10 +162,11 @@ class Parser:
         cloth |= soft & _nearest(cloth, person, soft)  # the soft edge of clothes is theirs
         labels[~person] = Label.BACKGROUND
         if self._keep_torso:
-            return labels.byte(), sight.matte * nearby(mesh.inside, ~free, _HAIR_REACH * sight.height)
-        matte = sight.matte * (1 - _voted(cloth.float())) * ~cloth
-        matte = torch.where(neck, matte * self._fade(mesh), matte)
-        return labels.byte(), matte * _largest_piece(matte > 0)
+            fade = nearby(mesh.inside, ~free, _HAIR_REACH * sight.height)
+            return Parsed(labels.byte(), sight.matte * fade, sight.matte)
+        whole = sight.matte * (1 - _voted(cloth.float())) * ~cloth
+        matte = torch.where(neck, whole * self._fade(mesh), whole)
+        return Parsed(labels.byte(), matte * _largest_piece(matte > 0), whole)
 
     def _dressed(
         self, labels: Tensor, sight: Sight, mesh: OnMesh, colours: Tensor, classes: Tensor | None
