@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,75 @@ def worker_of(subjects: Iterable[str]) -> tuple[int, str] | None:
                 if title.startswith(f"ray::{subject}:"):
                     return int(entry.name), subject
     return None
+
+
+@dataclass(frozen=True)
+class Took:
+    """The seconds of a command."""
+
+    wall: float
+    before: float
+    """Until the first stage began."""
+    after: float
+    """Since the last subject ended."""
+
+    def outside(self, stages: float, places: int) -> str:
+        """In words: the seconds outside of stages, which took so many seconds on so many places at once."""
+        mean = self.wall - stages / places
+        return (
+            f"outside of stages {self.before:.1f} s before the first and {self.after:.1f} after the last, "
+            f"{mean:.1f} in the mean of {places} at once"
+        )
+
+
+class Running:
+    """A `rgb batch` whose seconds are measured by what it leaves in `out`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: Path):
+        self.process = process
+        self._out, self._started, self._began = out, time.time(), 0.0
+
+    def lasts(self) -> bool:
+        """Whether it still runs, after a short wait."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.05)
+        if not self._began and self._newest("log.txt") > self._started:
+            self._began = time.time()
+        return self.process.returncode is None
+
+    def took(self) -> Took:
+        """The seconds of one that has ended."""
+        ended = time.time()
+        return Took(ended - self._started, self._began - self._started, ended - self._newest("batch.json"))
+
+    def _newest(self, name: str) -> float:
+        return max((path.stat().st_mtime for path in self._out.glob(f"*/{name}")), default=0.0)
+
+
+@contextmanager
+def busy(on_cpu: bool) -> Iterator[dict[str, float]]:
+    """The mean utilisation of every card while the block runs, by its number."""
+    means: dict[str, float] = {}
+    if on_cpu:
+        yield means
+        return
+    query = ["nvidia-smi", "--query-gpu=index,utilization.gpu", "--format=csv,noheader,nounits", "-lms", "500"]
+    process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+    samples: dict[str, list[float]] = {}
+
+    def read() -> None:
+        for line in process.stdout or ():
+            card, value = line.split(",")
+            samples.setdefault(card.strip(), []).append(float(value))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield means
+    finally:
+        process.terminate()
+        reader.join()
+        means.update({card: statistics.fmean(values) for card, values in samples.items()})
 
 
 class Meter:

@@ -10,7 +10,7 @@ from ..output_folder import locked
 from .manifest import Manifest
 from .options import BatchOptions, Listener
 from .records import SubjectRecord
-from .session import ray, session
+from .session import ray_for, session
 
 _LOCK = ".rgb-batch.lock"
 
@@ -30,7 +30,7 @@ def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchO
     threads = max([1, *(needs.cpus for needs in manifest.needs.values())])
     busy = f"another batch is writing to {out}; wait for it, or choose another folder"
     with locked(out, _LOCK, busy):
-        ray()  # before the thread's imports, which would hold it up
+        ray_for(options.address)  # before the thread's imports, which would hold it up
         usable = _prepare(options)
         with session(options.address, options.workers, threads, options.device) as gpus:
             gpus = usable.result() and gpus

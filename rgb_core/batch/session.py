@@ -34,6 +34,13 @@ def ray() -> ModuleType:
     return package
 
 
+def ray_for(address: str | None) -> ModuleType:
+    """The package, imported so that it can prove to the head node at `address` who it is; see `ray`."""
+    if address is not None and _TOKEN.is_file():  # a head node asks for it; who is not one has to be told so
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    return ray()
+
+
 @contextlib.contextmanager
 def session(address: str | None, workers: int | None, threads: int, device: str) -> Iterator[bool]:
     """Be connected for as long as the block lasts; yields whether there are GPUs that stages may use.
@@ -47,9 +54,7 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
     Raises:
         InputError: when the cluster does not answer, or has no GPU where `device` asks for one.
     """
-    if address is not None and _TOKEN.is_file():  # a head node asks for it; who is not one has to be told so
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    package = ray()
+    package = ray_for(address)
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "error",
