@@ -21,16 +21,23 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from batch_runs import RGB, cluster, digests, tell_differences, worker_of, write_manifest
+from batch_runs import (
+    RGB,
+    Running,
+    Took,
+    busy,
+    cluster,
+    digests,
+    tell_differences,
+    worker_of,
+    write_manifest,
+)
 
 from rgb_core import pipeline
 from rgb_core.batch.manifest import Subject
@@ -106,8 +113,8 @@ class Work:
         rows = {name: {"dataset": str(self.dataset(name)), "settings": self.settings(steps)} for name in self.names}
         return self.manifest("cards", rows, self.arguments.per_card)
 
-    def run(self, manifest: Path, out: Path, cards: str | None = None, *more: str, kill: str = "") -> float:
-        """One `rgb batch`; returns its wall seconds.
+    def run(self, manifest: Path, out: Path, cards: str | None = None, *more: str, kill: str = "") -> Took:
+        """One `rgb batch`; returns its seconds.
 
         Args:
             cards: numbers of those that it may use; None leaves them as they are.
@@ -117,23 +124,19 @@ class Work:
         if self.on_cpu and cards:
             more = (*more, "--workers", str(len(cards.split(","))))
         command = [*RGB, "batch", str(manifest), "-o", str(out), "--device", self.arguments.device, "--quiet", *more]
-        started = time.perf_counter()
-        process = subprocess.Popen(command, env=environment)
-        try:
-            while kill and process.poll() is None:
-                time.sleep(0.2)
-                if any((out / kill / "avatar").glob("*checkpoint*")) and (found := worker_of([kill])):
-                    os.kill(found[0], signal.SIGKILL)
-                    print(f"    killed the worker of {kill}, process {found[0]}", flush=True)
-                    kill = ""
-            status = process.wait(max(self.clock.left, 1.0))
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            process.wait()
-            sys.exit(f"{' '.join(command)} was stopped: the time is over")
-        if status:
-            sys.exit(f"{' '.join(command)} ended with {status}")
-        return time.perf_counter() - started
+        run = Running(subprocess.Popen(command, env=environment), out)
+        while run.lasts():
+            if self.clock.left <= 0:
+                run.process.terminate()
+                run.process.wait()
+                sys.exit(f"{' '.join(command)} was stopped: the time is over")
+            if kill and any((out / kill / "avatar").glob("*checkpoint*")) and (found := worker_of([kill])):
+                os.kill(found[0], signal.SIGKILL)
+                print(f"    killed the worker of {kill}, process {found[0]}", flush=True)
+                kill = ""
+        if run.process.returncode:
+            sys.exit(f"{' '.join(command)} ended with {run.process.returncode}")
+        return run.took()
 
 
 def prepare(work: Work) -> None:
@@ -168,7 +171,7 @@ def find_steps(work: Work) -> None:
         for index, name in enumerate(work.names)
     }
     out = work.out / "tried"
-    seconds = work.run(work.manifest("tried", rows, work.arguments.per_card), out, "0,1")
+    seconds = work.run(work.manifest("tried", rows, work.arguments.per_card), out, "0,1").wall
     few, many = (statistics.fmean(stage_seconds(out, name) for name in work.names[which::2]) for which in (0, 1))
     step = max((many - few) / (tried[1] - tried[0]), 1e-4)
     of_each = (work.arguments.seconds - (seconds - many)) * work.arguments.per_card / len(work.names)
@@ -190,11 +193,11 @@ def cards(work: Work) -> None:
     with busy(work.on_cpu) as means:
         one = work.run(manifest, work.out / "one", "0")
     tell("one card", work, "one", one, None, means)
-    if not work.clock.allows("two cards", 0.6 * one):
+    if not work.clock.allows("two cards", 0.6 * one.wall):
         return
     with busy(work.on_cpu) as means:
         two = work.run(manifest, work.out / "two", "0,1")
-    tell("two cards", work, "two", two, one, means)
+    tell("two cards", work, "two", two, one, means, 2)
 
 
 def by_cluster(work: Work) -> None:
@@ -204,17 +207,20 @@ def by_cluster(work: Work) -> None:
     out = work.out / "cluster"
     out.mkdir(exist_ok=True)
     with cluster(out, [None, None] if work.on_cpu else ["0", "1"], cores) as nodes, busy(work.on_cpu) as means:
-        seconds = work.run(manifest, out, None, "--address", nodes.address, kill=work.names[0])
-    tell("two nodes, a worker killed", work, "cluster", seconds, None, means)
+        took = work.run(manifest, out, None, "--address", nodes.address, kill=work.names[0])
+    tell("two nodes, a worker killed", work, "cluster", took, None, means, 2)
 
 
-def tell(title: str, work: Work, name: str, seconds: float, first: float | None, means: dict[str, float]) -> None:
+def tell(
+    title: str, work: Work, name: str, took: Took, first: Took | None, means: dict[str, float], cards: int = 1
+) -> None:
     """A run's line, and whether it left what the first one left."""
-    parts = [f"{seconds:.1f} s"]
-    parts += [f"{first / seconds:.2f} times as fast as one"] if first else []
+    parts = [f"{took.wall:.1f} s"]
+    parts += [f"{first.wall / took.wall:.2f} times as fast as one"] if first else []
     parts += [f"cards busy {', '.join(f'{value:.0f} %' for _, value in sorted(means.items()))}"] if means else []
     each = [stage_seconds(work.out / name, subject) for subject in work.names]
     parts.append(f"stages of a subject {statistics.fmean(each):.1f} s")
+    parts.append(took.outside(sum(each), cards * (1 if work.on_cpu else work.arguments.per_card)))
     print(f"{title}: {'; '.join(parts)}", flush=True)
     if name != "one":
         tell_differences("against one card", digests(work.out / name), digests(work.out / "one"))
@@ -263,10 +269,10 @@ def shares(work: Work) -> None:
         if work.clock.allows(f"1/{parts} of a card", 60.0):
             out = work.out / f"share{parts}"
             more = ("--workers", str(parts)) if work.on_cpu else ()
-            seconds = work.run(work.manifest(out.name, rows, parts), out, None if work.on_cpu else card, *more)
+            took = work.run(work.manifest(out.name, rows, parts), out, None if work.on_cpu else card, *more)
             each = statistics.fmean(stage_seconds(out, name) for name in rows)
-            speed = 3600 * COPIES / seconds
-            print(f"1/{parts} of a card: {seconds:.1f} s, {speed:.0f} subjects an hour, {each:.1f} s each", flush=True)
+            told = f"{took.wall:.1f} s, {3600 * COPIES / took.wall:.0f} subjects an hour, {each:.1f} s each"
+            print(f"1/{parts} of a card: {told}; {took.outside(COPIES * each, parts)}", flush=True)
         free.put(card)
 
     with ThreadPoolExecutor(work.arguments.cards) as pool:
@@ -277,32 +283,6 @@ def shares(work: Work) -> None:
     for parts, mine in zip(work.arguments.shares, found, strict=True):
         if mine:
             tell_differences(f"copies of 1/{parts} against the first copy of all", mine, alike)
-
-
-@contextmanager
-def busy(on_cpu: bool) -> Iterator[dict[str, float]]:
-    """The mean utilisation of every card while the block runs, by its number."""
-    means: dict[str, float] = {}
-    if on_cpu:
-        yield means
-        return
-    query = ["nvidia-smi", "--query-gpu=index,utilization.gpu", "--format=csv,noheader,nounits", "-lms", "500"]
-    process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
-    samples: dict[str, list[float]] = {}
-
-    def read() -> None:
-        for line in process.stdout or ():
-            card, value = line.split(",")
-            samples.setdefault(card.strip(), []).append(float(value))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield means
-    finally:
-        process.terminate()
-        reader.join()
-        means.update({card: statistics.fmean(values) for card, values in samples.items()})
 
 
 PARTS = {"prepare": prepare, "cards": cards, "cluster": by_cluster, "second": second, "shares": shares}

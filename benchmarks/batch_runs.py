@@ -4,19 +4,28 @@ import hashlib
 import json
 import os
 import signal
+import socket
+import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 RGB = [sys.executable, "-c", "from rgb_cli.app import main; main()"]
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-_PORT = 6399
+_ANY_PORTS = [
+    f"--{service}-port=0"
+    for service in ("node-manager", "object-manager", "min-worker", "max-worker", "metrics-export", "runtime-env-agent",
+                    "dashboard-agent-grpc", "dashboard-agent-listen")
+]  # fmt: skip
+"""Of `ray start`: free ones, so that nodes of one machine and whatever else runs there do not take each other's."""
 _MARK = "RGB_BENCHMARK_RUN"  # in the environment of a run's processes, whoever started them
 _TICKS = os.sysconf("SC_CLK_TCK")
 _OF_THE_MOMENT = ("log.txt", "batch.json", "report.html")
@@ -73,6 +82,75 @@ def worker_of(subjects: Iterable[str]) -> tuple[int, str] | None:
                 if title.startswith(f"ray::{subject}:"):
                     return int(entry.name), subject
     return None
+
+
+@dataclass(frozen=True)
+class Took:
+    """The seconds of a command."""
+
+    wall: float
+    before: float
+    """Until the first stage began."""
+    after: float
+    """Since the last subject ended."""
+
+    def outside(self, stages: float, places: int) -> str:
+        """In words: the seconds outside of stages, which took so many seconds on so many places at once."""
+        mean = self.wall - stages / places
+        return (
+            f"outside of stages {self.before:.1f} s before the first and {self.after:.1f} after the last, "
+            f"{mean:.1f} in the mean of {places} at once"
+        )
+
+
+class Running:
+    """A `rgb batch` whose seconds are measured by what it leaves in `out`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: Path):
+        self.process = process
+        self._out, self._started, self._began = out, time.time(), 0.0
+
+    def lasts(self) -> bool:
+        """Whether it still runs, after a short wait."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.05)
+        if not self._began and self._newest("log.txt") > self._started:
+            self._began = time.time()
+        return self.process.returncode is None
+
+    def took(self) -> Took:
+        """The seconds of one that has ended."""
+        ended = time.time()
+        return Took(ended - self._started, self._began - self._started, ended - self._newest("batch.json"))
+
+    def _newest(self, name: str) -> float:
+        return max((path.stat().st_mtime for path in self._out.glob(f"*/{name}")), default=0.0)
+
+
+@contextmanager
+def busy(on_cpu: bool) -> Iterator[dict[str, float]]:
+    """The mean utilisation of every card while the block runs, by its number."""
+    means: dict[str, float] = {}
+    if on_cpu:
+        yield means
+        return
+    query = ["nvidia-smi", "--query-gpu=index,utilization.gpu", "--format=csv,noheader,nounits", "-lms", "500"]
+    process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+    samples: dict[str, list[float]] = {}
+
+    def read() -> None:
+        for line in process.stdout or ():
+            card, value = line.split(",")
+            samples.setdefault(card.strip(), []).append(float(value))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield means
+    finally:
+        process.terminate()
+        reader.join()
+        means.update({card: statistics.fmean(values) for card, values in samples.items()})
 
 
 class Meter:
@@ -141,24 +219,42 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path, cards: Iterable[str | None], cpus: int) -> Iterator[Cluster]:
-    """A Ray node for each of `cards`, which it owns (None owns none), with so many cores; they end with the block."""
+    """A Ray node for each of `cards`, which it owns (None owns none), with so many cores; they end with the block.
+
+    Neither their ports nor their files are those of any other Ray of this machine.
+    """
     from ray.util import get_node_ip_address
 
     subprocess.run([*RAY, "get-auth-token", "--generate"], check=True, stdout=subprocess.DEVNULL)
-    started = Cluster(f"{get_node_ip_address()}:{_PORT}")
-    try:
-        for index, card in enumerate(cards):
-            head = ["--head", "--port", str(_PORT), "--include-dashboard", "false"]
-            where = ["--address", started.address] if index else head
-            command = [*RAY, "start", *where, "--num-cpus", str(cpus), "--num-gpus", "0" if card is None else "1"]
-            command += ["--object-store-memory", str(100 << 20), "--block"]
-            environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
-            if card is not None:
-                environment["CUDA_VISIBLE_DEVICES"] = card
-            started.nodes.append(_node(command, environment, folder / f"node{index}.log"))
-        yield started
-    finally:
-        started.kill()
+    started = Cluster(f"{get_node_ip_address()}:{_free_port()}")
+    with tempfile.TemporaryDirectory(
+        prefix="ray", dir="/tmp", ignore_cleanup_errors=True
+    ) as files:  # sockets' are short
+        try:
+            for index, card in enumerate(cards):
+                where = ["--address", started.address] if index else _head(started.address, files)
+                command = [*RAY, "start", *where, *_ANY_PORTS, "--num-cpus", str(cpus), "--block"]
+                command += ["--num-gpus", "0" if card is None else "1", "--object-store-memory", str(100 << 20)]
+                environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
+                if card is not None:
+                    environment["CUDA_VISIBLE_DEVICES"] = card
+                started.nodes.append(_node(command, environment, folder / f"node{index}.log"))
+            yield started
+        finally:
+            started.kill()
+
+
+def _head(address: str, files: str) -> list[str]:
+    """What the first node is told: where it is found, and where its files lie."""
+    port = address.rpartition(":")[2]
+    client = ["--ray-client-server-port", str(_free_port())] if find_spec("grpc") else []  # which starts it
+    return ["--head", "--port", port, "--temp-dir", files, "--include-dashboard", "false", *client]
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return int(found.getsockname()[1])
 
 
 def _node(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

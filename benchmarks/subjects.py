@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from rgb_core.batch.manifest import Manifest, Needs, Subject
+from rgb_core.batch.options import BatchOptions
 from rgb_core.batch.records import SubjectRecord
-from rgb_core.batch.scheduler import BatchOptions, run_batch
+from rgb_core.batch.run import run_batch
 from rgb_core.batch.stages import STAGES
 from rgb_core.data.records import read_json
 from rgb_core.devices import device_name, resolve_device
@@ -76,13 +77,13 @@ class Table:
         """Variant and subject of every row of the batch."""
 
     def begin(self, subjects: Sequence[str], given_up: Sequence[str]) -> None:
-        """See `rgb_core.batch.scheduler.Listener`."""
+        """See `rgb_core.batch.options.Listener`."""
 
     def event(self, event: dict[str, Any]) -> None:
-        """See `rgb_core.batch.scheduler.Listener`."""
+        """See `rgb_core.batch.options.Listener`."""
 
     def end(self, subject: str, record: SubjectRecord) -> None:
-        """See `rgb_core.batch.scheduler.Listener`."""
+        """See `rgb_core.batch.options.Listener`."""
         if record.failure:
             print(f"{subject} failed in {record.failure.stage}: {record.failure.sentence}", flush=True)
         if subject not in self.places:

@@ -1,5 +1,6 @@
 """Assembles the `rgb` command; one file per command in `commands/`. Nothing heavy is imported before a command runs."""
 
+import gc
 import io
 import os
 import signal
@@ -87,6 +88,7 @@ def _interrupt(*_: object) -> None:
 
 def _let_finish() -> None:
     """The work is done or given up: what is left takes a moment and must not end in a traceback."""
+    gc.freeze()  # else the end of the process looks through all objects once more, which takes half a second
     for name in _ENDING_SIGNALS:
         signal.signal(name, signal.SIG_IGN)
 

@@ -48,14 +48,14 @@ class BatchView:
         self._began = time.monotonic()
 
     def begin(self, subjects: Sequence[str], given_up: Sequence[str]) -> None:
-        """See `rgb_core.batch.scheduler.Listener`."""
+        """See `rgb_core.batch.options.Listener`."""
         self._waiting, self._began = len(subjects), time.monotonic()
         self._reporter.event({"event": "begin", "subjects": list(subjects), "failed_before": list(given_up)})
         if given_up:
             self._reporter.message(f"{len(given_up)} subjects failed before: --retry-failed tries them again")
 
     def event(self, event: dict[str, Any]) -> None:
-        """See `rgb_core.batch.scheduler.Listener`."""
+        """See `rgb_core.batch.options.Listener`."""
         self._reporter.event({"event": "progress", **event})
         if "message" in event or event["subject"] in self._ended:  # what is told may arrive late
             return
@@ -65,7 +65,7 @@ class BatchView:
         row.stage, row.done, row.total = event["stage"], event["done"], event["total"]
 
     def end(self, subject: str, record: "SubjectRecord") -> None:
-        """See `rgb_core.batch.scheduler.Listener`."""
+        """See `rgb_core.batch.options.Listener`."""
         self._ended.add(subject)
         self._rows.pop(subject, None)
         failure = record.failure

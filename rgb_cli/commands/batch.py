@@ -63,7 +63,8 @@ def batch(
     Example: rgb batch subjects.yaml -o results
     """
     from rgb_core.batch.manifest import load_manifest
-    from rgb_core.batch.scheduler import BatchOptions, run_batch
+    from rgb_core.batch.options import BatchOptions
+    from rgb_core.batch.run import run_batch
     from rgb_core.errors import InputError
 
     reporter = Reporter(quiet, as_json)

@@ -4,21 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ..errors import InputError, did_you_mean
 from ..files import read_text
-from ..presets import Preset, load_preset
 from ..settings import Settings
-from ..tracking import TrackingOptions
 from ..yaml_text import parse_yaml
 
+if TYPE_CHECKING:  # they take seconds to import, in which Ray can start
+    from ..presets import Preset
+    from ..tracking import TrackingOptions
+
 FORMAT, VERSION = "rgb-batch", 1
-SOURCES = ("video", "clip", "dataset", "synthetic")
-"""What a subject may be made from: exactly one of these."""
+FIRST_STAGES = {"video": "track", "clip": "import", "dataset": None, "synthetic": "synth"}
+"""What a subject may be made from, exactly one of these, and the stage that makes a dataset of it."""
+SOURCES = tuple(FIRST_STAGES)
 Wanted = Literal["fit-geometry", "fit-gaussians", "eval", "relight", "export"]
+_STAGES = (*filter(None, FIRST_STAGES.values()), *get_args(Wanted))
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -62,8 +66,10 @@ class TrackingChoices(Settings):
     keep_torso: bool = False
     """Model shoulders and clothes too."""
 
-    def options(self) -> TrackingOptions:
+    def options(self) -> "TrackingOptions":
         """The same for `tracking.track`, with a video of what was found, as `rgb fit` makes it."""
+        from ..tracking import TrackingOptions
+
         return TrackingOptions(preview=True, **self.model_dump())
 
 
@@ -134,12 +140,14 @@ class Subject(Settings):
             places["tracking"] = self.tracking.model_copy(update={"parsing": root / parsing})
         return self.model_copy(update=places)
 
-    def load_preset(self, fallback: str) -> Preset:
+    def load_preset(self, fallback: str) -> "Preset":
         """The settings of every stage.
 
         Raises:
             InputError: see `presets.load_preset`.
         """
+        from ..presets import load_preset
+
         return load_preset(self.preset or fallback, list(self.settings))
 
 
@@ -197,14 +205,12 @@ def parse_manifest(text: str, source: str, root: Path) -> Manifest:
     Raises:
         InputError: see `load_manifest`.
     """
-    from .stages import STAGES
-
     values = parse_yaml(text, source)
     if not isinstance(values, dict):
         raise InputError(f"{source} must be a mapping with format, version and subjects")
     table = _validated(_Table, values, source)
-    if unknown := next((name for name in table.needs if name not in STAGES), None):
-        raise InputError(f"{source}: needs: no stage is called '{unknown}'{did_you_mean(unknown, STAGES)}")
+    if unknown := next((name for name in table.needs if name not in _STAGES), None):
+        raise InputError(f"{source}: needs: no stage is called '{unknown}'{did_you_mean(unknown, _STAGES)}")
     subjects = {}
     for name, fields in table.subjects.items():
         own = [key for key in SOURCES if key in fields]

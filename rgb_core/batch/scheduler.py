@@ -1,122 +1,43 @@
 """Runs a manifest: hands the legs of all subjects to Ray, which places, schedules and retries them, and tells of it."""
 
 import contextlib
-import fnmatch
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ..errors import InputError, RgbError, did_you_mean, printable
-from ..output_folder import locked
+from ..errors import InputError, RgbError, printable
 from ..presets import Preset
+from .board import BoardActor, RemoteBoard
 from .manifest import Manifest
+from .options import BatchOptions, Listener
 from .records import Failure, SubjectRecord, load_record
 from .report import write_report
-from .session import check_alive, check_room, interruptible, ray, session
+from .session import check_alive, check_room, interruptible, ray
 from .stages import Job, Leg, legs_of
 from .worker import run_leg, run_leg_on_gpu
 
-_LOCK = ".rgb-batch.lock"
 _RETRIES = 3  # of a task whose worker or machine was lost
 _POLL = 0.25  # seconds between looks at what workers tell
 _CHECK = 5.0  # seconds between looks at whether Ray is there
 
 
-@dataclass(frozen=True)
-class BatchOptions:
-    """What a user can choose about one run."""
-
-    only: tuple[str, ...] = ()
-    """Names of subjects, or patterns such as `nf_*`; none means all."""
-    retry_failed: bool = False
-    """Try the subjects again that failed before."""
-    max_failures: int | None = None
-    """Stop after so many subjects have failed; what was running continues in the next run."""
-    address: str | None = None
-    """Of a Ray cluster; None starts Ray on this machine."""
-    workers: int | None = None
-    """Stages that this machine may run at once; None for as many as its cores allow."""
-    device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
-    force: bool = False
-    """Replace the work of other settings."""
-
-
-class Listener(Protocol):
-    """Receives what happens in a batch; `rgb_cli` draws it."""
-
-    def begin(self, subjects: Sequence[str], given_up: Sequence[str]) -> None:
-        """These subjects run; those given up failed before and are not tried again."""
-
-    def event(self, event: dict[str, Any]) -> None:
-        """A subject and its stage, with some of: `what`, `done` and `total` units of it, and a `message`."""
-
-    def end(self, subject: str, record: SubjectRecord) -> None:
-        """A subject is finished, or failed."""
-
-
-class _Board:
-    """An actor that keeps what workers tell until the driver takes it."""
-
-    def __init__(self) -> None:
-        self._events: list[dict[str, Any]] = []
-
-    def tell(self, event: dict[str, Any]) -> None:
-        self._events.append(event)
-
-    def take(self) -> list[dict[str, Any]]:
-        taken, self._events = self._events, []
-        return taken
-
-
-class _RemoteBoard:
-    """The board as a worker sees it: telling never waits and never fails."""
-
-    def __init__(self, actor: Any):
-        self._actor = actor
-
-    def tell(self, event: dict[str, Any]) -> None:
-        self._actor.tell.remote(event)
-
-
-def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchOptions) -> dict[str, SubjectRecord]:
-    """Run all subjects into `out`/NAME; finished stages are skipped and unfinished ones continue.
-
-    The results and the page of all subjects are written however the run ends (see `report`).
-
-    Returns:
-        The records of the subjects that `options` choose, failed ones among them.
-
-    Raises:
-        InputError: when the manifest's settings, the folder or Ray cannot be used.
-    """
-    names = _chosen(manifest, options.only)
-    threads = max([1, *(needs.cpus for needs in manifest.needs.values())])
-    busy = f"another batch is writing to {out}; wait for it, or choose another folder"
-    with locked(out, _LOCK, busy), session(options.address, options.workers, threads, options.device) as gpus:
-        jobs = {name: _job(manifest, name, out.absolute(), gpus, options.force) for name in manifest.subjects}
-        records = {name: load_record(job.out, job.entry) for name, job in jobs.items()}
-        given_up = [name for name in names if records[name].failure and not options.retry_failed]
-        legs = {name: legs_of(jobs[name].subject, manifest.needs, gpus) for name in names if name not in given_up}
-        check_room([leg.needs for own in legs.values() for leg in own])
-        listener.begin(list(legs), given_up)
-        try:
-            with interruptible():
-                _Run(jobs, legs, listener, records).work(options.max_failures)
-        finally:
-            write_report(out, records)
+def run_subjects(
+    manifest: Manifest, names: Sequence[str], out: Path, listener: Listener, options: BatchOptions, gpus: bool
+) -> dict[str, SubjectRecord]:
+    """Run these subjects, with `gpus` or without; returns their records (see `run.run_batch`)."""
+    jobs = {name: _job(manifest, name, out.absolute(), gpus, options.force) for name in manifest.subjects}
+    records = {name: load_record(job.out, job.entry) for name, job in jobs.items()}
+    given_up = [name for name in names if records[name].failure and not options.retry_failed]
+    legs = {name: legs_of(jobs[name].subject, manifest.needs, gpus) for name in names if name not in given_up}
+    check_room([leg.needs for own in legs.values() for leg in own])
+    listener.begin(list(legs), given_up)
+    try:
+        with interruptible():
+            _Run(jobs, legs, listener, records).work(options.max_failures)
+    finally:
+        write_report(out, records)
     return {name: records[name] for name in names}
-
-
-def _chosen(manifest: Manifest, only: Sequence[str]) -> list[str]:
-    for pattern in only:
-        if not fnmatch.filter(manifest.subjects, pattern):
-            raise InputError(f"--only: no subject is called '{pattern}'{did_you_mean(pattern, manifest.subjects)}")
-    return [
-        name for name in manifest.subjects if not only or any(fnmatch.fnmatchcase(name, pattern) for pattern in only)
-    ]
 
 
 def _job(manifest: Manifest, name: str, out: Path, gpus: bool, force: bool) -> Job:
@@ -140,9 +61,9 @@ class _Run:
         self._failures = 0
         here = ray().get_runtime_context().get_node_id()
         beside = ray().util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-        actor = ray().remote(_Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=beside)
+        actor = ray().remote(BoardActor).options(num_cpus=0, max_restarts=-1, scheduling_strategy=beside)
         self._actor = actor.remote()
-        self._board = ray().put(_RemoteBoard(self._actor))
+        self._board = ray().put(RemoteBoard(self._actor))
         self._on_cpu, self._on_gpu = ray().remote(run_leg), ray().remote(num_gpus=1, max_calls=1)(run_leg_on_gpu)
 
     def work(self, max_failures: int | None) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..devices import resolve_device
 from ..errors import InputError
 from .manifest import Needs
 
@@ -35,9 +34,16 @@ def ray() -> ModuleType:
     return package
 
 
+def ray_for(address: str | None) -> ModuleType:
+    """The package, imported so that it can prove to the head node at `address` who it is; see `ray`."""
+    if address is not None and _TOKEN.is_file():  # a head node asks for it; who is not one has to be told so
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    return ray()
+
+
 @contextlib.contextmanager
 def session(address: str | None, workers: int | None, threads: int, device: str) -> Iterator[bool]:
-    """Be connected for as long as the block lasts; yields whether stages get GPUs.
+    """Be connected for as long as the block lasts; yields whether there are GPUs that stages may use.
 
     Args:
         address: of the head node of a cluster, as in `10.0.0.1:6379`; None starts Ray on this machine.
@@ -48,16 +54,14 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
     Raises:
         InputError: when the cluster does not answer, or has no GPU where `device` asks for one.
     """
-    if address is not None and _TOKEN.is_file():  # a head node asks for it; who is not one has to be told so
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    package = ray()
+    package = ray_for(address)
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "error",
     }
     if address is None:
         cores = (workers or max(1, _cores() // threads)) * threads
-        gpus = 0 if device == "cpu" or resolve_device(device).type == "cpu" else None
+        gpus = 0 if device == "cpu" else None  # what Ray finds
         os.environ |= _FAST  # which workers inherit: they are ready before a runtime_env could be
         # "local": never a cluster that happens to run here, or that RAY_ADDRESS names.
         common |= {"address": "local", "num_cpus": cores, "num_gpus": gpus, "object_store_memory": _OBJECTS}
@@ -72,6 +76,7 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
         except Exception as error:  # its start has bare ones
             package.shutdown()
             raise InputError(f"Ray does not start or answer{f' at {address}' if address else ''}: {error}") from error
+    _end_monitor(package)
     try:
         has_gpus = package.cluster_resources().get("GPU", 0) > 0
         if device == "cuda" and not has_gpus:
@@ -79,6 +84,14 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
         yield has_gpus and device != "cpu"
     finally:
         package.shutdown()
+
+
+def _end_monitor(package: ModuleType) -> None:
+    """End the process that would ask for more machines, where this program started one: there are none to be had, and
+    at the end of the run Ray would wait a second for it."""
+    node = package._private.worker._global_node
+    with contextlib.suppress(AttributeError):  # a later Ray may have none
+        node.kill_monitor(check_alive=False)
 
 
 @contextlib.contextmanager

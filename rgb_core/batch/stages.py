@@ -22,7 +22,7 @@ from ..progress import Progress
 from ..rendering import Renderer
 from ..synthetic import synthesize
 from ..tracking import track
-from .manifest import Needs, Subject
+from .manifest import FIRST_STAGES, Needs, Subject
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,6 @@ STAGES: dict[str, Stage] = {
     "export": Stage(_export, pipeline.PAGE, on_gpu=False),
 }
 """By the names of the commands, in the order in which a subject passes them."""
-_FIRST = {"synthetic": "synth", "video": "track", "clip": "import", "dataset": None}
 
 
 def stages_of(subject: Subject) -> list[str]:
@@ -149,7 +148,7 @@ def stages_of(subject: Subject) -> list[str]:
         wanted.discard("fit-geometry")
     elif "fit-gaussians" in wanted:
         wanted.add("fit-geometry")
-    wanted.add(_FIRST[subject.source])
+    wanted.add(FIRST_STAGES[subject.source])
     return [name for name in STAGES if name in wanted]
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numba
 import torch
@@ -13,6 +13,7 @@ import torch
 from ..devices import device_name, resolve_device
 from ..errors import RgbError, printable
 from ..output_folder import is_finished, locked
+from .board import Board
 from .records import LOG, Failure, SubjectRecord, Taken, load_record
 from .stages import STAGES, Job, Leg
 
@@ -20,13 +21,6 @@ _LOCK = ".rgb-batch.lock"
 _PATIENCE = 120.0  # seconds for the worker to end whose machine or driver was lost
 _TELL_EVERY = 0.5  # seconds between reports of progress
 _MB = 1e6
-
-
-class Board(Protocol):
-    """Where a worker reports to."""
-
-    def tell(self, event: dict[str, Any]) -> None:
-        """Take one event: the subject and the stage, with what there is to say."""
 
 
 def set_threads(count: int) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from rgb_core.batch import scheduler
+from rgb_core.batch.board import Board
 from rgb_core.batch.manifest import Manifest, parse_manifest
+from rgb_core.batch.options import BatchOptions
 from rgb_core.batch.records import Failure, SubjectRecord, load_record
-from rgb_core.batch.scheduler import BatchOptions, run_batch
+from rgb_core.batch.run import run_batch
 from rgb_core.batch.stages import Job, Leg
-from rgb_core.batch.worker import Board
 from rgb_core.errors import InputError
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'rgb-avatar[batch]'")
@@ -92,6 +93,8 @@ import os, signal, subprocess, sys, time
 from pathlib import Path
 from rgb_core.batch import scheduler
 from rgb_core.batch.manifest import parse_manifest
+from rgb_core.batch.options import BatchOptions
+from rgb_core.batch.run import run_batch
 from rgb_core.errors import InputError
 
 def leg(job, leg, board):
@@ -109,7 +112,7 @@ class Killer:
 scheduler.run_leg = leg
 manifest = parse_manifest("format: rgb-batch\\nversion: 1\\nsubjects: {a: {dataset: d}}", "manifest", Path(sys.argv[1]))
 try:
-    scheduler.run_batch(manifest, Path(sys.argv[1]) / "out", Killer(), scheduler.BatchOptions(workers=1, device="cpu"))
+    run_batch(manifest, Path(sys.argv[1]) / "out", Killer(), BatchOptions(workers=1, device="cpu"))
 except InputError as error:
     print(error)
 """
@@ -132,3 +135,9 @@ def test_a_preset_that_cannot_be_read_names_its_subject(tmp_path: Path, monkeypa
     text = "format: rgb-batch\nversion: 1\nsubjects: {a: {dataset: d, preset: demmo}}"
     with pytest.raises(InputError, match="subject a: preset 'demmo' does not exist"):
         scheduler._job(parse_manifest(text, "manifest", tmp_path), "a", tmp_path, gpus=False, force=False)
+
+
+def test_ray_starts_before_anything_that_takes_seconds_to_import():
+    code = "import sys, rgb_core.batch.run, rgb_core.batch.board; print({'torch', 'numba', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
