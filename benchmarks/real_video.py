@@ -3,7 +3,8 @@
 Usage: python benchmarks/real_video.py OUT DATASET ... [--preset NAME] [--rules last every] [--stride N]
        [--seconds S] [--set KEY=VALUE ...]
 
-Every clip and split is fitted as `rgb fit` does it, in a process of its own, spread over the GPUs. Rows: the first
+Prints how far the test frames' poses and expressions lie from those of training. Then every clip and split is fitted
+as `rgb fit` does it, in a process of its own, spread over the GPUs. Rows: the first
 avatar on poses as tracked, the avatar on poses that the first one tracked again, and refined on each test picture.
 """
 
@@ -39,6 +40,7 @@ LAST, EVERY = "last fifth", "every fifth"
 
 RULES = {"last": LAST, "every": EVERY}
 _LIGHTS = ("studio", "sunset", "sun")
+_LEAST_SPREAD = 1e-3  # of a joint angle or a coefficient: less is standing still
 
 
 def clip(folder: Path, rule: str, stride: int) -> Dataset:
@@ -52,6 +54,24 @@ def clip(folder: Path, rule: str, stride: int) -> Dataset:
         "test": tuple(name for name in ids if name in tested),
     }
     return replace(dataset, splits=splits)
+
+
+def novelty(dataset: Dataset) -> tuple[float, float]:
+    """Mean distance of test frames to the nearest training frame, and of training frames to the nearest other one.
+
+    In standard deviations of the training frames' joint angles and expressions, those that vary.
+    """
+    train, test = (
+        torch.stack(
+            [torch.cat([frame.pose.joints.flatten(), frame.pose.expression]) for frame in dataset.frames(split)]
+        )
+        for split in ("train", "test")
+    )
+    spread = train.std(0)
+    moving = spread > _LEAST_SPREAD
+    train, test = (values[:, moving] / spread[moving] for values in (train, test))
+    between = torch.cdist(train, train).fill_diagonal_(torch.inf)
+    return float(torch.cdist(test, train).amin(1).mean()), float(between.amin(1).mean())
 
 
 def scores(
@@ -166,6 +186,9 @@ def main() -> None:
         for each in arguments.datasets
         for rule in arguments.rules
     ]
+    for job in jobs:
+        new, usual = novelty(clip(job.dataset, job.rule, job.stride))
+        print(f"{job.dataset.name}, {job.rule}: test frames {new:.2f} from training, which lies {usual:.2f} apart")
     rows = run_all(jobs, arguments.seconds)
     found = {(clip_name, name): row for clip_name, name, row in rows}
     for clip_name, name in [key for key in found if key[1].startswith(EVERY)]:
