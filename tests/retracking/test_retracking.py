@@ -1,20 +1,23 @@
 """An avatar tracks pictures that it drew itself: what was wrong with the tracking is found, the rest stays."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from rgb_core.avatar import Avatar
+from rgb_core import pipeline
+from rgb_core.avatar import Avatar, load_avatar
 from rgb_core.avatar.deformation import expression_field
 from rgb_core.avatar.portrait import Portrait
 from rgb_core.data import Dataset, DatasetWriter
 from rgb_core.errors import InputError
 from rgb_core.evaluation import EvaluationOptions, evaluate
-from rgb_core.geometry import load_geometry
+from rgb_core.geometry import Geometry, load_geometry
 from rgb_core.heads import HeadModel, Pose
 from rgb_core.images import linear_to_rgba
+from rgb_core.presets import load_preset
 from rgb_core.progress import Silent
 from rgb_core.rendering import Renderer
 from rgb_core.retracking import RetrackingConfig, on_test_pictures, retrack
@@ -137,6 +140,40 @@ def test_stage_2_goes_on_from_an_avatar(avatar: Avatar, clip: Dataset, tmp_path:
     torch.testing.assert_close(after.neutral["albedo"], avatar.neutral["albedo"], atol=1e-4, rtol=0)
     torch.testing.assert_close(after.light.radiance, avatar.light.radiance, rtol=1e-4, atol=1e-6)
     assert not avatar.neutral["albedo"].requires_grad
+
+
+@pytest.mark.parametrize("from_video", [True, False])
+def test_a_fit_tracks_the_clip_of_a_video_again(from_video: bool, clip: Dataset, tmp_path: Path):
+    """Poses that came with a clip may be known better than pictures tell: they stay."""
+    if from_video:
+        clip = dataclasses.replace(clip, extra={**clip.extra, "source": {"video": "spots.mp4"}})
+    small = ["image_size=48", "steps=60", "gaussians=300", "checkpoint_every=1000"]
+    tracked = ["rounds=1", "image_size=48", "levels=1", "sweeps=8"]
+    settings = [f"gaussians.{change}" for change in small] + [f"retracking.{change}" for change in tracked]
+    preset, geometry, done = load_preset("demo", settings), Geometry(clip.head), Counting()
+    fit = partial(pipeline.fit_avatar, clip, geometry, tmp_path / "out", preset, seed=0)
+    avatar = fit(progress=done)
+    poses = pipeline.tracked_again(clip, tmp_path / "out", preset)
+    assert (tmp_path / "out" / pipeline.FIRST_AVATAR).exists() is from_video
+    assert len(poses) == (FRAMES + TEST if from_video else 0)
+    if from_video:
+        first = load_avatar(tmp_path / "out" / pipeline.FIRST_AVATAR)
+        assert not torch.equal(first.neutral["albedo"], avatar.neutral["albedo"])
+        assert any(not torch.equal(poses[name].joints, clip.frame(name).pose.joints) for name in poses)
+        assert done.stages == ["fitting Gaussians", "tracking with the avatar", "fitting Gaussians"]
+    again = Counting()
+    assert torch.equal(fit(progress=again).neutral["albedo"], avatar.neutral["albedo"])
+    assert again.stages == []
+
+
+class Counting(Silent):
+    """Remembers the stages that did something."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        self.stages.append(stage)
 
 
 def test_any_light_can_be_gone_on_from():
