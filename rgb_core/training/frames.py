@@ -16,6 +16,7 @@ from ..shading import Surface, SurfaceTracer
 from ..tensors import to_device
 from .surface_cache import SurfaceCache
 
+_READERS = 4  # threads; each holds a whole picture while it makes it smaller
 _UNLEARNT = {Label.CLOTH, Label.NECKLACE}  # what else is worn moves with the head
 
 
@@ -108,7 +109,7 @@ class TrainingFrames:
         self._visibility = visibility
         scale = min(1.0, longer_side / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(_READERS) as threads:
             self._pictures = list(threads.map(self._read, frames))
         self._fixed: dict[int, dict[str, Any]] = {}
         self._surfaces = SurfaceCache(cache_mb, self.device)
