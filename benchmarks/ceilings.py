@@ -25,9 +25,9 @@ OFFSET = 5e-4
 
 
 class Pixels:
-    """What is known of every opaque pixel of a frame that has all truth."""
+    """What is known of every opaque pixel of a frame that has all truth; only of those of `mask` [H, W], where given."""
 
-    def __init__(self, dataset: Dataset, frame_id: str, size: tuple[int, int] | None):
+    def __init__(self, dataset: Dataset, frame_id: str, size: tuple[int, int] | None, mask: torch.Tensor | None = None):
         frame, known = dataset.frame(frame_id), dataset.ground_truth
         assert known is not None
         camera = dataset.camera(frame, size)
@@ -40,6 +40,8 @@ class Pixels:
         hits = bvh.trace(camera.center.expand_as(rays).contiguous(), rays)
         opaque = (self.truth[..., 3] == 255) & (normal[..., 3] > 0.99) & (albedo[..., 3] > 0.99)
         self.where = opaque.flatten() & (hits.face_id >= 0)
+        if mask is not None:
+            self.where &= mask.flatten()
         self.albedo = albedo.reshape(-1, 4)[self.where, :3].contiguous()
         self.normals = normalize(normal.reshape(-1, 4)[self.where, :3], dim=1).contiguous()
         self.views = -rays[self.where].contiguous()
