@@ -25,7 +25,7 @@ OFFSET = 5e-4
 
 
 class Pixels:
-    """What is known of every opaque pixel of a frame that has all truth; only of those of `mask` [H, W], where given."""
+    """What is known of every opaque pixel of a frame that has all truth; only of those of `mask` [H, W], if given."""
 
     def __init__(self, dataset: Dataset, frame_id: str, size: tuple[int, int] | None, mask: torch.Tensor | None = None):
         frame, known = dataset.frame(frame_id), dataset.ground_truth
