@@ -42,35 +42,33 @@ def expression_shots(avatar: Avatar) -> list[tuple[str, Shot]]:
     return shots
 
 
-def relit_shots(avatar: Avatar) -> list[tuple[str, Shot]]:
+def lit_by(name: str) -> Staging:
+    """Under a built-in light, before black."""
+    return Staging((Light.load(name),), background=BLACK)
+
+
+def relit_shots(avatar: Avatar, light: str) -> list[tuple[str, Shot]]:
     """The portrait turned, then blinking, and its label."""
     shots = [
-        (f"{yaw} degrees", shot)
+        (f"{light}, {yaw} degrees", shot)
         for yaw, shot in zip(YAWS, turned(avatar, [math.radians(yaw) for yaw in YAWS]), strict=True)
     ]
     (still,) = turned(avatar, [0.0])
     lids = torch.tensor([float(name.startswith("eyeBlink")) for name in avatar.head.expression_names])
     for shut in LIDS:
-        shots.append((f"lids {shut}", replace(still, pose=replace(still.pose, expression=shut * lids))))
+        shots.append((f"{light}, lids {shut}", replace(still, pose=replace(still.pose, expression=shut * lids))))
     return shots
 
 
-def write_relit(renderer: Renderer, path: Path) -> None:
-    """One picture, a row for each light."""
-    labelled = relit_shots(renderer.avatar)
-    shots = at_size([shot for _, shot in labelled], SIZE)
-    rows = []
-    for name in RELIT:
-        pictures = draw_bytes(renderer, shots, Staging((Light.load(name),), background=BLACK))
-        rows.append([Tile(drawn, f"{name}, {label}") for drawn, (label, _) in zip(pictures, labelled, strict=True)])
-    write_png(path, contact_sheet(rows))
-
-
-def write_strip(renderer: Renderer, labelled: list[tuple[str, Shot]], staging: Staging, path: Path) -> None:
-    """One picture of all shots, a tile each."""
+def tiles(renderer: Renderer, labelled: list[tuple[str, Shot]], staging: Staging) -> list[Tile]:
+    """A tile for each shot."""
     pictures = draw_bytes(renderer, at_size([shot for _, shot in labelled], SIZE), staging)
-    tiles = [Tile(picture, label) for picture, (label, _) in zip(pictures, labelled, strict=True)]
-    write_png(path, contact_sheet([tiles[i : i + COLUMNS] for i in range(0, len(tiles), COLUMNS)]))
+    return [Tile(picture, label) for picture, (label, _) in zip(pictures, labelled, strict=True)]
+
+
+def in_rows(drawn: list[Tile]) -> list[list[Tile]]:
+    """The same, COLUMNS in a row."""
+    return [drawn[first : first + COLUMNS] for first in range(0, len(drawn), COLUMNS)]
 
 
 def main() -> None:
@@ -82,10 +80,14 @@ def main() -> None:
     avatar = load_avatar(arguments.avatar)
     renderer = Renderer(avatar.to(resolve_device("auto")))
     turning = [(str(index), shot) for index, shot in enumerate(turntable(avatar, FRAMES))]
-    sun = Staging((Light.load("sun"),), turns=1.0, background=BLACK)
-    write_strip(renderer, turning, sun, arguments.out / "turn.png")
-    write_strip(renderer, expression_shots(avatar), Staging(background=BLACK), arguments.out / "expressions.png")
-    write_relit(renderer, arguments.out / "relit.png")
+    sun = replace(lit_by("sun"), turns=1.0)
+    shown = {
+        "turn": in_rows(tiles(renderer, turning, sun)),
+        "expressions": in_rows(tiles(renderer, expression_shots(avatar), Staging(background=BLACK))),
+        "relit": [tiles(renderer, relit_shots(avatar, name), lit_by(name)) for name in RELIT],
+    }
+    for name, rows in shown.items():
+        write_png(arguments.out / f"{name}.png", contact_sheet(rows))
 
 
 if __name__ == "__main__":

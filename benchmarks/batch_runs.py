@@ -227,9 +227,8 @@ def cluster(folder: Path, cards: Iterable[str | None], cpus: int) -> Iterator[Cl
 
     subprocess.run([*RAY, "get-auth-token", "--generate"], check=True, stdout=subprocess.DEVNULL)
     started = Cluster(f"{get_node_ip_address()}:{_free_port()}")
-    with tempfile.TemporaryDirectory(
-        prefix="ray", dir="/tmp", ignore_cleanup_errors=True
-    ) as files:  # sockets' are short
+    # In /tmp, since paths of sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as files:
         try:
             for index, card in enumerate(cards):
                 where = ["--address", started.address] if index else _head(started.address, files)

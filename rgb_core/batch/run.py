@@ -33,17 +33,16 @@ def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchO
         ray_for(options.address)  # before the thread's imports, which would hold it up
         usable = _prepare(options)
         with session(options.address, options.workers, threads, options.device) as gpus:
-            gpus = usable.result() and gpus
+            on_gpu = usable.result() and gpus
             from .scheduler import run_subjects
 
-            return run_subjects(manifest, names, out, listener, options, gpus)
+            return run_subjects(manifest, names, out, listener, options, on_gpu)
 
 
 def _prepare(options: BatchOptions) -> Future[bool]:
     """Import what the rest of a run needs, in a thread; whether stages may have a GPU, as far as this machine can say.
 
-    Raises:
-        InputError: see `devices.resolve_device`.
+    The result raises an InputError where `devices.resolve_device` does.
     """
 
     def prepare() -> bool:

@@ -55,17 +55,14 @@ def session(address: str | None, workers: int | None, threads: int, device: str)
         InputError: when the cluster does not answer, or has no GPU where `device` asks for one.
     """
     package = ray_for(address)
-    common: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": "error",
-    }
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if address is None:
         cores = (workers or max(1, _cores() // threads)) * threads
         gpus = 0 if device == "cpu" else None  # what Ray finds
         os.environ |= _FAST  # which workers inherit: they are ready before a runtime_env could be
         # "local": never a cluster that happens to run here, or that RAY_ADDRESS names.
         common |= {"address": "local", "num_cpus": cores, "num_gpus": gpus, "object_store_memory": _OBJECTS}
-        common["include_dashboard"] = False
+        common |= {"include_dashboard": False}
     else:
         if workers is not None:
             raise InputError("--workers is for this machine's own Ray; the cluster at --address knows its cores")

@@ -110,7 +110,7 @@ class TrainingFrames:
         scale = min(1.0, longer_side / max(dataset.width, dataset.height))
         self.size = round(dataset.width * scale), round(dataset.height * scale)
         with ThreadPoolExecutor(_READERS) as threads:
-            self._pictures = list(threads.map(self._read, frames))
+            self._pictures = [to_device(read, self.device) for read in threads.map(self._read, frames)]
         self._fixed: dict[int, dict[str, Any]] = {}
         self._surfaces = SurfaceCache(cache_mb, self.device)
 
@@ -140,7 +140,7 @@ class TrainingFrames:
         return FrameInputs(**fixed, **vars(surface), light_to_world=light_to_world)
 
     def _read(self, frame: Frame) -> dict[str, Tensor | None]:
-        """The pictures of a frame, on the device."""
+        """The pictures of a frame, on the CPU: what a thread puts on a GPU would be on another stream than ours."""
         rgba = self._dataset.load_rgba(frame, self.size)
         semantic = self._dataset.semantic(frame, self.size)
         weight = torch.ones(rgba.shape[:2])
@@ -148,7 +148,7 @@ class TrainingFrames:
             foreign = has_label(semantic, _UNLEARNT & set(self._dataset.foreign))
             weight[foreign & (rgba[..., 3] > 0)] = 0.0  # where the matte has cut it out, the head ends
         albedo = None if self._albedo is None else self._albedo.load(frame, self.size)
-        return to_device({"rgba": rgba, "weight": weight, "albedo": albedo}, self.device)
+        return {"rgba": rgba, "weight": weight, "albedo": albedo}
 
     def _load(self, index: int) -> dict[str, Any]:
         """What never changes about a frame, on the device."""

@@ -50,7 +50,7 @@ _PARTS = (
 )
 
 _NEIGHBOURS, _REACH = 4, 4.0  # how many, and how far in units of the usual distance between Gaussians
-_NO_DISTANCE = 1e-6
+_NO_DISTANCE = 1e-6  # metres; where all lie in one place, since a radius of 0 is none
 _ROBUST = 0.1
 _BLACK = 0.02  # added to albedos before their logarithm
 

@@ -6,7 +6,7 @@ import pytest
 
 from rgb_core.batch.from_folder import write_manifest_of_folder
 from rgb_core.batch.manifest import Manifest, Needs, builtin_manifests, load_manifest, parse_manifest
-from rgb_core.batch.stages import legs_of, stages_of
+from rgb_core.batch.stages import STAGES, legs_of, stages_of
 from rgb_core.errors import InputError
 
 HEAD = "format: rgb-batch\nversion: 1\n"
@@ -14,6 +14,13 @@ HEAD = "format: rgb-batch\nversion: 1\n"
 
 def parsed(text: str) -> Manifest:
     return parse_manifest(HEAD + text, "manifest m.yaml", Path("/data"))
+
+
+def test_every_stage_can_be_given_its_needs():
+    """The table is read before the stages are imported, which takes seconds: it has their names itself."""
+    needs = ", ".join(f"{name}: {{cpus: 3}}" for name in STAGES)
+    manifest = parsed(f"needs: {{{needs}}}\nsubjects: {{a: {{dataset: d}}}}")
+    assert all(manifest.needs[name].cpus == 3 for name in STAGES)
 
 
 def test_paths_begin_at_the_root_and_defaults_fill_what_a_row_leaves_out():

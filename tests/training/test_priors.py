@@ -34,6 +34,18 @@ def test_opacity_entropy_peaks_at_one_half():
     assert max(costs(Region.SCALP, opacity)["opacity_entropy"] for opacity in (0.0, 1.0)) < 2e-3
 
 
+def test_neighbours_are_the_four_nearest():
+    """Against all distances; some points lie two in one place, as clones do."""
+    points = torch.rand(300, 3, generator=torch.Generator().manual_seed(0))
+    points[::10] = points[1::10]
+    pairs = neighbours(points, torch.zeros(300, dtype=torch.uint8))
+    distance = torch.cdist(points.double(), points.double()).fill_diagonal_(torch.inf)
+    nearest = distance.sort(1).values[:, :4]
+    assert torch.equal(pairs.first, torch.arange(300).repeat_interleave(4))
+    found = distance[pairs.first, pairs.second].view(300, 4)
+    torch.testing.assert_close(found.sort(1).values, nearest, rtol=1e-5, atol=1e-7)
+
+
 def test_neighbours_stay_within_a_region():
     axis = torch.arange(10.0)
     points = torch.stack([axis, torch.zeros(10), torch.zeros(10)], dim=1)
