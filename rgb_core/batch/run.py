@@ -33,7 +33,9 @@ def run_batch(manifest: Manifest, out: Path, listener: Listener, options: BatchO
         ray_for(options.address)  # before the thread's imports, which would hold it up
         usable = _prepare(options)
         with session(options.address, options.workers, threads, options.device) as gpus:
-            on_gpu = usable.result() and gpus
+            on_gpu = usable.result() and gpus  # what this machine lacks, the result says better than Ray
+            if options.device == "cuda" and not on_gpu:
+                raise InputError("--device cuda: no machine of the cluster has a GPU; use --device cpu")
             from .scheduler import run_subjects
 
             return run_subjects(manifest, names, out, listener, options, on_gpu)

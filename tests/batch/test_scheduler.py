@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rgb_core.batch import scheduler
 from rgb_core.batch.board import Board
@@ -18,6 +19,7 @@ from rgb_core.batch.options import BatchOptions
 from rgb_core.batch.records import Failure, SubjectRecord, load_record
 from rgb_core.batch.run import run_batch
 from rgb_core.batch.stages import Job, Leg
+from rgb_core.devices import resolve_device
 from rgb_core.errors import InputError
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'rgb-avatar[batch]'")
@@ -135,6 +137,15 @@ def test_a_preset_that_cannot_be_read_names_its_subject(tmp_path: Path, monkeypa
     text = "format: rgb-batch\nversion: 1\nsubjects: {a: {dataset: d, preset: demmo}}"
     with pytest.raises(InputError, match="subject a: preset 'demmo' does not exist"):
         scheduler._job(parse_manifest(text, "manifest", tmp_path), "a", tmp_path, gpus=False, force=False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said_as_other_commands_say_it(manifest: Manifest, tmp_path: Path):
+    with pytest.raises(InputError) as single:
+        resolve_device("cuda")
+    with pytest.raises(InputError) as batch:
+        run_batch(manifest, tmp_path / "out", Heard(), BatchOptions(workers=1, device="cuda"))
+    assert str(batch.value) == str(single.value)
 
 
 def test_ray_starts_before_anything_that_takes_seconds_to_import():
