@@ -152,13 +152,10 @@ def prepare(work: Work) -> None:
     with ThreadPoolExecutor(1 if work.on_cpu else len(work.names)) as pool:
         list(pool.map(make, work.names))
     print(f"{len(work.names)} datasets: {time.perf_counter() - started:.0f} s", flush=True)
-    if not work.on_cpu:
-        subprocess.run(
-            [*RGB, "doctor", "--warm", "sm_{}{}".format(*torch.cuda.get_device_capability())],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        print(f"with kernels compiled: {time.perf_counter() - started:.0f} s", flush=True)
+    targets = ["cpu"] if work.on_cpu else ["cpu", "sm_{}{}".format(*torch.cuda.get_device_capability())]
+    for target in targets:
+        subprocess.run([*RGB, "doctor", "--warm", target], check=True, stdout=subprocess.DEVNULL)
+    print(f"with kernels compiled: {time.perf_counter() - started:.0f} s", flush=True)
     find_steps(work)
     print(f"prepared after {time.perf_counter() - started:.0f} s", flush=True)
 
@@ -173,7 +170,9 @@ def find_steps(work: Work) -> None:
     out = work.out / "tried"
     seconds = work.run(work.manifest("tried", rows, work.arguments.per_card), out, "0,1").wall
     few, many = (statistics.fmean(stage_seconds(out, name) for name in work.names[which::2]) for which in (0, 1))
-    step = max((many - few) / (tried[1] - tried[0]), 1e-4)
+    step = (many - few) / (tried[1] - tried[0])
+    if step <= 0:
+        sys.exit(f"{tried[1]} steps take {many:.1f} s, {tried[0]} take {few:.1f}: another trial must tell")
     of_each = (work.arguments.seconds - (seconds - many)) * work.arguments.per_card / len(work.names)
     steps = max(tried[1], round((of_each - few) / step) + tried[0])
     (work.out / _STEPS).write_text(json.dumps(steps))
@@ -303,7 +302,7 @@ def main() -> None:
     parser.add_argument("--shares", type=int, nargs="+", default=list(SHARES), help="parts of a card to try")
     parser.add_argument("--scene", action="append", default=[], metavar="KEY=VALUE", help="change of the subjects")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change of the fits")
-    parser.add_argument("--trial", type=int, nargs=2, default=[300, 1100], metavar=("FEW", "MANY"), help="its steps")
+    parser.add_argument("--trial", type=int, nargs=2, default=[500, 4000], metavar=("FEW", "MANY"), help="its steps")
     parser.add_argument("--cpus", type=int, default=2, help="cores of a subject")
     parser.add_argument("--memory", type=float, default=4.0, help="GB of the machine that a stage sets aside")
     parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])

@@ -5,7 +5,8 @@ Usage: python benchmarks/real_video.py OUT DATASET ... [--preset NAME] [--rules 
 
 Prints how far the test frames' poses and expressions lie from those of training. Then every clip and split is fitted
 as `rgb fit` does it, in a process of its own, spread over the GPUs. Rows: the first
-avatar on poses as tracked, the avatar on poses that the first one tracked again, and refined on each test picture.
+avatar on poses as tracked, the avatar on poses that the first one tracked again, refined on each test picture, and,
+for what no test frame can surpass, every few of the frames that the avatar was fitted to.
 """
 
 import argparse
@@ -40,6 +41,7 @@ LAST, EVERY = "last fifth", "every fifth"
 
 RULES = {"last": LAST, "every": EVERY}
 _LIGHTS = ("studio", "sunset", "sun")
+_TRAINED = 40  # training frames that are scored
 _LEAST_SPREAD = 1e-3  # of a joint angle or a coefficient: less is standing still
 
 
@@ -136,6 +138,9 @@ def work(job: Job, told: "Queue[Any]") -> None:
     again = [replace(frame, pose=poses[frame.id]) for frame in dataset.frames("test")]
     refined = on_test_pictures(avatar, dataset, progress, device)(again)
     told.put((name, f"{job.rule}: refined", scores(dataset, renderer, out / "report_refined", refined)))
+    train = dataset.splits["train"]
+    trained = replace(dataset, splits={"train": (), "test": train[:: max(1, len(train) // _TRAINED)]})
+    told.put((name, f"{job.rule}: training frames", scores(trained, renderer, out / "report_trained", poses)))
 
 
 def run_all(jobs: Sequence[Job], seconds: float) -> list[tuple[str, str, dict[str, float]]]:

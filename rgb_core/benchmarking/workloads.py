@@ -20,12 +20,13 @@ from ..images import linear_to_srgb
 from ..rendering import Renderer
 from ..rendering.renderer import lit_vertices
 from ..rendering.stages import attach_packed, pose_packed, splat, visible_to
+from ..rotations import axis_angle_to_matrix
 from ..shading import SurfaceTracer, light_gaussians
 from .scenes import bench_avatar, ellipsoid, ellipsoid_view, head_mesh, shading_scene
 
 GAUSSIANS, VISIBILITY_POINTS, SIZE = 70_000, 20_000, 512
 LARGE_FRAMES = (1024, 2048)
-_TURN_DEGREES = 1.0  # of the head between two frames
+_TURN_DEGREES, _TURNS = 1.0, 5  # of the head between two frames; how many one way
 CURVE, CURVE_SIZES = (1_000, 10_000, 70_000, 500_000, 2_000_000), (256, 512, 1024, 2048)
 _SAMPLED = 80_500  # Poisson sampling keeps about GAUSSIANS of them
 
@@ -173,12 +174,9 @@ def _visibility(device: torch.device) -> Workload:
     bvh = MeshBvh(vertices, faces)
     normals = vertex_normals(vertices, FaceRings.of(faces, len(vertices)))
     light = torch.eye(3, device=device)
-    angle = torch.tensor(math.radians(_TURN_DEGREES), device=device)
-    turn = torch.eye(3, device=device)
-    turn[0, 0] = turn[2, 2] = angle.cos()
-    turn[0, 2], turn[2, 0] = angle.sin(), -angle.sin()
-    # The head turns to and fro: a call must not find the very scene that it has left.
-    poses = itertools.cycle([(vertices, normals), (vertices @ turn.T, normals @ turn.T)])
+    turns = (_turned(_TURN_DEGREES * step, device) for step in (*range(_TURNS), *range(_TURNS, 0, -1)))
+    # The head turns to and fro: a call must find neither the very scene that the last one left nor that before.
+    poses = itertools.cycle([(vertices @ turn, normals @ turn) for turn in turns])
     points = vertices[:VISIBILITY_POINTS]
 
     def pose() -> None:
@@ -187,6 +185,11 @@ def _visibility(device: torch.device) -> Workload:
         bvh.visibility(moved[:VISIBILITY_POINTS], upward[:VISIBILITY_POINTS], 16, 32, light)
 
     return Workload(f"visibility, {len(points)} points x 512, {len(faces)} faces, refit", pose, 0.5)
+
+
+def _turned(degrees: float, device: torch.device) -> torch.Tensor:
+    """Rotation [3, 3] about +y, for rows."""
+    return axis_angle_to_matrix(torch.tensor([0.0, math.radians(degrees), 0.0])).T.to(device)
 
 
 def _launch(device: torch.device) -> Workload:

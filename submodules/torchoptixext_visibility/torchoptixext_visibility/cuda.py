@@ -30,7 +30,7 @@ _THREADS = 128  # per block
 _WARPS_PER_BLOCK, _LANES = 4, 32  # one point per warp
 _GROUP = 16  # directions
 _DIRECTIONS_PER_WARP = 512
-_REMEMBERED = 128  # triangles that occluded something of a point's directions
+_REMEMBERED = 256  # triangles that occluded something of a point's directions
 _MOST_MEMORIES = 4  # numbers of points and of directions for which they are kept
 
 

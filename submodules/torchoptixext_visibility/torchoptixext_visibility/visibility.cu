@@ -15,7 +15,7 @@ constexpr int WARPS_PER_BLOCK = 4;
 constexpr int BLOCKS = 8;  // per multiprocessor: 8 to 10 differ little on an H200
 constexpr int STACK = 384;  // nodes; points deep in a mouth or an ear come to about 330
 constexpr float FARTHEST2 = 3e38f;
-constexpr int REMEMBERED = 128;  // triangles that occluded something; as in cuda.py
+constexpr int REMEMBERED = 256;  // triangles that occluded something; as in cuda.py
 constexpr int FEW = 6;  // directions that one lane tests for its triangle alone
 
 // What waits in shared memory, one set per warp.
@@ -77,12 +77,9 @@ __device__ __forceinline__ void visit_nodes(
     const unsigned inner_lanes = __ballot_sync(ALL_LANES, inner);
     if (inner) {
         const int place = stack_size + 2 * rank_in(inner_lanes, lane);
-        // The nearer child first: what it occludes need not be sought in the other.
-        const Vec3 left = xyz(__ldg(nodes + 2 * (number + 1))) - origin;
-        const Vec3 right = xyz(__ldg(nodes + 2 * node.first)) - origin;
-        const bool left_nearer = dot(left, left) < dot(right, right);
-        waiting.nodes[place] = left_nearer ? node.first : number + 1;
-        waiting.nodes[place + 1] = left_nearer ? number + 1 : node.first;
+        // In any order: telling the nearer child takes loads that cost more than it spares.
+        waiting.nodes[place] = node.first;
+        waiting.nodes[place + 1] = number + 1;
     }
     stack_size += 2 * __popc(inner_lanes);
     for (int i = 0; i < LEAF_SIZE; ++i) {
