@@ -8,7 +8,9 @@ pictures:
 - even: blocked light is replaced by that of skin like the point's own, and the map stands on the grid as it is;
 - pole: the same with the grid's pole at the lamp (`scene.lamps`);
 - traced: with the pole at the lamp, and blocked light from the part that blocks (`shading.Bounce`);
-- fine: as traced, on a grid of twice as many rows.
+- fine: as traced, on a grid of twice as many rows;
+- lamp, vertices: as traced, but the main lamp shines from directions of its own, which vertices see or not;
+- lamp, points: the same, and every pixel's own point sees them or not.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from lamp_rays import Lamp, split_lamp
 from torch import Tensor
 from torch.nn.functional import normalize
 from torchoptixext_visibility import MeshBvh
@@ -31,6 +34,7 @@ from rgb_core.images import rgba_to_linear
 from rgb_core.rendering.stages import visible_to
 from rgb_core.scene import Light
 from rgb_core.scene.lamps import Turned, resample_at_lamp
+from rgb_core.scene.light import resample
 from rgb_core.shading import AttachedSurface, Bounce, SurfaceTracer, light_gaussians
 
 ROWS = 16
@@ -43,6 +47,8 @@ class Way(NamedTuple):
     rows: int
     at_lamp: bool
     traced: bool
+    lamp_seen_by: str = ""
+    """`vertices` or `points` where the lamp is apart from the texels."""
 
 
 WAYS = {
@@ -50,6 +56,8 @@ WAYS = {
     "pole": Way(ROWS, True, False),
     "traced": Way(ROWS, True, True),
     "fine": Way(2 * ROWS, True, True),
+    "lamp, vertices": Way(ROWS, True, True, "vertices"),
+    "lamp, points": Way(ROWS, True, True, "points"),
 }
 
 
@@ -69,8 +77,11 @@ class FittedPixels:
         self.attachment = Attachment(hits.face_id[self.where], hits.barycentric[self.where])
         self.albedo, self.views = albedo[self.where, :3].contiguous(), -rays[self.where]
 
-    def lit(self, light: Turned, bounce: Bounce | None) -> Tensor:
-        """[H, W, 3] the radiance under `light`, black where nothing is known."""
+    def lit(self, light: Turned, bounce: Bounce | None, lamp: Lamp | None = None, seen_by: str = "") -> Tensor:
+        """[H, W, 3] the radiance under `light`, black where nothing is known.
+
+        With `lamp`, its part of the light comes from its own directions; what the head sends on is that of `light`.
+        """
         head, count = self.head, len(self.albedo)
         everything = torch.ones(head.vertex_count, dtype=torch.bool)
         tracer = SurfaceTracer(head.faces, everything & (head.region != Region.OTHER), Light(light.radiance).size)
@@ -95,10 +106,26 @@ class FittedPixels:
             torch.full((count, 3), SPECULAR),
         )
         attached = AttachedSurface(normals, self.views, occlusion)
+        if lamp is not None:
+            light = Turned(resample(lamp.rest, *Light(light.radiance).size), None)
+            surface = tracer.trace(self.vertices, True, None)
+            seen = visible_to(self.attachment, head.faces.int(), surface.visibility)
         radiance = light_gaussians(points, attached, seen, light.radiance, light.turn, True, from_head).radiance
+        if lamp is not None:
+            radiance = radiance + self.from_lamp(lamp, surface.normals, normals, seen_by)
         picture = torch.zeros(len(self.where), 3)
         picture[self.where] = radiance
         return picture.view(self.camera.height, self.camera.width, 3)
+
+    def from_lamp(self, lamp: Lamp, of_vertices: Tensor, normals: Tensor, seen_by: str) -> Tensor:
+        """[P, 3] radiance of the points from the lamp, which vertices with normals `of_vertices` see or they do."""
+        bvh, faces = MeshBvh(self.vertices, self.head.faces), self.head.faces
+        if seen_by == "points":
+            seen = lamp.seen(bvh, self.attachment.interpolate(self.vertices, faces), normals)
+        else:
+            seen = self.attachment.interpolate(lamp.seen(bvh, self.vertices, of_vertices), faces)
+        irradiance, reflection = lamp.shine(seen, normals, self.views, ROUGHNESS)
+        return self.albedo * irradiance + SPECULAR * reflection
 
 
 def main() -> None:
@@ -124,13 +151,14 @@ def score(pixels: list[FittedPixels], truth: Truth, name: str, light: Light, way
     """PSNR of the frame and, where there are, of cast shadows, dB."""
     plain = Turned(light.resampled(way.rows, 2 * way.rows).radiance, None)
     shining = resample_at_lamp(light.radiance, way.rows, 2 * way.rows) if way.at_lamp else plain
+    lamp = split_lamp(light.radiance) if way.lamp_seen_by else None
     scored = AlignedSet()
     for one in pixels:
         shape = one.camera.height, one.camera.width
         known = one.where.view(shape)
         true = truth.files.relit(name, one.frame.id, (shape[1], shape[0])) * known[..., None]
         shadow = truth.cast_shadow(one.frame, name, one.camera)
-        shaded = one.lit(shining, bounce if way.traced else None)
+        shaded = one.lit(shining, bounce if way.traced else None, lamp, way.lamp_seen_by)
         scored.add(shaded, known.float(), true, None if shadow is None else shadow & known)
     shadows = scored.psnr_cast_shadow()
     return f"{scored.psnr_aligned():.1f}" + ("" if shadows is None else f" / {shadows:.1f}")
