@@ -54,7 +54,7 @@ def kernel_workloads(device: torch.device) -> list[Workload]:
         *_shading(device, 16, 0.10, 0.30),
         *_shading(device, 32, 0.35, 1.2),
         *_rasterising(device),
-        _visibility(device),
+        visibility_turning(device),
         _launch(device),
     ]
 
@@ -169,7 +169,8 @@ def _rasteriser_inputs(
     return inputs, camera, capacity
 
 
-def _visibility(device: torch.device) -> Workload:
+def visibility_turning(device: torch.device) -> Workload:
+    """Refit and visibility of the built-in head, split once, which turns by a degree a call."""
     vertices, faces = (tensor.to(device) for tensor in head_mesh())
     bvh = MeshBvh(vertices, faces)
     normals = vertex_normals(vertices, FaceRings.of(faces, len(vertices)))
