@@ -278,6 +278,7 @@ __global__ void __launch_bounds__(32 * WARPS_PER_BLOCK, BLOCKS) visibility(
         }
         if (active == 0) break;
     }
+    __syncwarp();  // other lanes wrote some of what this one reads
     for (int i = lane; i < REMEMBERED; i += 32) remembered[i] = i < occluder_count ? waiting.occluders[i] : -1;
 
     for (int word = 0; word < word_count; ++word) {
