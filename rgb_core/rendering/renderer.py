@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from gaussian_blendshapes import PosedMesh, pose_head
@@ -16,10 +17,22 @@ from ..scene import Camera, Lens, Light
 from ..scene.lamps import Turned, resample_at_lamp
 from ..shading import AttachedSurface, Bounce, Lit, Surface, SurfaceTracer, light_gaussians
 from .graphs import GraphRunner, Room
-from .stages import LAYERS, attach_packed, layers_of, light_from_head, pose_packed, splat, visible_to
+from .stages import (
+    LAYERS,
+    attach_packed,
+    layers_of,
+    light_from_head,
+    open_parts,
+    pose_packed,
+    seen_by_camera,
+    splat,
+    visible_to,
+)
 
 _SPARE_ROOM = 2.0  # for pairs of Gaussians and tiles, in units of what the first picture needed
-_MOST_GRAPHS = 8  # kinds of pictures (lens and layers) that are kept recorded
+_MOST_GRAPHS = 8  # kinds of pictures (lens, layers and size of the light) that are kept recorded
+LIGHT_ROWS = 32
+"""Rows of a light that an avatar was not fitted under: texels of 5.6 degrees, which have shadows half as soft."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,11 @@ class PictureInputs:
     light_to_world: Tensor
     """[3, 3]."""
 
+    @property
+    def light_size(self) -> tuple[int, int]:
+        """Height and width of the map."""
+        return self.envmap.shape[1], self.envmap.shape[2]
+
     def empty_like(self) -> "PictureInputs":
         """Places of the same shapes."""
         return PictureInputs(*(torch.empty_like(getattr(self, field.name)) for field in fields(self)))
@@ -74,6 +92,15 @@ class LitGaussians:
     lit: Lit
 
 
+class _Traced(NamedTuple):
+    """What was last traced, and for what."""
+
+    light_size: tuple[int, int]
+    key: tuple[Tensor, ...]  # the pose, and how the light stands
+    mesh: PosedMesh
+    visibility: tuple[Tensor | None, Tensor | None]
+
+
 class Renderer:
     """Draws an avatar on the avatar's device under its own light or any other, with shadows.
 
@@ -83,21 +110,25 @@ class Renderer:
 
     Args:
         visibility: False leaves shadows out; defaults to what the avatar was fitted with.
+        light_rows: that other lights than the avatar's own are reduced to; with twice as many a picture takes about
+            four times as long to trace, and shadows are half as soft.
     """
 
-    def __init__(self, avatar: Avatar, visibility: bool | None = None):
+    def __init__(self, avatar: Avatar, visibility: bool | None = None, light_rows: int = LIGHT_ROWS):
         self.avatar = avatar
         self.visibility = avatar.visibility if visibility is None else visibility
         self._head, self._table = pack_avatar(avatar)
         self._faces = avatar.head.faces.to(torch.int32)
         self._bounce = Bounce.of(avatar) if self.visibility else None
-        self._tracer = SurfaceTracer(avatar.head.faces, lit_vertices(avatar, self._bounce), avatar.light.size)
+        self._open_parts = open_parts(avatar)
+        self._light_rows = light_rows
+        self._tracers: dict[tuple[int, int], SurfaceTracer] = {}
         self._runner: GraphRunner[PictureInputs] = GraphRunner(self.device, _MOST_GRAPHS)
         self._room = Room(self.device, _SPARE_ROOM)
         self._beside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self._identity = torch.eye(3, device=self.device)
         self._map: tuple[Tensor, Turned] | None = None
-        self._traced: tuple[tuple[Tensor, ...], PosedMesh, tuple[Tensor | None, Tensor | None]] | None = None
+        self._traced: _Traced | None = None
 
     @property
     def name(self) -> str:
@@ -149,11 +180,12 @@ class Renderer:
             return self.draw(given, lens, names)
 
         with self._runner.active():
-            drawn = self._runner.run((lens, names), draw, inputs)
+            kind = lens, names, inputs.light_size
+            drawn = self._runner.run(kind, draw, inputs)
             while self._room.outgrown():  # a picture that lacks some of its Gaussians is drawn again
                 self._runner.forget()
                 self._room.measure_again()
-                drawn = self._runner.run((lens, names), draw, inputs)
+                drawn = self._runner.run(kind, draw, inputs)
         color, alpha, *rest = drawn.split([3, 1, *(LAYERS[name].shows.channels for name in names)], dim=2)
         channels = {
             name: values if values.shape[2] == 3 else values[..., 0] for name, values in zip(names, rest, strict=True)
@@ -178,7 +210,7 @@ class Renderer:
         """What `draw` takes for a frame, on the device; see `render`."""
         shining = self.avatar.light if light is None else light
         to_world = shining.to_world(camera.world_to_camera)
-        envmap, turn = self._at_own_size(shining.radiance)
+        envmap, turn = self._reduced(shining.radiance)
         light_to_world = self._identity if to_world is None else to_world.to(self.device)
         expression, joints, translation = pose.to(torch.float32).to(self.device).tensors
         return PictureInputs(
@@ -190,10 +222,19 @@ class Renderer:
             light_to_world=light_to_world if turn is None else light_to_world @ turn,
         )
 
-    def _at_own_size(self, radiance: Tensor) -> Turned:
-        """A map reduced to the size of the avatar's own, on the device; the last one is kept."""
+    def light_size(self, radiance: Tensor) -> tuple[int, int]:
+        """Height and width that a map [3, H, W] is brought to: those of the avatar's own light where it is no larger,
+        else at most as many rows as were asked for."""
+        own = self.avatar.light
+        if radiance is own.radiance or radiance.shape[1] <= own.size[0]:
+            return own.size
+        rows = min(self._light_rows, radiance.shape[1])
+        return rows, 2 * rows
+
+    def _reduced(self, radiance: Tensor) -> Turned:
+        """A map at its `light_size`, on the device; the last one is kept."""
         if self._map is None or self._map[0] is not radiance:
-            reduced = resample_at_lamp(radiance.to(self.device), *self.avatar.light.size)
+            reduced = resample_at_lamp(radiance.to(self.device), *self.light_size(radiance))
             self._map = radiance, Turned(reduced.radiance.contiguous(), reduced.turn)
         return self._map[1]
 
@@ -201,7 +242,7 @@ class Renderer:
         """Colour, alpha and layers of one frame side by side, [H, W, 4 + C]: what `render` records and replays."""
         frame = self._light(inputs)
         drawn = splat(
-            frame.gaussians,
+            seen_by_camera(frame.gaussians, frame.surface, self._open_parts),
             layers_of(layers, frame.gaussians, frame.surface, frame.lit),
             inputs.world_to_camera,
             lens,
@@ -240,15 +281,21 @@ class Renderer:
         """Visibility words [V, S] and occlusion [V, 1] of the mesh; None without shadows."""
         if not self.visibility:
             return None, None
-        return self._tracer.visibility(mesh.vertices, mesh.normals, inputs.light_to_world)
+        size = inputs.light_size
+        if size not in self._tracers:
+            head = self.avatar.head
+            self._tracers[size] = SurfaceTracer(head.faces, lit_vertices(self.avatar, self._bounce), size)
+        return self._tracers[size].visibility(mesh.vertices, mesh.normals, inputs.light_to_world)
 
     def _known_surface(self, inputs: PictureInputs) -> tuple[PosedMesh, tuple[Tensor | None, Tensor | None]]:
         """Mesh and visibility; those of the last frame where neither pose nor light have turned since."""
         key = (inputs.expression, inputs.joints, inputs.translation, inputs.light_to_world)
-        if self._traced is None or not all(map(torch.equal, self._traced[0], key)):
+        last = self._traced
+        if last is None or last.light_size != inputs.light_size or not all(map(torch.equal, last.key, key)):
             mesh = self._pose_mesh(inputs)
-            self._traced = tuple(tensor.clone() for tensor in key), mesh, self._trace(mesh, inputs)
-        return self._traced[1], self._traced[2]
+            kept = tuple(tensor.clone() for tensor in key)
+            last = self._traced = _Traced(inputs.light_size, kept, mesh, self._trace(mesh, inputs))
+        return last.mesh, last.visibility
 
 
 def lit_vertices(avatar: Avatar, bounce: Bounce | None) -> Tensor:

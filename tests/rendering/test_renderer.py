@@ -14,10 +14,21 @@ from rgb_core.avatar.packing import pack_avatar
 from rgb_core.benchmarking.scenes import bench_avatar
 from rgb_core.errors import InputError
 from rgb_core.heads import HeadModel, Pose
+from rgb_core.heads.regions import Region
 from rgb_core.images import linear_to_srgb, to_bytes
 from rgb_core.rendering import LAYERS, RenderedFrame, Renderer, Shot
 from rgb_core.rendering.renderer import lit_vertices
-from rgb_core.rendering.stages import attach_learned, layers_of, light_from_head, pose_packed, splat, visible_to
+from rgb_core.rendering.stages import (
+    Shows,
+    attach_learned,
+    layers_of,
+    light_from_head,
+    open_parts,
+    pose_packed,
+    seen_by_camera,
+    splat,
+    visible_to,
+)
 from rgb_core.rotations import axis_angle_to_matrix
 from rgb_core.scene import Camera, Light
 from rgb_core.scene.lamps import resample_at_lamp
@@ -118,13 +129,14 @@ def learned_frame(
     pose, camera = shot.pose.to(device), shot.camera.to(device)
     shining = (avatar.light if light is None else light).to(device)
     to_world = shining.to_world(camera.world_to_camera)
-    envmap, turn = resample_at_lamp(shining.radiance, *avatar.light.size)
+    size = Renderer(avatar).light_size(shining.radiance)
+    envmap, turn = resample_at_lamp(shining.radiance, *size)
     if turn is not None:
         to_world = turn if to_world is None else to_world @ turn
     posed = head.pose(pose)
     gaussians = avatar.pose(pose.expression, pose.joints, posed.transforms)
     bounce = Bounce.of(avatar) if visibility else None
-    tracer = SurfaceTracer(head.faces, lit_vertices(avatar, bounce), avatar.light.size)
+    tracer = SurfaceTracer(head.faces, lit_vertices(avatar, bounce), size)
     surface = tracer.trace(posed.vertices, visibility, to_world)
     attached = attach_learned(avatar, gaussians.means, gaussians.rotations, surface, camera.world_to_camera)
     seen = visible_to(avatar.attachment, head.faces.int(), surface.visibility)
@@ -132,7 +144,8 @@ def learned_frame(
     lit = light_gaussians(gaussians, attached, seen, envmap, to_world, avatar.one_bounce, from_head)
     features = layers_of(layers, gaussians, attached, lit)
     lens = camera.with_scaled_focal(avatar.focal_scale).lens
-    drawn = splat(gaussians, features, camera.world_to_camera, lens, avatar.antialias)
+    shown = seen_by_camera(gaussians, attached, open_parts(avatar))
+    drawn = splat(shown, features, camera.world_to_camera, lens, avatar.antialias)
     color, *rest = drawn.image.split([3, *(LAYERS[name].shows.channels for name in layers)], dim=2)
     channels = {n: values if values.shape[2] == 3 else values[..., 0] for n, values in zip(layers, rest, strict=True)}
     return RenderedFrame(color, drawn.alpha, channels)
@@ -175,7 +188,8 @@ def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibilit
     """Assert that no byte of any picture is off by more than a step, and that hardly any is off at all.
 
     Gaussians end where they cover 1 / 255 of a pixel. Where one lies on that edge, coverage differs by a step and
-    radiance by as much; over black, sRGB makes several steps of it, so that there the radiance itself is compared.
+    light by as much of what it is there; over black, sRGB makes several steps of it, and light may be larger than 1, so
+    that there the light itself is compared.
     """
     renderer = Renderer(model, visibility)
     for shot in shots:
@@ -186,10 +200,15 @@ def compare(model: Avatar, shots: Sequence[Shot], light: Light | None, visibilit
         assert float(frame.color.std()) > 0.02
         mine, expected = eight_bit(frame), eight_bit(learned)
         apart = {name: (mine[name].int() - expected[name].int()).abs() for name in mine}
-        apart["color"][apart["alpha"] > 0] = 0
+        lights = {"color": frame.color - learned.color} | {
+            name: frame.layers[name] - learned.layers[name] for name in NAMES if LAYERS[name].shows is Shows.LIGHT
+        }
+        for name in lights:
+            apart[name][apart["alpha"] > 0] = 0
         assert {name: int(steps.max()) for name, steps in apart.items() if int(steps.max()) > 1} == {}
         assert max(float(steps.float().mean()) for steps in apart.values()) < 0.005
-        assert float((frame.color - learned.color).abs().max()) < 1 / 255
+        brightest = max(1.0, float(learned.layers["irradiance"].max()))
+        assert max(float(light.abs().max()) for light in lights.values()) < brightest / 255
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -214,6 +233,27 @@ def test_pictures_with_light_from_the_head_are_too(avatar: Avatar, device: str):
     shot = random_shots(avatar, 1)[0]
     filled, traced = (Renderer(one).render(shot.pose, shot.camera).color for one in (filling, model))
     assert float((filled - traced).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_one_sided_pictures_are_too_and_hide_what_lies_behind(avatar: Avatar, device: str):
+    model = replace(avatar, one_sided=True).to(device)
+    compare(model, shots_in_order(model, 2), WINDOW, True)
+    camera = model.portrait.camera.resized(SIZE, SIZE)
+    pose = model.portrait_pose()
+    surface = Renderer(model).lit_gaussians(pose, camera).surface
+    turned_away = ((surface.shown == 0) & (model.region() != Region.NECK)[:, None])[:, 0]
+    assert 0.1 < float(turned_away.float().mean()) < 0.8
+    neutral = {**model.neutral, "albedo": model.neutral["albedo"] + 3.0 * turned_away[:, None]}
+    painted = replace(model, neutral=neutral, traced_bounce=False)
+    plain = replace(model, traced_bounce=False)
+
+    def changed(a: Avatar, b: Avatar) -> float:
+        pictures = [Renderer(one).render(pose, camera, layers=("albedo",)).layers["albedo"] for one in (a, b)]
+        return float((pictures[0] - pictures[1]).abs().max())
+
+    assert changed(plain, painted) == 0
+    assert changed(replace(plain, one_sided=False), replace(painted, one_sided=False)) > 0.05
 
 
 @pytest.mark.parametrize("device", DEVICES)
