@@ -105,7 +105,7 @@ class FittedPixels:
             torch.full((count, 1), ROUGHNESS),
             torch.full((count, 3), SPECULAR),
         )
-        attached = AttachedSurface(normals, self.views, occlusion, torch.ones_like(normals[:, :1]))
+        attached = AttachedSurface(normals, self.views, occlusion)
         if lamp is not None:
             light = Turned(resample(lamp.rest, *Light(light.radiance).size), None)
             surface = tracer.trace(self.vertices, True, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from .console import Reporter
-from .options import Device, DeviceOption, Force, Json, LongerSide, NoVisibility, Quiet, within
+from .options import Device, DeviceOption, Force, Json, LightRows, LongerSide, NoVisibility, Quiet, within
 
 if TYPE_CHECKING:
     from rgb_core.avatar import Avatar
@@ -77,6 +77,7 @@ class FilmOptions:
             help="Brighter, or darker where negative, as in --exposure -1.",
         ),
     ] = 0.0  # fmt: skip
+    light_rows: LightRows = None
     no_visibility: NoVisibility = False
     background: Annotated[
         str | None,
@@ -232,8 +233,8 @@ def make_film(
     model = plan.avatar(load_avatar(avatar))
     shots, rate = motion(model)
     planned = plan.film(model, shots, rate)
-    renderer = Renderer(model.to(device.result()), False if film.no_visibility else None)
-    drawn = [files_in(avatar), film.no_visibility, film.set_ or []]
+    renderer = Renderer(model.to(device.result()), False if film.no_visibility else None, film.light_rows)
+    drawn = [files_in(avatar), film.no_visibility, film.light_rows, film.set_ or []]
     reporter = Reporter(film.quiet, film.as_json)
     with reporter.live():
         files = write_film(planned, renderer, out, drawn, reporter, film.force)

@@ -46,6 +46,14 @@ def within(low: float, high: float) -> Callable[[str], float]:
 LongerSide = Annotated[
     int | None, typer.Option("--size", min=16, max=LARGEST_SIDE, help="Pixels of the longer side; default as filmed.")
 ]
+LightRows = Annotated[
+    int | None,
+    typer.Option(
+        "--light-rows", min=4, max=128, metavar="ROWS",
+        help="Rows that a light is averaged to before it shines, as in --light-rows 64: more have sharper shadows and "
+        "take longer; default 32. The light that the avatar was fitted under keeps its own.",
+    ),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and JSON where asked for.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=_SEEDS, help="The same seed gives the same result on a CPU.")]

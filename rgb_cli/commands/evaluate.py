@@ -13,6 +13,7 @@ from ..options import (
     DeviceOption,
     Force,
     Json,
+    LightRows,
     LongerSide,
     NoVisibility,
     Out,
@@ -35,6 +36,7 @@ def evaluate(
     refine: Annotated[
         bool, typer.Option("--refine", help="Also score test frames whose pose was refined on their own picture.")
     ] = False,
+    light_rows: LightRows = None,
     no_visibility: NoVisibility = False,
     device: DeviceOption = Device.auto,
     force: Force = False,
@@ -65,9 +67,10 @@ def evaluate(
         provenance=evaluation.level_line(read_provenance(avatar)),
         tracking=load_geometry(geometry).tracking if geometry else {},
         refine=on_test_pictures(model, clip, reporter, where) if refine else None,
-        drawn=[files_in(avatar), no_visibility],
+        drawn=[files_in(avatar), no_visibility, light_rows],
         force=force,
     )
     with reporter.live():
-        metrics = evaluation.evaluate(clip, Renderer(model, False if no_visibility else None), out, reporter, options)
+        renderer = Renderer(model, False if no_visibility else None, light_rows)
+        metrics = evaluation.evaluate(clip, renderer, out, reporter, options)
     reporter.result("scores", metrics)

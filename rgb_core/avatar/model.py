@@ -78,8 +78,6 @@ class Avatar:
     portrait: Portrait = field(metadata=ON_HOST)
     antialias: bool = False
     """Whether it was fitted with Gaussians that cover as much at any size of picture."""
-    one_sided: bool = False
-    """Whether Gaussians whose normals point away from the camera are left out."""
     one_bounce: bool = True
     traced_bounce: bool = False
     """Whether light that the head blocks is replaced by that of the very part that blocks it."""

@@ -119,7 +119,7 @@ def _evaluate(
     device = device_name(renderer.light.radiance.device)
     metrics = metrics_record(
         dataset, renderer, size or (dataset.width, dataset.height), measured, lpips, truth.light, device,
-        _protocol(frames, options),
+        _protocol(frames, options, renderer.light_rows),
     )  # fmt: skip
     sections = build_sections(measured, renderer.light, truth.light)
     write_report(out, metrics, sections, {**_provenance(dataset, metrics), **options.provenance}, options.links)
@@ -127,12 +127,14 @@ def _evaluate(
     return metrics
 
 
-def _protocol(frames: tuple[Frame, ...], options: EvaluationOptions) -> dict[str, Any]:
-    """Where the poses of test frames come from, so that scores are put beside those of the same kind alone."""
+def _protocol(frames: tuple[Frame, ...], options: EvaluationOptions, light_rows: int) -> dict[str, Any]:
+    """Where the poses of test frames come from, and how finely other lights are drawn, so that scores are put beside
+    those of the same kind alone."""
     given = sum(frame.id in options.tracking for frame in frames)
     return {
         "coefficients": "the geometry's" if given else "the dataset's",
         "refined": None if options.refine is None else "on each test picture, the avatar as it is",
+        "light_rows": light_rows,
     }
 
 
@@ -160,6 +162,7 @@ def _provenance(dataset: Dataset, metrics: Mapping[str, Any]) -> dict[str, str]:
         "dataset": str(dataset.folder),
         "test frames": f"{metrics['frames']} of {metrics['size'][0]} x {metrics['size'][1]} pixels",
         "poses of the test frames": metrics["protocol"]["coefficients"],
+        "rows of other lights": str(metrics["protocol"]["light_rows"]),
         "device": metrics["speed"]["device"],
         "versions": f"rgb-avatar {__version__}, torch {torch.__version__}",
     }

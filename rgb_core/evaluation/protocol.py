@@ -26,6 +26,10 @@ class Scored(Protocol):
         """The light that the avatar was fitted under."""
 
     @property
+    def light_rows(self) -> int:
+        """Rows of the maps that it draws other lights with."""
+
+    @property
     def region(self) -> Tensor:
         """[V] head region of every vertex, in the codes of docs/formats.md."""
 

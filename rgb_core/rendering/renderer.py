@@ -17,17 +17,7 @@ from ..scene import Camera, Lens, Light
 from ..scene.lamps import Turned, resample_at_lamp
 from ..shading import AttachedSurface, Bounce, Lit, Surface, SurfaceTracer, light_gaussians
 from .graphs import GraphRunner, Room
-from .stages import (
-    LAYERS,
-    attach_packed,
-    layers_of,
-    light_from_head,
-    open_parts,
-    pose_packed,
-    seen_by_camera,
-    splat,
-    visible_to,
-)
+from .stages import LAYERS, attach_packed, layers_of, light_from_head, pose_packed, splat, visible_to
 
 _SPARE_ROOM = 2.0  # for pairs of Gaussians and tiles, in units of what the first picture needed
 _MOST_GRAPHS = 8  # kinds of pictures (lens, layers and size of the light) that are kept recorded
@@ -110,18 +100,17 @@ class Renderer:
 
     Args:
         visibility: False leaves shadows out; defaults to what the avatar was fitted with.
-        light_rows: that other lights than the avatar's own are reduced to; with twice as many a picture takes about
-            four times as long to trace, and shadows are half as soft.
+        light_rows: that other lights than the avatar's own are reduced to; twice as many take four times as long to
+            trace and have shadows half as soft. None for `LIGHT_ROWS`, or as many as its own has where those are more.
     """
 
-    def __init__(self, avatar: Avatar, visibility: bool | None = None, light_rows: int = LIGHT_ROWS):
+    def __init__(self, avatar: Avatar, visibility: bool | None = None, light_rows: int | None = None):
         self.avatar = avatar
         self.visibility = avatar.visibility if visibility is None else visibility
         self._head, self._table = pack_avatar(avatar)
         self._faces = avatar.head.faces.to(torch.int32)
         self._bounce = Bounce.of(avatar) if self.visibility else None
-        self._open_parts = open_parts(avatar)
-        self._light_rows = light_rows
+        self.light_rows = max(LIGHT_ROWS, avatar.light.size[0]) if light_rows is None else light_rows
         self._tracers: dict[tuple[int, int], SurfaceTracer] = {}
         self._runner: GraphRunner[PictureInputs] = GraphRunner(self.device, _MOST_GRAPHS)
         self._room = Room(self.device, _SPARE_ROOM)
@@ -223,12 +212,12 @@ class Renderer:
         )
 
     def light_size(self, radiance: Tensor) -> tuple[int, int]:
-        """Height and width that a map [3, H, W] is brought to: those of the avatar's own light where it is no larger,
-        else at most as many rows as were asked for."""
+        """Height and width that a map [3, H, W] is drawn with: those of the avatar's own light where it has no more,
+        else at most `light_rows` rows."""
         own = self.avatar.light
         if radiance is own.radiance or radiance.shape[1] <= own.size[0]:
             return own.size
-        rows = min(self._light_rows, radiance.shape[1])
+        rows = min(self.light_rows, radiance.shape[1])
         return rows, 2 * rows
 
     def _reduced(self, radiance: Tensor) -> Turned:
@@ -242,7 +231,7 @@ class Renderer:
         """Colour, alpha and layers of one frame side by side, [H, W, 4 + C]: what `render` records and replays."""
         frame = self._light(inputs)
         drawn = splat(
-            seen_by_camera(frame.gaussians, frame.surface, self._open_parts),
+            frame.gaussians,
             layers_of(layers, frame.gaussians, frame.surface, frame.lit),
             inputs.world_to_camera,
             lens,

@@ -5,7 +5,6 @@ flow; training uses them. The packed ones hold the same numbers in the layout an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from ..avatar import Avatar, PosedGaussians
 from ..avatar.attachment import Attachment
-from ..heads.regions import Region
 from ..scene import Lens
 from ..shading import AttachedSurface, Bounce, Lit, Surface
 
@@ -112,24 +110,7 @@ def _attached(
     attached = gaussian_blendshapes.attach(
         anchors, normals, of_vertices, normal_offset, means, rotations, world_to_camera
     )
-    blocked = None if occlusion is None else attached.occlusion
-    return AttachedSurface(attached.normals, attached.views, blocked, attached.shown)
-
-
-def open_parts(avatar: Avatar) -> Tensor | None:
-    """[P, 1] bool: the Gaussians of a one-sided avatar that are drawn from behind all the same, since the mesh of the
-    neck is open below and may be looked into; None where that holds for all."""
-    return (avatar.region() == Region.NECK)[:, None] if avatar.one_sided else None
-
-
-def seen_by_camera(gaussians: PosedGaussians, surface: AttachedSurface, open_parts: Tensor | None) -> PosedGaussians:
-    """The Gaussians as opaque as the camera sees them: what is turned away is not there, but for `open_parts`.
-
-    A head is a closed surface; without this, its far side shines through wherever Gaussians leave a gap.
-    """
-    if open_parts is None:
-        return gaussians
-    return replace(gaussians, opacities=gaussians.opacities * torch.where(open_parts, 1.0, surface.shown))
+    return AttachedSurface(attached.normals, attached.views, None if occlusion is None else attached.occlusion)
 
 
 def visible_to(attachment: Attachment, faces: Tensor, words: Tensor | None) -> PointVisibility | None:

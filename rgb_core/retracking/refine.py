@@ -19,7 +19,7 @@ from ..heads import Pose
 from ..progress import Progress
 from ..rendering.graphs import GraphRunner, Room
 from ..rendering.renderer import lit_vertices
-from ..rendering.stages import attach_learned, light_from_head, open_parts, seen_by_camera, splat, visible_to
+from ..rendering.stages import attach_learned, light_from_head, splat, visible_to
 from ..scene import Lens
 from ..shading import Bounce, SurfaceTracer, light_gaussians
 from ..tensors import map_tensors
@@ -203,8 +203,9 @@ class Refinement:
         shining = avatar.light.radiance, frame.light_to_world
         from_head = light_from_head(self._bounce, avatar, gaussians, frame.surface, *shining)
         lit = light_gaussians(gaussians, surface, seen, *shining, avatar.one_bounce, from_head)
-        shown = seen_by_camera(gaussians, surface, open_parts(avatar))
-        drawn = splat(shown, lit.radiance, frame.world_to_camera, lens, avatar.antialias, capacity=self._room.capacity)
+        drawn = splat(
+            gaussians, lit.radiance, frame.world_to_camera, lens, avatar.antialias, capacity=self._room.capacity
+        )
         weights = self.config.losses.model_dump()
         terms = picture_terms(drawn.image, drawn.alpha, frame)
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()

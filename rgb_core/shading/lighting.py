@@ -19,8 +19,6 @@ class AttachedSurface(NamedTuple):
     """[P, 3] unit, towards the camera."""
     occlusion: Tensor | None
     """[P, 1] cosine-weighted share of the hemisphere that the head itself blocks; None without visibility."""
-    shown: Tensor
-    """[P, 1] share that the camera sees of a surface with this normal: 0 where it is turned away."""
 
 
 class Lit(NamedTuple):

@@ -78,11 +78,10 @@ class GaussianConfig(Settings):
     )
     consistency: bool = Field(True, description="weight learned expression changes by how far the mesh moves there")
     antialias: bool = Field(True, description="Gaussians cover as much in pictures of any size")
-    one_sided: bool = Field(True, description="Gaussians of the side of the head that is turned away are not drawn")
     one_bounce: bool = Field(True, description="replace blocked light by light from the blocking skin")
     traced_bounce: bool = Field(True, description="which skin blocks is traced, else it is taken to be like the point")
     normal_offsets: float = Field(
-        0.15, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
+        0.4, ge=0, le=1, description="share of the steps from which normals may lean from the mesh's; 1: never"
     )
     refine_tracking: bool = Field(True, description="move and turn the head of every training frame a little")
     max_scale_mm: float = Field(5.0, gt=0, description="longest axis of a Gaussian that costs nothing")

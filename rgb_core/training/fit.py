@@ -28,7 +28,7 @@ from ..heads.regions import Region
 from ..output_folder import OutputFolder
 from ..progress import Progress
 from ..rendering.graphs import GraphRunner, Room
-from ..rendering.stages import attach_learned, light_from_head, open_parts, seen_by_camera, splat, visible_to
+from ..rendering.stages import attach_learned, light_from_head, splat, visible_to
 from ..scene import Lens
 from ..shading import Bounce, SurfaceTracer, light_gaussians
 from ..tensors import map_tensors
@@ -45,18 +45,7 @@ from .optimiser import Optimiser
 from .whites import skin_beside_whites
 
 _FIXED_FIELDS = frozenset(
-    [
-        "name",
-        "head",
-        "portrait",
-        "antialias",
-        "one_sided",
-        "one_bounce",
-        "traced_bounce",
-        "visibility",
-        "focal_scale",
-        "trained",
-    ]
+    ["name", "head", "portrait", "antialias", "one_bounce", "traced_bounce", "visibility", "focal_scale", "trained"]
 )
 _FROZEN_IN_WARMUP = frozenset({"roughness", "specular", "light", "tracking", "level"})
 _STEPS_AT_ONCE = 50  # between reports from a GPU
@@ -280,8 +269,9 @@ class GaussianFit:
         screen = torch.zeros(self.avatar.count, 2, device=self.device, requires_grad=True)
         guided = inputs.albedo is not None
         features = torch.cat([lit.radiance, gaussians.albedo], dim=1) if guided else lit.radiance
-        shown = seen_by_camera(gaussians, surface, open_parts(self.avatar))
-        splatted = splat(shown, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity)
+        splatted = splat(
+            gaussians, features, inputs.world_to_camera, lens, config.antialias, screen, self.room.capacity
+        )
         terms = picture_terms(splatted.image[..., :3], splatted.alpha, inputs)
         if guided:
             terms["pseudo_albedo"] = self.guidance * albedo_term(splatted.image[..., 3:], splatted.alpha, inputs)

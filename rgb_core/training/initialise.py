@@ -80,7 +80,6 @@ def initial_avatar(
         light=Light(torch.zeros(3, config.light_height, 2 * config.light_height)),
         portrait=portrait,
         antialias=config.antialias,
-        one_sided=config.one_sided,
         one_bounce=config.one_bounce,
         traced_bounce=config.traced_bounce,
     )

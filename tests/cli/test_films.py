@@ -93,6 +93,19 @@ def test_the_light_is_the_avatars_own_by_default(
         assert float((frame(file) - plain[command]).abs().max()) < 3 / 255  # the 8-bit mantissas of .hdr
 
 
+def test_a_light_of_more_rows_gives_another_picture(demo: tuple[Path, dict], tmp_path: Path):
+    coarse, usual, told = (
+        frame(run("relight", demo, tmp_path / name, "-e", "sun", *options))
+        for name, options in (
+            ("coarse", ["--light-rows", "8"]),
+            ("usual", []),
+            ("told", ["--light-rows", "32"]),
+        )
+    )
+    assert torch.equal(usual, told)
+    assert float((coarse - usual).abs().mean()) > 3e-4
+
+
 def test_a_list_and_a_folder_of_maps_are_blended_over_the_film(demo: tuple[Path, dict], tmp_path: Path):
     (tmp_path / "maps").mkdir()
     for name, light in (("a", "sun"), ("b", "ring")):

@@ -96,6 +96,7 @@ class Oracle:
     offset: torch.Tensor = field(default_factory=lambda: torch.zeros(3))
     name: str = "oracle"
     gaussian_count: int = 7
+    light_rows: int = 32
     light: Light = field(default_factory=lambda: Light(torch.ones(3, 4, 8)))
 
     @property

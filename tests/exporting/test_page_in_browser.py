@@ -38,7 +38,7 @@ def avatar() -> Avatar:
         "normal_offset": noise(made.neutral["normal_offset"], 0.1),
         "roughness": noise(made.neutral["roughness"], 0.7),
     }
-    return replace(made, name="Bench", neutral=neutral, deltas=noise(made.deltas, 0.02), one_sided=True)
+    return replace(made, name="Bench", neutral=neutral, deltas=noise(made.deltas, 0.02))
 
 
 @pytest.fixture(scope="module")

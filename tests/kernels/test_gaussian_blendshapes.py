@@ -16,7 +16,7 @@ from gaussian_blendshapes import (
     skin_gaussians,
     vertex_normals,
 )
-from gaussian_blendshapes.tables import LEARNED, Anchors
+from gaussian_blendshapes.tables import LEARNED
 from kernel_runtime import ArgumentError
 from visibility_meshes import head as head_mesh
 from visibility_meshes import vertex_normals as expected_normals
@@ -98,20 +98,6 @@ def test_views_point_at_the_camera():
     torch.testing.assert_close(attached.views, towards, rtol=0, atol=1e-5)
     torch.testing.assert_close(attached.occlusion, torch.full((30, 1), 0.25))
     assert float((attached.normals.norm(dim=1) - 1).abs().max()) < 1e-5
-
-
-def test_what_is_turned_away_is_not_shown_and_never_turns_away_to_vanish():
-    cosines = torch.tensor([1.0, 0.0, -0.1, -0.25, -0.4, -1.0])
-    normals = torch.stack([(1 - cosines.square()).sqrt(), torch.zeros(6), -cosines], dim=1)
-    corners = torch.arange(6, dtype=torch.int32)[:, None].expand(6, 3).contiguous()
-    means = torch.zeros(6, 3, requires_grad=True)
-    camera = torch.eye(3, 4)
-    camera[2, 3] = 1.0  # the camera stands at (0, 0, -1)
-    offset = torch.zeros(6, 3, requires_grad=True)
-    turns = torch.tensor([[1.0, 0, 0, 0]]).expand(6, 4).contiguous()
-    attached = attach(Anchors(corners, torch.full((6, 3), 1 / 3)), normals, None, offset, means, turns, camera)
-    torch.testing.assert_close(attached.shown[:, 0], torch.tensor([1, 1, 1, 0.5, 0, 0]), rtol=0, atol=1e-4)
-    assert not attached.shown.requires_grad
 
 
 def test_misuse_is_reported():

@@ -118,7 +118,7 @@ def test_refined_scores_stand_beside_the_others(avatar: Avatar, clip: Dataset, t
     alone = evaluate(clip, Renderer(avatar), tmp_path / "alone")
     assert metrics["reenactment"] == alone["reenactment"]
     assert alone["refined"] is None
-    assert alone["protocol"] == {"coefficients": "the dataset's", "refined": None}
+    assert alone["protocol"] == {"coefficients": "the dataset's", "refined": None, "light_rows": 32}
     assert metrics["protocol"]["refined"].startswith("on each test picture")
     assert metrics["refined"]["psnr"] > metrics["reenactment"]["psnr"] + 3
     assert "refined on the test pictures" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")

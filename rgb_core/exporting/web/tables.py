@@ -83,7 +83,6 @@ def _facts(avatar: Avatar, head: HeadTable, weights: int) -> dict[str, Any]:
         "jointBasis": None if head.joint_basis is None else head.joint_basis.flatten().tolist(),
         "leastRoughness": MIN_ROUGHNESS,
         "antialias": avatar.antialias,
-        "oneSided": avatar.one_sided,
         "oneBounce": avatar.one_bounce,
         "visibility": avatar.visibility,
         "focalScale": avatar.focal_scale,

@@ -21,29 +21,21 @@ __device__ inline float3 centre_of(const float* m) {
       -(m[2] * m[3] + m[6] * m[7] + m[10] * m[11]));
 }
 
-// Cosines between a Gaussian's normal and its direction to the camera: at and below the first nothing of it is shown, at
-// and above the second all. As in reference.py.
-constexpr float HIDDEN = -0.4f, SHOWN = -0.1f;
-
 // Of every Gaussian: its unit normal, which leans from that of the point of the mesh it is attached to by normal_offset
-// [points, 3] in the axes that its quaternion (w, x, y, z) turns; the unit direction to the camera world_to_camera [3, 4];
-// the occlusion (null: none) of that point; and the share that is shown of a surface with this normal.
+// [points, 3] in the axes that its quaternion (w, x, y, z) turns; the occlusion (null: none) of that point; and the unit
+// direction to the camera world_to_camera [3, 4].
 extern "C" __global__ void attach(
     const float* vertex_normals, const float* vertex_occlusion, const int* corners, const float* barycentric,
     const float* normal_offset, const float* means, const float4* rotations, const float* world_to_camera, int points,
-    float* normals, float* views, float* occlusion, float* shown) {
+    float* normals, float* views, float* occlusion) {
   int p = blockIdx.x * blockDim.x + threadIdx.x;
   if (p >= points) return;
   float hidden = 0;
   if (vertex_occlusion != nullptr)
     for (int k = 0; k < 3; ++k) hidden += barycentric[3ll * p + k] * vertex_occlusion[corners[3ll * p + k]];
-  float3 normal = unit(leaning(vertex_normals, corners, barycentric, load3(normal_offset, p), rotations[p], p));
-  float3 view = unit(centre_of(world_to_camera) - load3(means, p));
-  float share = fminf(fmaxf((dot(normal, view) - HIDDEN) / (SHOWN - HIDDEN), 0.f), 1.f);
-  store3(normals, p, normal);
-  store3(views, p, view);
+  store3(normals, p, unit(leaning(vertex_normals, corners, barycentric, load3(normal_offset, p), rotations[p], p)));
+  store3(views, p, unit(centre_of(world_to_camera) - load3(means, p)));
   occlusion[p] = hidden;
-  shown[p] = share * share * (3.f - 2.f * share);
 }
 
 // Gradient by a vector of that by its direction.

@@ -16,7 +16,6 @@ class Attached(NamedTuple):
     normals: torch.Tensor  # [P, 3] unit
     views: torch.Tensor  # [P, 3] unit, towards the camera
     occlusion: torch.Tensor  # [P, 1]
-    shown: torch.Tensor  # [P, 1] share in 0 to 1 that the camera sees of a surface with this normal
 
 
 class _Attach(torch.autograd.Function):
@@ -24,12 +23,12 @@ class _Attach(torch.autograd.Function):
     def forward(ctx, anchors, vertex_normals, occlusion, rotations, world_to_camera, normal_offset, means):
         ctx.save_for_backward(*anchors, vertex_normals, rotations, world_to_camera, normal_offset, means)
         attached = cuda.attach(anchors, vertex_normals, occlusion, normal_offset, means, rotations, world_to_camera)
-        ctx.mark_non_differentiable(*attached[2:])
+        ctx.mark_non_differentiable(attached[2])
         return attached
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, by_normals, by_views, *_):
+    def backward(ctx, by_normals, by_views, _):
         corners, barycentric, *given = ctx.saved_tensors
         return (
             None,
@@ -54,9 +53,6 @@ def attach(
 
     The normal leans from that of the mesh by `normal_offset` in the axes that the quaternion (w, x, y, z) of
     `rotations` turns. Differentiable in `normal_offset` and `means`: normals are no reason for a Gaussian to turn.
-
-    `shown` is 1 where the normal n points towards the camera, in the direction v, and 0 where it points away from it:
-    smoothstep(-0.4, -0.1, n . v). It has no gradient, since nothing should turn away in order to vanish.
 
     Raises:
         ArgumentError: for a wrong shape, dtype or device.

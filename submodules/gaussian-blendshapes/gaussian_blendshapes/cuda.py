@@ -130,10 +130,10 @@ def attach(
     means: torch.Tensor,
     rotations: torch.Tensor,
     world_to_camera: torch.Tensor,
-) -> tuple[torch.Tensor, ...]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The fields of `attaching.Attached`."""
     points = len(means)
-    outputs = tuple(means.new_empty(points, width) for width in (3, 3, 1, 1))
+    outputs = means.new_empty(points, 3), means.new_empty(points, 3), means.new_empty(points, 1)
     _ATTACH.launch(_blocks(points), _THREADS, (
         vertex_normals, occlusion, *anchors, normal_offset, means, rotations, world_to_camera, points, *outputs,
     ))  # fmt: skip

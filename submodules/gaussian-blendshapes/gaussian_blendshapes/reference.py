@@ -7,7 +7,6 @@ from torch.nn.functional import normalize
 from .tables import CHANNELS, LEARNED, MOVED, Anchors, Carrier, FaceRings, GaussianTable, HeadTable
 
 _POLAR_STEPS = 4
-_HIDDEN, _SHOWN = -0.4, -0.1  # cosines between normals and views; as in attaching.cu
 
 
 def pose_head(
@@ -92,8 +91,8 @@ def attach(
     means: Tensor,
     rotations: Tensor,
     world_to_camera: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The fields of `attaching.Attached`."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The fields of `gaussians.Attached`."""
     corners, barycentric = anchors.corners.long(), anchors.barycentric.to(means)[..., None]
     normals = normalize((vertex_normals[corners] * barycentric).sum(1), dim=1)
     normals = normalize(normals + _turned(rotations, normal_offset.to(means)), dim=1)
@@ -101,14 +100,7 @@ def attach(
     hidden = torch.zeros_like(means[:, :1])
     if occlusion is not None:
         hidden = (occlusion[corners][..., None] * barycentric).sum(1)
-    views = normalize(eye - means, dim=1)
-    return normals, views, hidden, _shown((normals * views).sum(1, keepdim=True).detach())
-
-
-def _shown(cosine: Tensor) -> Tensor:
-    """The share that is shown of surfaces whose normals have this cosine to the direction to the camera."""
-    share = ((cosine - _HIDDEN) / (_SHOWN - _HIDDEN)).clamp(0, 1)
-    return share.square() * (3 - 2 * share)
+    return normals, normalize(eye - means, dim=1), hidden
 
 
 def _turned(quaternions: Tensor, vectors: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class Splats {
   draw(target, radiance, { worldToCamera, lens, size }) {
     const { gpu, head } = this,
       { gl } = gpu,
-      [places, spreads, rests, surfaces] = head.posed.textures;
+      [places, spreads, rests] = head.posed.textures;
     gpu.bind(target);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
@@ -118,14 +118,11 @@ class Splats {
       places,
       spreads,
       rests,
-      surfaces,
       radiance,
-      eye: centreOf(worldToCamera),
       worldToCamera: columns4(worldToCamera),
       lens,
       size,
       antialias: +head.facts.antialias,
-      oneSided: +head.facts.oneSided,
     });
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);

@@ -1,11 +1,9 @@
 // One square around every Gaussian, projected as 3D Gaussian splatting does (EWA, Zwicker et al. 2001).
 uniform sampler2D places, spreads, rests, radiance;
-uniform usampler2D surfaces;
 uniform mat4 worldToCamera;   // OpenCV axes: x right, y down, z forward
 uniform vec4 lens;            // fx, fy, cx, cy in pixels
 uniform vec2 size;
-uniform vec3 eye;
-uniform bool antialias, oneSided;
+uniform bool antialias;
 in uint order;
 out vec3 colour;
 out vec2 offset;              // pixels from the centre
@@ -13,8 +11,6 @@ flat out vec4 shape;          // inverse covariance xx, xy, yy; opacity
 const float LOW_PASS = 0.3;   // px^2
 const float LEAST_ALPHA = 1.0 / 255.0;
 const float NEAR = 0.05;
-const uint NECK = 2u;  // its region, open below
-const float HIDDEN = -0.4, SHOWN = -0.1;  // cosines of normal and view, as the fit fades what is turned away
 
 void main() {
   int id = int(order);
@@ -31,9 +27,6 @@ void main() {
   float a = cov[0][0] + LOW_PASS, c = cov[1][1] + LOW_PASS, m = cov[0][1];
   float determinant = a * c - m * m, opacity = place.w;
   if (antialias) opacity *= sqrt(max(cov[0][0] * cov[1][1] - m * m, 0.0) / determinant);
-  uvec4 surface = texelFetch(surfaces, at(id), 0);
-  if (oneSided && surface.w != NECK)
-    opacity *= smoothstep(HIDDEN, SHOWN, dot(unfold(unpackSnorm2x16(surface.z)), normalize(eye - place.xyz)));
   if (opacity < LEAST_ALPHA) return;
   shape = vec4(c, -m, a, 0.0) / determinant;
   shape.w = opacity;
