@@ -21,6 +21,7 @@ from .sections import AS_FILMED
 from .wording import Score, number, scores_of
 
 _PREDICTION, _TRUTH, _ERROR = "_prediction", "_truth", "_error"
+_FORMER_ROWS = 16  # of the lights of records that do not say
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def compare_runs(a: Path, b: Path, out: Path) -> list[Difference]:
         out: the page.
 
     Raises:
-        InputError: when `out` has no name of a page, a folder holds no report, the two are of different subjects, sizes
-            or numbers of frames, a file is damaged, or the page cannot be written.
+        InputError: when `out` has no name of a page, a folder holds no report, the two are of different subjects,
+            sizes, numbers of frames or rows of lights, a file is damaged, or the page cannot be written.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{out} is a web page: give it a name that ends in .html")
@@ -69,6 +70,7 @@ def compare_runs(a: Path, b: Path, out: Path) -> list[Difference]:
         first, second = (record[key] for record in metrics)
         if first != second:
             raise InputError(f"{a} and {b} cannot be compared: their {words} differ, {first} and {second}")
+    _check_lights(a, b, metrics)
     theirs = {(score.group, score.label): score for score in scores_of(metrics[1])}
     differences = [
         Difference(score, theirs[score.group, score.label])
@@ -82,6 +84,16 @@ def compare_runs(a: Path, b: Path, out: Path) -> list[Difference]:
     body.append(_runs(folders, names, metrics))
     write_text(out, markup.whole_page(title, body))
     return differences
+
+
+def _check_lights(a: Path, b: Path, metrics: list[dict[str, Any]]) -> None:
+    """Lights of more rows have sharper shadows, which no fit has earned."""
+    if not all(record.get("relight") for record in metrics):
+        return
+    first, second = (record.get("protocol", {}).get("light_rows", _FORMER_ROWS) for record in metrics)
+    if first != second:
+        again = f"make {a} anew with rgb eval --light-rows {second}"
+        raise InputError(f"{a} and {b} cannot be compared: their lights had {first} and {second} rows; {again}")
 
 
 def _report_folder(folder: Path) -> Path:

@@ -50,9 +50,14 @@ def test_the_page_has_a_slider_for_every_common_picture_and_nothing_outside(runs
 
 
 def test_runs_of_other_subjects_or_sizes_are_not_compared(runs, tmp_path):
-    for key, value, words in (("subject", "cube", "subjects differ, ball and cube"), ("size", [24, 24], "sizes")):
+    for key, value, words in (
+        ("subject", "cube", "subjects differ, ball and cube"),
+        ("size", [24, 24], "sizes"),
+        ("protocol", {"light_rows": 64}, "32 and 64 rows; .* --light-rows 64"),
+        ("protocol", {}, "32 and 16 rows"),  # as old records have it
+    ):
         other = tmp_path / key
-        shutil.copytree(runs[1] / "report", other)
+        shutil.copytree(runs[1] / "report", other, dirs_exist_ok=True)
         record = json.loads((other / "metrics.json").read_text())
         (other / "metrics.json").write_text(json.dumps({**record, key: value}))
         with pytest.raises(InputError, match=words):
