@@ -5,7 +5,7 @@ from enum import Enum
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from ..errors import InputError
 from ..images.color_text import NAMED, parse_color
@@ -84,9 +84,13 @@ class Backdrop:
 
 
 def _blurred(radiance: Tensor) -> Tensor:
-    """A map without anything smaller than some ten degrees."""
+    """A map without anything smaller than some ten degrees, nowhere darker or brighter than what is around.
+
+    Cubic filters would ring about a sun, in black and complementary colours.
+    """
     small = resample(radiance, _BLURRED_ROWS, 2 * _BLURRED_ROWS)[None]
     around = pad(pad(small, (_BORDER, _BORDER, 0, 0), mode="circular"), (0, 0, _BORDER, _BORDER), mode="replicate")
-    smooth = interpolate(around, scale_factor=_SMOOTH, mode="bicubic", align_corners=False).clamp_min(0)
+    fine = interpolate(around, scale_factor=_SMOOTH, mode="bilinear", align_corners=False)
+    smooth = avg_pool2d(fine, _SMOOTH + 1, stride=1, padding=_SMOOTH // 2)
     edge = _BORDER * _SMOOTH
     return smooth[0, :, edge:-edge, edge:-edge].contiguous()

@@ -1,5 +1,6 @@
 """Films on disk: what the light does to linear pictures, formats read again, and runs that were interrupted."""
 
+import math
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from rgb_core.benchmarking.scenes import bench_avatar
 from rgb_core.errors import InputError
 from rgb_core.filming import BLACK, BLUR, Background, Delivery, Film, Lamp, Plan, Staging, draw, write_film
 from rgb_core.filming import film as film_module
+from rgb_core.filming.backgrounds import Backdrop
 from rgb_core.images import read_png
 from rgb_core.output_folder import MARKER
 from rgb_core.progress import Silent
@@ -104,6 +106,18 @@ def test_backgrounds_are_what_they_are_called(renderer: Renderer):
     sharp, soft = (pictures[name][0] for name in ("map", "blur"))  # the top row, above the head
     assert float(soft.diff(dim=0).abs().mean()) < 0.3 * float(sharp.diff(dim=0).abs().mean())
     assert float(soft.mean()) == pytest.approx(float(sharp.mean()), rel=0.1)
+
+
+def test_a_blurred_sun_has_no_dark_ring(renderer: Renderer):
+    sky, sun = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1e4, 4e3, 1e3])
+    radiance = sky.view(3, 1, 1).expand(3, 128, 256).clone()
+    camera = renderer.avatar.portrait.camera
+    forward = camera.world_to_camera[2, :3]
+    azimuth = float(torch.atan2(forward[2], forward[0])) / (2 * math.pi) % 1
+    radiance[:, 60:63, int(256 * azimuth) % 256] = sun[:, None]
+    picture = Backdrop(BLUR).picture(Light(radiance), camera, 1.0)
+    assert float(picture.max()) == 1  # the sun is in it
+    assert bool((picture >= 0.999 * sky).all())
 
 
 @pytest.mark.parametrize("background", ["none", "black"])
