@@ -61,7 +61,9 @@ def summarise(looks: Sequence[FrameLook], directions: Tensor) -> dict[str, Any]:
     x, y = directions[:, 0].double(), directions[:, 1].double()
     features = torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], 1)
     if len(looks) > 3 * features.shape[1]:
-        explained = features @ torch.linalg.lstsq(features, brightness[:, None]).solution[:, 0]
+        # By singular values: the usual driver finds another rank from run to run where columns are all 0, as those of
+        # the height are for a head that only turns.
+        explained = features @ torch.linalg.lstsq(features, brightness[:, None], driver="gelsd").solution[:, 0]
     else:
         explained = brightness.mean()
     sharpness = torch.tensor([look.sharpness for look in looks])

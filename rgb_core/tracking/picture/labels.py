@@ -245,7 +245,7 @@ def _extended(values: Tensor, known: Tensor) -> Tensor:
     basis = torch.stack([torch.ones_like(rows), rows, columns], -1)
     if int(known.sum()) < LEAST_SAMPLES:
         return torch.full_like(values, torch.inf)
-    plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None]).solution
+    plane = torch.linalg.lstsq(basis[known], values[known].double()[:, None], driver="gelsd").solution
     return (basis @ plane)[..., 0].to(values)
 
 
