@@ -214,9 +214,9 @@ class Renderer:
     def light_size(self, radiance: Tensor) -> tuple[int, int]:
         """Height and width that a map [3, H, W] is drawn with: those of the avatar's own light where it has no more,
         else at most `light_rows` rows."""
-        own = self.avatar.light
-        if radiance is own.radiance or radiance.shape[1] <= own.size[0]:
-            return own.size
+        own = self.avatar.light.size
+        if radiance.shape[1] <= own[0]:
+            return own
         rows = min(self.light_rows, radiance.shape[1])
         return rows, 2 * rows
 
